@@ -1,0 +1,320 @@
+//! The reply writer: one method per kind of reply, straight into the connection's output buffer.
+//!
+//! This is the only place that knows how RESP2 and RESP3 differ: handlers say `map(3)` or
+//! `null()` and never ask for the version. It keeps no tree and allocates nothing of its own.
+//!
+//! Invariant: text of status and error replies never carries a line end.
+
+use crate::number;
+
+/// The protocol version of a connection; HELLO switches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// RESP2: what a connection starts with.
+    #[default]
+    Resp2,
+    /// RESP3: maps, sets, nulls, doubles, booleans, pushes.
+    Resp3,
+}
+
+impl Protocol {
+    /// The number HELLO uses.
+    pub fn number(self) -> i64 {
+        match self {
+            Protocol::Resp2 => 2,
+            Protocol::Resp3 => 3,
+        }
+    }
+}
+
+/// Writes replies of one connection into its output buffer.
+#[derive(Debug)]
+pub struct Reply<'a> {
+    out: &'a mut Vec<u8>,
+    protocol: Protocol,
+}
+
+/// An aggregate whose length is not known when it begins; see [`Reply::deferred`].
+#[derive(Debug)]
+#[must_use]
+pub struct Deferred {
+    at: usize,
+}
+
+impl<'a> Reply<'a> {
+    /// A writer that appends to `out`.
+    pub fn new(out: &'a mut Vec<u8>, protocol: Protocol) -> Self {
+        Reply { out, protocol }
+    }
+
+    /// The same output under another borrow.
+    pub fn reborrow(&mut self) -> Reply<'_> {
+        Reply { out: self.out, protocol: self.protocol }
+    }
+
+    /// The version that replies are written in.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Replies from here on are written in `protocol` (HELLO).
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    /// Bytes in the output buffer: a mark for [`Reply::truncate`].
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Whether the output buffer is empty.
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// Takes back all that was written since [`Reply::len`] was `mark`.
+    pub fn truncate(&mut self, mark: usize) {
+        self.out.truncate(mark);
+    }
+
+    /// What was written since `mark`.
+    pub fn written_since(&self, mark: usize) -> &[u8] {
+        &self.out[mark..]
+    }
+
+    /// Appends bytes that are replies already.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// `+OK`
+    #[inline]
+    pub fn ok(&mut self) {
+        self.out.extend_from_slice(b"+OK\r\n");
+    }
+
+    /// A status line, such as `+PONG`. Line ends in `text` become spaces.
+    pub fn status(&mut self, text: &str) {
+        self.line(b'+', text.as_bytes());
+    }
+
+    /// An error line: `-` and `text`, which begins with the error code. Line ends become spaces.
+    pub fn error(&mut self, text: &[u8]) {
+        self.line(b'-', text);
+    }
+
+    /// An integer.
+    #[inline]
+    pub fn int(&mut self, value: i64) {
+        self.header(b':', value);
+    }
+
+    /// A length or count as an integer.
+    #[inline]
+    pub fn count(&mut self, value: usize) {
+        self.int(i64::try_from(value).unwrap_or(i64::MAX));
+    }
+
+    /// A binary-safe string.
+    #[inline]
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        self.length(b'$', bytes.len());
+        self.out.extend_from_slice(bytes);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// An integer as a string.
+    pub fn bulk_int(&mut self, value: i64) {
+        self.bulk(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    /// No value: `$-1`, or `_` in RESP3.
+    #[inline]
+    pub fn null(&mut self) {
+        self.by_version(b"$-1\r\n", b"_\r\n");
+    }
+
+    /// No array: `*-1`, or `_` in RESP3.
+    pub fn null_array(&mut self) {
+        self.by_version(b"*-1\r\n", b"_\r\n");
+    }
+
+    /// Begins an array of `len` replies.
+    pub fn array(&mut self, len: usize) {
+        self.length(b'*', len);
+    }
+
+    /// Begins a map of `len` pairs; in RESP2 an array of twice as many replies.
+    pub fn map(&mut self, len: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.length(b'*', len * 2),
+            Protocol::Resp3 => self.length(b'%', len),
+        }
+    }
+
+    /// Begins a set of `len` members; in RESP2 an array.
+    pub fn set(&mut self, len: usize) {
+        self.length(if self.protocol == Protocol::Resp3 { b'~' } else { b'*' }, len);
+    }
+
+    /// Begins an out-of-band message of `len` replies; in RESP2 an array.
+    pub fn push(&mut self, len: usize) {
+        self.length(if self.protocol == Protocol::Resp3 { b'>' } else { b'*' }, len);
+    }
+
+    /// A double; in RESP2 a string of its digits.
+    pub fn double(&mut self, value: f64) {
+        let mut text = Vec::with_capacity(number::F64_TEXT_BYTES_MAX);
+        number::write_f64(&mut text, value);
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(&text),
+            Protocol::Resp3 => self.line(b',', &text),
+        }
+    }
+
+    /// A boolean; in RESP2 the integer 0 or 1.
+    pub fn bool(&mut self, value: bool) {
+        if value {
+            self.by_version(b":1\r\n", b"#t\r\n");
+        } else {
+            self.by_version(b":0\r\n", b"#f\r\n");
+        }
+    }
+
+    /// An integer of any size; in RESP2 a string of its digits.
+    pub fn big_number(&mut self, digits: &[u8]) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(digits),
+            Protocol::Resp3 => self.line(b'(', digits),
+        }
+    }
+
+    /// Text to be shown as it is, with its three-letter format; in RESP2 a plain string.
+    pub fn verbatim(&mut self, format: &str, text: &[u8]) {
+        debug_assert_eq!(format.len(), 3);
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text),
+            Protocol::Resp3 => {
+                self.length(b'=', text.len() + 4);
+                self.out.extend_from_slice(format.as_bytes());
+                self.out.push(b':');
+                self.out.extend_from_slice(text);
+                self.out.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
+    /// Begins an array, map or set whose length only [`Reply::end_array`] and its siblings tell.
+    ///
+    /// Costs one move of the bytes written in between.
+    pub fn deferred(&mut self) -> Deferred {
+        Deferred { at: self.out.len() }
+    }
+
+    /// Ends a deferred array of `len` replies.
+    pub fn end_array(&mut self, deferred: Deferred, len: usize) {
+        self.end(deferred, |reply| reply.array(len));
+    }
+
+    /// Ends a deferred map of `len` pairs.
+    pub fn end_map(&mut self, deferred: Deferred, len: usize) {
+        self.end(deferred, |reply| reply.map(len));
+    }
+
+    /// Ends a deferred set of `len` members.
+    pub fn end_set(&mut self, deferred: Deferred, len: usize) {
+        self.end(deferred, |reply| reply.set(len));
+    }
+
+    fn end(&mut self, deferred: Deferred, header: impl FnOnce(&mut Reply<'_>)) {
+        let mut bytes = Vec::with_capacity(24);
+        header(&mut Reply::new(&mut bytes, self.protocol));
+        self.out.splice(deferred.at..deferred.at, bytes);
+    }
+
+    #[inline]
+    fn by_version(&mut self, resp2: &[u8], resp3: &[u8]) {
+        self.out.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => resp2,
+            Protocol::Resp3 => resp3,
+        });
+    }
+
+    #[inline]
+    fn length(&mut self, kind: u8, len: usize) {
+        if len < 10 {
+            // One digit: the common case needs no formatting.
+            self.out.extend_from_slice(&[kind, b'0' + len as u8, b'\r', b'\n']);
+        } else {
+            self.header(kind, i64::try_from(len).unwrap_or(i64::MAX));
+        }
+    }
+
+    #[inline]
+    fn header(&mut self, kind: u8, value: i64) {
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(value).as_bytes();
+        self.out.reserve(digits.len() + 3);
+        self.out.push(kind);
+        self.out.extend_from_slice(digits);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        self.out.push(kind);
+        self.out.extend(text.iter().map(|byte| match byte {
+            b'\r' | b'\n' => b' ',
+            other => *other,
+        }));
+        self.out.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(write: impl Fn(&mut Reply<'_>), resp2: &str, resp3: &str) {
+        for (protocol, expected) in [(Protocol::Resp2, resp2), (Protocol::Resp3, resp3)] {
+            let mut out = Vec::new();
+            write(&mut Reply::new(&mut out, protocol));
+            assert_eq!(out.escape_ascii().to_string(), expected, "{protocol:?}");
+        }
+    }
+
+    #[test]
+    fn each_kind_in_both_versions() {
+        let same = |write: fn(&mut Reply<'_>), text: &str| check(write, text, text);
+        same(|r| r.ok(), r"+OK\r\n");
+        same(|r| r.status("PONG"), r"+PONG\r\n");
+        same(|r| r.error(b"ERR bad\r\nthing"), r"-ERR bad  thing\r\n");
+        same(|r| r.int(-7), r":-7\r\n");
+        same(|r| r.bulk(b"a\0b"), r"$3\r\na\x00b\r\n");
+        same(|r| r.bulk(b"0123456789"), r"$10\r\n0123456789\r\n");
+        same(|r| r.array(12), r"*12\r\n");
+        check(|r| r.null(), r"$-1\r\n", r"_\r\n");
+        check(|r| r.null_array(), r"*-1\r\n", r"_\r\n");
+        check(|r| r.map(2), r"*4\r\n", r"%2\r\n");
+        check(|r| r.set(2), r"*2\r\n", r"~2\r\n");
+        check(|r| r.push(3), r"*3\r\n", r">3\r\n");
+        check(|r| r.double(0.5), r"$3\r\n0.5\r\n", r",0.5\r\n");
+        check(|r| r.bool(true), r":1\r\n", r"#t\r\n");
+        check(|r| r.bool(false), r":0\r\n", r"#f\r\n");
+        check(|r| r.big_number(b"123"), r"$3\r\n123\r\n", r"(123\r\n");
+        check(|r| r.verbatim("txt", b"hi"), r"$2\r\nhi\r\n", r"=6\r\ntxt:hi\r\n");
+    }
+
+    #[test]
+    fn deferred_lengths_nest() {
+        let write = |r: &mut Reply<'_>| {
+            let outer = r.deferred();
+            r.int(1);
+            let inner = r.deferred();
+            r.int(2);
+            r.int(3);
+            r.end_map(inner, 1);
+            r.end_array(outer, 2);
+        };
+        check(write, r"*2\r\n:1\r\n*2\r\n:2\r\n:3\r\n", r"*2\r\n:1\r\n%1\r\n:2\r\n:3\r\n");
+    }
+}
