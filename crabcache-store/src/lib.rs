@@ -1,1 +1,30 @@
+//! The store of CrabCache: keyspace, locks, hash table, entries, data types, expiry.
+//!
+//! - [`keyspace`]: gates and stripes, and the lock sets that make commands atomic.
+//! - [`view`]: what a command sees of a database: look-ups that know time, changes that count.
+//! - [`entry`]: one key with its value, expiry and access clock in one allocation.
+//! - [`types`]: what values can be; [`structures`]: how they are laid out.
+//!
+//! It knows no RESP, client, configuration file, Tokio, clock or log: time, limits and randomness
+//! are arguments.
 
+pub mod access;
+pub mod entry;
+pub mod error;
+pub mod hash;
+pub mod keyspace;
+mod stripe;
+pub mod structures;
+pub mod types;
+pub mod view;
+pub mod watch;
+
+pub use access::Access;
+pub use entry::{Entry, Kind};
+pub use error::StoreError;
+pub use keyspace::{DbSize, Key, Keyspace, Locked, Mode, Pass, StripeSet};
+pub use stripe::Swept;
+pub use structures::table::Table;
+pub use types::string::{Str, StrRef};
+pub use view::{Env, ExpiredKey, Expiry, Lookup, ReadDb, SetExpire, Trace, WriteDb};
+pub use watch::WatchFlag;

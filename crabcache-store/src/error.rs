@@ -1,0 +1,9 @@
+//! What can go wrong with data. Values without text: how they are worded is the server's business.
+
+/// Why an operation on data was refused. Nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The key holds another data type.
+    #[error("wrong type")]
+    WrongType,
+}

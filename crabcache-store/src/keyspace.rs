@@ -1,0 +1,547 @@
+//! The keyspace: all databases, cut into stripes, and the only code that locks them.
+//!
+//! ```text
+//!  worker 0    worker 1    expire cycle          a gate each, held over a batch of commands
+//!     |           |             |
+//!  [stripe 0] [stripe 1] ... [stripe 1023]       a lock each: a part of every database
+//! ```
+//!
+//! - A command holds its own gate and locks the stripes of its keys before it runs: all of them, in
+//!   ascending order. So any two commands run as if one came after the other.
+//! - Whoever holds *all* gates has the whole keyspace to itself without locking a stripe.
+//!
+//! Lock order: own gate, then stripes in ascending order; or all gates in ascending order, after
+//! giving up one's own. Nobody waits for a gate while holding a stripe.
+//!
+//! What this is not: it does not know which keys a command has, nor what they mean.
+
+use crate::stripe::{Stripe, Swept};
+use crate::structures::table;
+use crate::view::{Env, ReadDb, Trace, WriteDb};
+use crate::watch::WatchFlag;
+use crate::{Entry, Table};
+use crossbeam_utils::CachePadded;
+use parking_lot::lock_api::{GuardNoSend, RawMutex as _, RawRwLock as _};
+use parking_lot::{RawMutex, RawRwLock};
+use smallvec::SmallVec;
+use std::cell::UnsafeCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicUsize, Ordering};
+
+/// Stripes unless told otherwise. A power of two.
+pub const N_STRIPES_DEFAULT: usize = 1024;
+
+/// A key with its hash and stripe: computed once per command.
+#[derive(Debug, Clone, Copy)]
+pub struct Key<'k> {
+    /// The key's bytes.
+    pub bytes: &'k [u8],
+    pub(crate) hash: u64,
+    pub(crate) stripe: u32,
+}
+
+impl Key<'_> {
+    /// The stripe that the key is in.
+    pub fn stripe(&self) -> u32 {
+        self.stripe
+    }
+}
+
+/// Whether locked stripes may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Many may hold the stripe.
+    Read,
+    /// One holds it.
+    Write,
+}
+
+/// The stripes that a command needs; few, as a rule.
+pub type StripeSet = SmallVec<[u32; 16]>;
+
+struct LockedStripe {
+    lock: RawRwLock,
+    /// Where database 0's buckets are, for prefetching without the lock: possibly outdated.
+    hint_first: AtomicPtr<u8>,
+    hint_n_buckets: AtomicUsize,
+    stripe: UnsafeCell<Stripe>,
+}
+
+// SAFETY: `stripe` is reached only through `Locked`, which holds the lock or all gates.
+unsafe impl Sync for LockedStripe {}
+
+struct Gate {
+    lock: RawMutex,
+    /// What this gate's holder added to each database: the sum over all gates is the truth.
+    totals: Box<[Totals]>,
+}
+
+#[derive(Default)]
+struct Totals {
+    n_keys: AtomicI64,
+    n_expires: AtomicI64,
+}
+
+/// How many keys a database has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DbSize {
+    /// All keys.
+    pub n_keys: usize,
+    /// Keys with an expiry.
+    pub n_expires: usize,
+}
+
+/// See the module's text.
+pub struct Keyspace {
+    stripes: Box<[CachePadded<LockedStripe>]>,
+    gates: Box<[CachePadded<Gate>]>,
+    n_databases: usize,
+}
+
+impl Keyspace {
+    /// An empty keyspace.
+    ///
+    /// `n_stripes` is a power of two; `n_gates` is how many threads work on it at a time.
+    pub fn new(n_stripes: usize, n_gates: usize, n_databases: usize) -> Keyspace {
+        assert!(n_stripes.is_power_of_two() && n_gates > 0 && n_databases > 0);
+        let stripe = || LockedStripe {
+            lock: RawRwLock::INIT,
+            hint_first: AtomicPtr::default(),
+            hint_n_buckets: AtomicUsize::new(0),
+            stripe: UnsafeCell::default(),
+        };
+        let gate = || Gate {
+            lock: RawMutex::INIT,
+            totals: (0..n_databases).map(|_| Totals::default()).collect(),
+        };
+        Keyspace {
+            stripes: (0..n_stripes).map(|_| CachePadded::new(stripe())).collect(),
+            gates: (0..n_gates).map(|_| CachePadded::new(gate())).collect(),
+            n_databases,
+        }
+    }
+
+    /// Number of databases.
+    pub fn n_databases(&self) -> usize {
+        self.n_databases
+    }
+
+    /// Number of stripes.
+    pub fn n_stripes(&self) -> usize {
+        self.stripes.len()
+    }
+
+    /// Computes a key's hash and stripe. Keys with the same `{tag}` have the same stripe.
+    #[inline]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        let hash = crate::hash::hash(bytes);
+        let stripe_hash = hash_tag(bytes).map_or(hash, crate::hash::hash);
+        // Other bits than those that choose the bucket or the tag.
+        let stripe = (stripe_hash >> 32) as u32 & (self.stripes.len() - 1) as u32;
+        Key { bytes, hash, stripe }
+    }
+
+    /// Asks the processor to fetch what looking up `key` in database 0 will read first.
+    #[inline]
+    pub fn prefetch(&self, key: &Key<'_>) {
+        let stripe = &self.stripes[key.stripe as usize];
+        let n_buckets = stripe.hint_n_buckets.load(Ordering::Relaxed);
+        table::prefetch(stripe.hint_first.load(Ordering::Relaxed), n_buckets, key.hash);
+    }
+
+    /// Passes gate number `gate`, waiting for whoever holds all gates.
+    #[inline]
+    pub fn enter(&self, gate: usize) -> Pass<'_> {
+        let _: GuardNoSend = self.gates[gate].lock.lock();
+        Pass { keyspace: self, gate }
+    }
+
+    /// Keys of a database. O(gates), without a lock: exact when nothing runs.
+    pub fn size(&self, db: usize) -> DbSize {
+        let sum = |count: fn(&Totals) -> &AtomicI64| {
+            let sum: i64 =
+                self.gates.iter().map(|gate| count(&gate.totals[db]).load(Ordering::Relaxed)).sum();
+            usize::try_from(sum).unwrap_or(0)
+        };
+        DbSize { n_keys: sum(|totals| &totals.n_keys), n_expires: sum(|totals| &totals.n_expires) }
+    }
+
+    fn count(&self, gate: usize, db: usize, n_keys: i64, n_expires: i64) {
+        // Only the gate's holder writes, so no atomic addition is needed.
+        let add = |counter: &AtomicI64, n: i64| {
+            counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+        };
+        let totals = &self.gates[gate].totals[db];
+        if n_keys != 0 {
+            add(&totals.n_keys, n_keys);
+        }
+        if n_expires != 0 {
+            add(&totals.n_expires, n_expires);
+        }
+    }
+}
+
+/// The part of `key` that decides its stripe and cluster slot: what stands between the first `{`
+/// and the next `}`, if that is not empty.
+pub fn hash_tag(key: &[u8]) -> Option<&[u8]> {
+    let open = memchr::memchr(b'{', key)?;
+    let rest = &key[open + 1..];
+    let close = memchr::memchr(b'}', rest)?;
+    (close > 0).then(|| &rest[..close])
+}
+
+/// A passed gate: the right to lock stripes. Give it up often.
+pub struct Pass<'k> {
+    keyspace: &'k Keyspace,
+    gate: usize,
+}
+
+impl<'k> Pass<'k> {
+    /// The keyspace.
+    pub fn keyspace(&self) -> &'k Keyspace {
+        self.keyspace
+    }
+
+    /// Locks one stripe.
+    #[inline]
+    pub fn lock_one(&mut self, stripe: u32, mode: Mode) -> Locked<'_> {
+        lock_stripe(self.keyspace, stripe, mode);
+        Locked { keyspace: self.keyspace, gate: self.gate, mode, held: Held::One(stripe) }
+    }
+
+    /// Locks several stripes. `stripes` may be in any order and name a stripe twice.
+    pub fn lock_many(&mut self, mut stripes: StripeSet, mode: Mode) -> Locked<'_> {
+        stripes.sort_unstable();
+        stripes.dedup();
+        for stripe in &stripes {
+            lock_stripe(self.keyspace, *stripe, mode);
+        }
+        Locked { keyspace: self.keyspace, gate: self.gate, mode, held: Held::Many(stripes) }
+    }
+
+    /// Waits until nobody else works on the keyspace and keeps it that way.
+    pub fn lock_all(&mut self) -> Locked<'_> {
+        // SAFETY: the gate is held by `self`; it is taken again in its turn.
+        unsafe { self.keyspace.gates[self.gate].lock.unlock(GuardNoSend::new()) };
+        for gate in &self.keyspace.gates {
+            let _: GuardNoSend = gate.lock.lock();
+        }
+        Locked { keyspace: self.keyspace, gate: self.gate, mode: Mode::Write, held: Held::All }
+    }
+
+    /// Goes through a database stripe by stripe, from where `cursor` stands, and calls `visit` with
+    /// each entry, until `n_entries` were visited or all were. Returns the next cursor, 0 at the
+    /// end. Every entry that is there from the first call to the last is visited.
+    pub fn scan(
+        &mut self,
+        db: usize,
+        cursor: u64,
+        n_entries: usize,
+        mut visit: impl FnMut(&Entry),
+    ) -> u64 {
+        let n_stripes = self.keyspace.stripes.len();
+        let stripe_bits = n_stripes.trailing_zeros();
+        let mut stripe = cursor as usize & (n_stripes - 1);
+        let mut inner = cursor >> stripe_bits;
+        let (mut n_visited, mut n_buckets) = (0, 0);
+        // As in the reference: a sparse table ends the call after ten times as many buckets.
+        while n_visited < n_entries.max(1) && n_buckets < n_entries.saturating_mul(10).max(1) {
+            let mut locked = self.lock_one(stripe as u32, Mode::Read);
+            let size =
+                locked.scan_stripe(stripe as u32, db, &mut inner, &mut n_visited, &mut visit);
+            n_buckets += usize::from(size > 0);
+            if inner == 0 {
+                stripe += 1;
+                if stripe == n_stripes {
+                    return 0;
+                }
+            }
+        }
+        inner << stripe_bits | stripe as u64
+    }
+
+    /// An entry drawn at random, of which `look` takes what it needs; `None` if that is nothing
+    /// (an expired entry, say) or there is no entry.
+    pub fn random<T>(
+        &mut self,
+        db: usize,
+        mut random: impl FnMut(usize) -> usize,
+        look: impl FnOnce(&Entry) -> Option<T>,
+    ) -> Option<T> {
+        let n_stripes = self.keyspace.stripes.len();
+        // Stripes are about equally full; with few keys most are empty, so the search goes on.
+        let first = random(n_stripes);
+        for offset in 0..n_stripes {
+            let stripe = ((first + offset) % n_stripes) as u32;
+            let locked = self.lock_one(stripe, Mode::Read);
+            let entries = locked.stripe(stripe).db(db).map(|db| &db.table);
+            if let Some(entry) = entries.and_then(|entries| entries.random(&mut random)) {
+                return look(&entry);
+            }
+        }
+        None
+    }
+
+    /// Removes expired entries of one stripe and database from up to `n_buckets_max` buckets.
+    /// Calls `expired` with each while the stripe is locked.
+    pub fn sweep_expired(
+        &mut self,
+        stripe: u32,
+        db: usize,
+        now_ms: i64,
+        n_buckets_max: usize,
+        mut expired: impl FnMut(Entry),
+    ) -> Swept {
+        let is_idle = |locked: &Locked<'_>| {
+            !locked.stripe(stripe).db(db).is_some_and(|db| db.may_have_expired(now_ms))
+        };
+        if is_idle(&self.lock_one(stripe, Mode::Read)) {
+            return Swept::default();
+        }
+        let mut locked = self.lock_one(stripe, Mode::Write);
+        let parts = locked.stripe_mut(stripe);
+        let mut names: SmallVec<[Box<[u8]>; 8]> = SmallVec::new();
+        let any_watcher = !parts.watchers.is_empty();
+        let swept = parts.db_mut(db).sweep(now_ms, n_buckets_max, |entry| {
+            if any_watcher {
+                names.push(entry.key().into());
+            }
+            expired(entry);
+        });
+        for name in names {
+            parts.watchers.touch(db, &name, false);
+        }
+        let n_expired = swept.n_expired as i64;
+        locked.count(db, -n_expired, -n_expired);
+        swept
+    }
+}
+
+impl Drop for Pass<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: locked in `enter`; `lock_all` leaves it locked.
+        unsafe { self.keyspace.gates[self.gate].lock.unlock(GuardNoSend::new()) };
+    }
+}
+
+#[inline]
+fn lock_stripe(keyspace: &Keyspace, stripe: u32, mode: Mode) {
+    let lock = &keyspace.stripes[stripe as usize].lock;
+    let _: GuardNoSend = match mode {
+        Mode::Read => lock.lock_shared(),
+        Mode::Write => lock.lock_exclusive(),
+    };
+}
+
+enum Held {
+    One(u32),
+    /// In ascending order.
+    Many(StripeSet),
+    /// All gates.
+    All,
+}
+
+/// Locked stripes, or the whole keyspace. Unlocks when dropped.
+pub struct Locked<'p> {
+    keyspace: &'p Keyspace,
+    gate: usize,
+    mode: Mode,
+    held: Held,
+}
+
+impl<'p> Locked<'p> {
+    /// A view for reading database `db`.
+    #[inline]
+    pub fn read<'a>(&'a self, db: usize, env: &'a Env, trace: &'a Trace) -> ReadDb<'a> {
+        ReadDb::new(self, db, env, trace)
+    }
+
+    /// A view for changing database `db`. The stripes must be locked for writing.
+    #[inline]
+    pub fn write<'a>(&'a mut self, db: usize, env: &'a Env, trace: &'a Trace) -> WriteDb<'a, 'p> {
+        assert!(self.mode == Mode::Write);
+        WriteDb::new(self, db, env, trace)
+    }
+
+    /// Whether the whole keyspace is held.
+    pub fn is_exclusive(&self) -> bool {
+        matches!(self.held, Held::All)
+    }
+
+    /// The keyspace.
+    pub fn keyspace(&self) -> &Keyspace {
+        self.keyspace
+    }
+
+    /// Asks the processor to fetch the entry of `key`, whose stripe is held.
+    pub fn prefetch_entry(&self, db: usize, key: &Key<'_>) {
+        if let Some(db) = self.stripe(key.stripe).db(db) {
+            db.table.prefetch_items(key.hash);
+        }
+    }
+
+    /// Begins to watch a key, whose stripe is held for writing.
+    pub fn watch(&mut self, db: usize, key: &Key<'_>, flag: Arc<WatchFlag>, now_ms: i64) {
+        let stripe = self.stripe_mut(key.stripe);
+        let was_expired = stripe
+            .db(db)
+            .and_then(|db| db.table.get(key.hash, key.bytes))
+            .and_then(|entry| entry.expire_at_ms())
+            .is_some_and(|at_ms| at_ms < now_ms);
+        stripe.watchers.add(db, key.bytes, flag, was_expired);
+    }
+
+    /// Ends a watch of a key, whose stripe is held for writing.
+    pub fn unwatch(&mut self, db: usize, key: &Key<'_>, flag: &Arc<WatchFlag>) {
+        self.stripe_mut(key.stripe).watchers.remove(db, key.bytes, flag);
+    }
+
+    /// Tells the watchers of a key, whose stripe is held for writing, that it was changed.
+    #[inline]
+    pub fn touch_watchers(&mut self, db: usize, key: &Key<'_>) {
+        let stripe = self.stripe_mut(key.stripe);
+        if !stripe.watchers.is_empty() {
+            let exists =
+                stripe.db(db).is_some_and(|db| db.table.get(key.hash, key.bytes).is_some());
+            stripe.watchers.touch(db, key.bytes, exists);
+        }
+    }
+
+    /// Empties a database; the caller drops its tables, at a time that suits it. Needs the whole
+    /// keyspace.
+    pub fn flush(&mut self, db: usize, now_ms: i64) -> Vec<Table<Entry>> {
+        let mut tables = Vec::new();
+        let size = self.keyspace.size(db);
+        for index in 0..self.keyspace.stripes.len() as u32 {
+            let stripe = self.stripe_mut(index);
+            let old = stripe.take_db(db);
+            stripe.watchers.touch_all(db, Some(&old), None, now_ms);
+            if !old.is_empty() {
+                tables.push(old);
+            }
+            self.publish(index);
+        }
+        self.count(db, -(size.n_keys as i64), -(size.n_expires as i64));
+        tables
+    }
+
+    /// Exchanges two databases. Needs the whole keyspace.
+    pub fn swap(&mut self, first: usize, second: usize, now_ms: i64) {
+        let (size1, size2) = (self.keyspace.size(first), self.keyspace.size(second));
+        for index in 0..self.keyspace.stripes.len() as u32 {
+            let stripe = self.stripe_mut(index);
+            stripe.swap(first, second);
+            let mut watchers = std::mem::take(&mut stripe.watchers);
+            let table = |db| stripe.db(db).map(|db| &db.table);
+            watchers.touch_all(first, table(second), table(first), now_ms);
+            watchers.touch_all(second, table(first), table(second), now_ms);
+            stripe.watchers = watchers;
+            self.publish(index);
+        }
+        let keys = size2.n_keys as i64 - size1.n_keys as i64;
+        let expires = size2.n_expires as i64 - size1.n_expires as i64;
+        self.count(first, keys, expires);
+        self.count(second, -keys, -expires);
+    }
+
+    /// The stripe, which must be held.
+    #[inline]
+    pub(crate) fn stripe(&self, stripe: u32) -> &Stripe {
+        self.assert_held(stripe);
+        // SAFETY: held, for reading at least, as long as `self` lives.
+        unsafe { &*self.keyspace.stripes[stripe as usize].stripe.get() }
+    }
+
+    /// The stripe, which must be held for writing.
+    #[inline]
+    pub(crate) fn stripe_mut(&mut self, stripe: u32) -> &mut Stripe {
+        self.assert_held(stripe);
+        assert!(self.mode == Mode::Write);
+        // SAFETY: held for writing as long as `self` lives, and borrowed through `&mut self`.
+        unsafe { &mut *self.keyspace.stripes[stripe as usize].stripe.get() }
+    }
+
+    #[inline]
+    pub(crate) fn count(&self, db: usize, n_keys: i64, n_expires: i64) {
+        self.keyspace.count(self.gate, db, n_keys, n_expires);
+    }
+
+    /// Publishes where database 0's buckets are, after a change of the stripe's table.
+    #[inline]
+    pub(crate) fn publish(&self, stripe: u32) {
+        let hints = &self.keyspace.stripes[stripe as usize];
+        let (first, n_buckets) =
+            self.stripe(stripe).db(0).map_or((std::ptr::null(), 0), |db| db.table.layout());
+        if hints.hint_n_buckets.load(Ordering::Relaxed) != n_buckets {
+            hints.hint_first.store(first.cast_mut(), Ordering::Relaxed);
+            hints.hint_n_buckets.store(n_buckets, Ordering::Relaxed);
+        }
+    }
+
+    /// Visits buckets of one stripe until it or the count is done; returns the stripe's size.
+    fn scan_stripe(
+        &mut self,
+        stripe: u32,
+        db: usize,
+        inner: &mut u64,
+        n_visited: &mut usize,
+        visit: &mut impl FnMut(&Entry),
+    ) -> usize {
+        let Some(db) = self.stripe(stripe).db(db) else {
+            *inner = 0;
+            return 0;
+        };
+        *inner = db.table.scan(*inner, |entry| {
+            *n_visited += 1;
+            visit(entry);
+        });
+        db.table.len()
+    }
+
+    #[inline]
+    fn assert_held(&self, stripe: u32) {
+        let is_held = match &self.held {
+            Held::One(held) => *held == stripe,
+            Held::Many(held) => held.binary_search(&stripe).is_ok(),
+            Held::All => true,
+        };
+        assert!(is_held, "a command reached for a key outside its lock set");
+    }
+
+    fn unlock_stripe(&self, stripe: u32) {
+        let lock = &self.keyspace.stripes[stripe as usize].lock;
+        match self.mode {
+            Mode::Read => {
+                // SAFETY: locked in this mode by `lock_stripe`.
+                unsafe { lock.unlock_shared(GuardNoSend::new()) }
+            }
+            Mode::Write => {
+                self.publish(stripe);
+                // SAFETY: locked in this mode by `lock_stripe`.
+                unsafe { lock.unlock_exclusive(GuardNoSend::new()) }
+            }
+        }
+    }
+}
+
+impl Drop for Locked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        match &self.held {
+            Held::One(stripe) => self.unlock_stripe(*stripe),
+            Held::Many(stripes) => stripes.iter().for_each(|stripe| self.unlock_stripe(*stripe)),
+            Held::All => {
+                for (index, gate) in self.keyspace.gates.iter().enumerate() {
+                    if index != self.gate {
+                        // SAFETY: locked in `lock_all`; one's own gate stays locked for the `Pass`.
+                        unsafe { gate.lock.unlock(GuardNoSend::new()) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

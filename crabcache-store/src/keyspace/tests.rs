@@ -1,0 +1,262 @@
+//! Tests of locks, lock sets, whole-keyspace operations, scans, expiry and watches.
+
+use super::*;
+use crate::view::{ExpiredKey, Expiry, Lookup, SetExpire};
+use crate::{Access, Str};
+use std::collections::{HashMap, HashSet};
+
+fn env(now_ms: i64) -> Env {
+    Env { now_ms, access: Access::Lru { clock: 1 }, touches: true, expiry: Expiry::Remove }
+}
+
+fn set(pass: &mut Pass<'_>, db: usize, key: &str, value: i64, expire_at_ms: Option<i64>) {
+    let key = pass.keyspace().key(key.as_bytes());
+    let (env, trace) = (env(0), Trace::default());
+    let mut locked = pass.lock_one(key.stripe(), Mode::Write);
+    let mut view = locked.write(db, &env, &trace);
+    view.set_string(&key, Str::Int(value), SetExpire::To(expire_at_ms));
+    locked.touch_watchers(db, &key);
+}
+
+fn get_at(pass: &mut Pass<'_>, now_ms: i64, db: usize, key: &str) -> (Option<i64>, Trace) {
+    let key = pass.keyspace().key(key.as_bytes());
+    let (env, trace) = (env(now_ms), Trace::default());
+    let locked = pass.lock_one(key.stripe(), Mode::Read);
+    let value = locked.read(db, &env, &trace).get_string(&key).unwrap();
+    (value.map(|value| value.get().to_int().unwrap()), trace)
+}
+
+fn get(pass: &mut Pass<'_>, db: usize, key: &str) -> Option<i64> {
+    get_at(pass, 0, db, key).0
+}
+
+#[test]
+fn hash_tags_decide_the_stripe() {
+    let check = |key: &str, tag: Option<&str>| {
+        assert_eq!(hash_tag(key.as_bytes()), tag.map(str::as_bytes), "{key}");
+    };
+    check("abc", None);
+    check("{a}b", Some("a"));
+    check("x{a}{b}", Some("a"));
+    check("x{}{b}", None);
+    check("x{a", None);
+    check("x}a{b}", Some("b"));
+    check("{{a}}", Some("{a"));
+    let keyspace = Keyspace::new(1024, 1, 1);
+    let stripe = |key: &str| keyspace.key(key.as_bytes()).stripe();
+    assert_eq!(stripe("{user}:a"), stripe("b{user}"));
+    assert_eq!(stripe("user"), stripe("{user}"));
+}
+
+#[test]
+fn keys_are_counted_per_database() {
+    let keyspace = Keyspace::new(8, 2, 16);
+    let (mut first, mut second) = (keyspace.enter(0), keyspace.enter(1));
+    set(&mut first, 0, "a", 1, None);
+    set(&mut second, 0, "a", 2, Some(100));
+    set(&mut second, 3, "b", 3, Some(100));
+    assert_eq!(keyspace.size(0), DbSize { n_keys: 1, n_expires: 1 });
+    assert_eq!(keyspace.size(3), DbSize { n_keys: 1, n_expires: 1 });
+    set(&mut first, 0, "a", 3, None);
+    assert_eq!(keyspace.size(0), DbSize { n_keys: 1, n_expires: 0 });
+    assert_eq!((get(&mut first, 0, "a"), get(&mut first, 3, "b")), (Some(3), Some(3)));
+    drop(second);
+    let mut all = first.lock_all();
+    all.swap(0, 3, 0);
+    assert_eq!(all.flush(3, 0).iter().map(Table::len).sum::<usize>(), 1);
+    drop(all);
+    assert_eq!(keyspace.size(0), DbSize { n_keys: 1, n_expires: 1 });
+    assert_eq!(keyspace.size(3), DbSize::default());
+}
+
+#[test]
+fn expired_keys_are_absent_to_readers_and_removed_by_writers() {
+    let keyspace = Keyspace::new(8, 1, 1);
+    let mut pass = keyspace.enter(0);
+    set(&mut pass, 0, "a", 1, Some(100));
+    assert_eq!(get_at(&mut pass, 100, 0, "a").0, Some(1));
+    let (value, trace) = get_at(&mut pass, 101, 0, "a");
+    assert_eq!((value, trace.n_misses.get()), (None, 1));
+    let expected = ExpiredKey { db: 0, key: (*b"a").into(), is_removed: false };
+    assert_eq!(*trace.expired.borrow(), [expected]);
+    assert_eq!(keyspace.size(0).n_keys, 1);
+
+    let key = keyspace.key(b"a");
+    for (expiry, is_there, n_keys) in
+        [(Expiry::Ignore, true, 1), (Expiry::Hide, false, 1), (Expiry::Remove, false, 0)]
+    {
+        let (env, trace) = (Env { expiry, ..env(101) }, Trace::default());
+        let mut locked = pass.lock_one(key.stripe(), Mode::Write);
+        let found = locked.write(0, &env, &trace).get(&key, Lookup::Write).is_some();
+        assert_eq!((found, trace.expired.borrow().len()), (is_there, usize::from(n_keys == 0)));
+        drop(locked);
+        assert_eq!(keyspace.size(0).n_keys, n_keys);
+    }
+}
+
+#[test]
+fn sweeps_find_expired_keys() {
+    let keyspace = Keyspace::new(4, 1, 2);
+    let mut pass = keyspace.enter(0);
+    for number in 0..100 {
+        set(&mut pass, 1, &number.to_string(), number, (number % 2 == 0).then_some(number));
+    }
+    let mut names = HashSet::new();
+    for stripe in 0..4 {
+        pass.sweep_expired(stripe, 1, 50, usize::MAX, |entry| {
+            names.insert(entry.key().to_vec());
+        });
+    }
+    assert_eq!((names.len(), keyspace.size(1)), (25, DbSize { n_keys: 75, n_expires: 25 }));
+    assert_eq!(pass.sweep_expired(0, 1, 50, usize::MAX, drop), Swept::default());
+}
+
+#[test]
+fn scan_visits_every_key_of_every_stripe() {
+    let keyspace = Keyspace::new(16, 1, 1);
+    let mut pass = keyspace.enter(0);
+    let n = if cfg!(miri) { 100 } else { 3000 };
+    (0..n).for_each(|number| set(&mut pass, 0, &number.to_string(), number, None));
+    for count in [1, 10, 100_000] {
+        let (mut seen, mut cursor, mut n_calls) = (HashMap::new(), 0, 0);
+        loop {
+            n_calls += 1;
+            cursor = pass.scan(0, cursor, count, |entry| {
+                *seen.entry(entry.key().to_vec()).or_insert(0) += 1;
+            });
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), n as usize);
+        assert!(seen.values().all(|n_seen| *n_seen == 1));
+        assert_eq!(n_calls == 1, count > n as usize);
+    }
+}
+
+#[test]
+fn random_keys() {
+    let keyspace = Keyspace::new(16, 1, 1);
+    let mut pass = keyspace.enter(0);
+    let name = |entry: &Entry| Some(entry.key().to_vec());
+    assert_eq!(pass.random(0, |below| below / 2, name), None);
+    set(&mut pass, 0, "only", 1, None);
+    assert_eq!(pass.random(0, |below| below / 2, name), Some(b"only".to_vec()));
+}
+
+fn watch(pass: &mut Pass<'_>, now_ms: i64, key: &str) -> Arc<WatchFlag> {
+    let flag = Arc::new(WatchFlag::default());
+    let key = pass.keyspace().key(key.as_bytes());
+    pass.lock_one(key.stripe(), Mode::Write).watch(0, &key, flag.clone(), now_ms);
+    flag
+}
+
+#[test]
+fn watchers_learn_of_changes() {
+    let keyspace = Keyspace::new(4, 1, 2);
+    let mut pass = keyspace.enter(0);
+    set(&mut pass, 0, "a", 1, None);
+    let (a, b) = (watch(&mut pass, 0, "a"), watch(&mut pass, 0, "b"));
+    set(&mut pass, 0, "c", 1, None);
+    set(&mut pass, 1, "a", 1, None);
+    assert!(!a.is_dirty() && !b.is_dirty());
+    set(&mut pass, 0, "b", 1, None);
+    assert!(!a.is_dirty() && b.is_dirty());
+
+    let unwatched = watch(&mut pass, 0, "a");
+    let key = keyspace.key(b"a");
+    pass.lock_one(key.stripe(), Mode::Write).unwatch(0, &key, &unwatched);
+    set(&mut pass, 0, "a", 2, None);
+    assert!(a.is_dirty() && !unwatched.is_dirty());
+
+    let (there, missing) = (watch(&mut pass, 0, "a"), watch(&mut pass, 0, "zzz"));
+    pass.lock_all().flush(0, 0);
+    assert!(there.is_dirty() && !missing.is_dirty());
+    let missing = watch(&mut pass, 0, "a");
+    pass.lock_all().swap(0, 1, 0);
+    assert!(missing.is_dirty());
+}
+
+#[test]
+fn removal_of_a_key_that_had_expired_before_is_no_change() {
+    let keyspace = Keyspace::new(4, 1, 1);
+    let mut pass = keyspace.enter(0);
+    set(&mut pass, 0, "a", 1, Some(10));
+    let (before, after) = (watch(&mut pass, 5, "a"), watch(&mut pass, 11, "a"));
+    for stripe in 0..4 {
+        pass.sweep_expired(stripe, 0, 11, usize::MAX, drop);
+    }
+    assert!(before.is_dirty() && !after.is_dirty());
+    set(&mut pass, 0, "a", 2, None);
+    assert!(after.is_dirty());
+}
+
+/// Many threads move amounts between keys of several stripes; others sum them up, by lock set and
+/// with the whole keyspace. The sum never changes.
+#[test]
+fn lock_sets_make_several_keys_one() {
+    const N_KEYS: i64 = 12;
+    let (n_threads, n_rounds) = if cfg!(miri) { (3, 10) } else { (6, 3000) };
+    let keyspace = Keyspace::new(8, n_threads, 1);
+    let name = |number: i64| format!("account{}", number.rem_euclid(N_KEYS));
+    let mut pass = keyspace.enter(0);
+    (0..N_KEYS).for_each(|number| set(&mut pass, 0, &name(number), 100, None));
+    drop(pass);
+    let sum = |locked: &Locked<'_>| -> i64 {
+        let (env, trace) = (env(0), Trace::default());
+        let view = locked.read(0, &env, &trace);
+        let value = |number| {
+            let name = name(number);
+            let key = keyspace.key(name.as_bytes());
+            view.get_string(&key).unwrap().unwrap().get().to_int().unwrap()
+        };
+        (0..N_KEYS).map(value).sum()
+    };
+    let stripes = |numbers: &[i64]| -> StripeSet {
+        numbers.iter().map(|n| keyspace.key(name(*n).as_bytes()).stripe()).collect()
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..n_threads {
+            let (keyspace, name, sum, stripes) = (&keyspace, &name, &sum, &stripes);
+            scope.spawn(move || {
+                for round in 0..n_rounds {
+                    let mut pass = keyspace.enter(thread);
+                    let (from, to) = (round * 7 + thread as i64, round * 5 + 3);
+                    match round % 8 {
+                        0 => assert_eq!(sum(&pass.lock_all()), N_KEYS * 100),
+                        1 => {
+                            let all: Vec<i64> = (0..N_KEYS).collect();
+                            let locked = pass.lock_many(stripes(&all), Mode::Read);
+                            assert_eq!(sum(&locked), N_KEYS * 100);
+                        }
+                        _ => {
+                            let mut locked = pass.lock_many(stripes(&[from, to]), Mode::Write);
+                            let (env, trace) = (env(0), Trace::default());
+                            let mut view = locked.write(0, &env, &trace);
+                            for (number, amount) in [(from, -round), (to, round)] {
+                                let name = name(number);
+                                let key = keyspace.key(name.as_bytes());
+                                let old = view.get_string(&key, Lookup::Write).unwrap().unwrap();
+                                let new = old.get().to_int().unwrap() + amount;
+                                view.set_string(&key, Str::Int(new), SetExpire::Keep);
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(sum(&keyspace.enter(0).lock_all()), N_KEYS * 100);
+}
+
+#[test]
+#[should_panic(expected = "outside its lock set")]
+fn keys_outside_the_lock_set_are_out_of_reach() {
+    let keyspace = Keyspace::new(1024, 1, 1);
+    let mut pass = keyspace.enter(0);
+    let (first, second) = (keyspace.key(b"a"), keyspace.key(b"b"));
+    assert_ne!(first.stripe(), second.stripe());
+    let (env, trace) = (env(0), Trace::default());
+    let locked = pass.lock_one(first.stripe(), Mode::Read);
+    locked.read(0, &env, &trace).get(&second, Lookup::Use);
+}

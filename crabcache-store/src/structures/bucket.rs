@@ -1,0 +1,224 @@
+//! One bucket of the hash table: 64 bytes, a cache line, seven items.
+//!
+//! ```text
+//! meta  : tag0 tag1 tag2 tag3 tag4 tag5 tag6 state      (one byte each)
+//! slots : seven words: 15 hash bits | 1 flag bit | 48 address bits
+//! ```
+//!
+//! A tag is eight bits of the item's hash, never 0: a tag of 0 marks a free slot. So a look-up
+//! touches an item only if 8 + 15 hash bits agree, and a table can be split without touching the
+//! items at all while 15 bits tell their place. When seven items are not enough, the last slot
+//! becomes the address of another bucket (`state` says so), and so on.
+//!
+//! What this is not: it knows neither keys nor hashing; `table.rs` does.
+
+/// Items of a bucket that has no further bucket behind it.
+pub(crate) const SLOTS: usize = 7;
+
+const ADDRESS_BITS: u32 = 48;
+const ADDRESS_MASK: usize = (1 << ADDRESS_BITS) - 1;
+const FLAG: usize = 1 << ADDRESS_BITS;
+/// Low hash bits that a slot keeps.
+pub(crate) const STORED_HASH_BITS: u32 = 15;
+const STORED_HASH_SHIFT: u32 = ADDRESS_BITS + 1;
+
+const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+/// The high bit of each tag; not of the state byte.
+const TAG_HIGH_BITS: u64 = 0x0080_8080_8080_8080;
+/// The other seven bits of each tag.
+const TAG_REST_BITS: u64 = 0x007f_7f7f_7f7f_7f7f;
+const CHAINED: u64 = 1 << 56;
+
+/// An item's address with 15 bits of its hash and one flag in the bits that addresses leave free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot(*mut u8);
+
+impl Slot {
+    pub(crate) fn new(item: *mut u8, hash: u64, flag: bool) -> Self {
+        let bits = (hash as usize) << STORED_HASH_SHIFT;
+        Slot(item.map_addr(|address| {
+            assert!(address & !ADDRESS_MASK == 0, "addresses of data have 48 bits");
+            address | bits | if flag { FLAG } else { 0 }
+        }))
+    }
+
+    #[inline]
+    pub(crate) fn item(self) -> *mut u8 {
+        self.0.map_addr(|address| address & ADDRESS_MASK)
+    }
+
+    /// The low [`STORED_HASH_BITS`] bits of the item's hash.
+    #[inline]
+    pub(crate) fn stored_hash(self) -> u64 {
+        (self.0.addr() >> STORED_HASH_SHIFT) as u64
+    }
+
+    #[inline]
+    pub(crate) fn agrees_with(self, hash: u64) -> bool {
+        self.stored_hash() == hash & ((1 << STORED_HASH_BITS) - 1)
+    }
+
+    #[inline]
+    pub(crate) fn flag(self) -> bool {
+        self.0.addr() & FLAG != 0
+    }
+
+    #[must_use]
+    pub(crate) fn with_flag(self, flag: bool) -> Self {
+        Slot(self.0.map_addr(|bits| (bits & !FLAG) | if flag { FLAG } else { 0 }))
+    }
+
+    #[must_use]
+    pub(crate) fn with_item(self, item: *mut u8) -> Self {
+        let bits = self.0.addr() & !ADDRESS_MASK;
+        Slot(item.map_addr(|address| {
+            assert!(address & !ADDRESS_MASK == 0, "addresses of data have 48 bits");
+            address | bits
+        }))
+    }
+}
+
+/// Tag of an item: the top eight bits of its hash, but never 0.
+#[inline]
+pub(crate) fn tag_of(hash: u64) -> u8 {
+    ((hash >> 56) as u8).max(1)
+}
+
+/// See the module's text. All zero bytes are an empty bucket.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    meta: u64,
+    slots: [Slot; SLOTS],
+}
+
+const _: () = assert!(size_of::<Bucket>() == 64);
+
+impl Bucket {
+    pub(crate) const EMPTY: Bucket = Bucket { meta: 0, slots: [Slot(std::ptr::null_mut()); SLOTS] };
+
+    /// Positions whose tag is `tag`.
+    #[inline]
+    pub(crate) fn candidates(&self, tag: u8) -> Positions {
+        Positions(nonzero_tags(self.meta ^ (LOW_BITS * u64::from(tag))) ^ TAG_HIGH_BITS)
+    }
+
+    /// Positions of all items.
+    #[inline]
+    pub(crate) fn occupied(&self) -> Positions {
+        Positions(nonzero_tags(self.meta))
+    }
+
+    /// The first free position.
+    #[inline]
+    pub(crate) fn free(&self) -> Option<usize> {
+        let end = if self.is_chained() { SLOTS - 1 } else { SLOTS };
+        self.candidates(0).next().filter(|position| *position < end)
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self, position: usize) -> Slot {
+        self.slots[position]
+    }
+
+    #[inline]
+    pub(crate) fn set_slot(&mut self, position: usize, slot: Slot) {
+        self.slots[position] = slot;
+    }
+
+    pub(crate) fn tag(&self, position: usize) -> u8 {
+        (self.meta >> (8 * position)) as u8
+    }
+
+    pub(crate) fn put(&mut self, position: usize, tag: u8, slot: Slot) {
+        debug_assert!(tag != 0 && self.tag(position) == 0);
+        self.meta |= u64::from(tag) << (8 * position);
+        self.slots[position] = slot;
+    }
+
+    pub(crate) fn clear(&mut self, position: usize) {
+        self.meta &= !(0xff << (8 * position));
+    }
+
+    #[inline]
+    pub(crate) fn is_chained(&self) -> bool {
+        self.meta & CHAINED != 0
+    }
+
+    /// The bucket behind this one, or null.
+    #[inline]
+    pub(crate) fn next(&self) -> *mut Bucket {
+        if self.is_chained() { self.slots[SLOTS - 1].0.cast() } else { std::ptr::null_mut() }
+    }
+
+    /// Makes `next` the bucket behind this one. The last position must be free.
+    pub(crate) fn set_next(&mut self, next: *mut Bucket) {
+        debug_assert!(self.tag(SLOTS - 1) == 0);
+        self.slots[SLOTS - 1] = Slot(next.cast());
+        self.meta |= CHAINED;
+    }
+}
+
+/// Sets the high bit of each tag that is not 0: it is set already, or adding 0x7f to the rest of
+/// the tag carries into it.
+#[inline]
+fn nonzero_tags(meta: u64) -> u64 {
+    (((meta & TAG_REST_BITS) + TAG_REST_BITS) | meta) & TAG_HIGH_BITS
+}
+
+/// Positions in a bucket, in ascending order.
+pub(crate) struct Positions(u64);
+
+impl Iterator for Positions {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let position = self.0.trailing_zeros() as usize / 8;
+        self.0 &= self.0 - 1;
+        Some(position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_keep_address_hash_and_flag() {
+        let item = Box::into_raw(Box::new(7u64)).cast::<u8>();
+        let slot = Slot::new(item, 0xffff_ffff_ffff_ffff, false);
+        assert_eq!((slot.item(), slot.flag(), slot.stored_hash()), (item, false, 0x7fff));
+        let slot = slot.with_flag(true);
+        assert!(slot.flag() && slot.item() == item && slot.agrees_with(0x7fff));
+        assert!(!slot.with_flag(false).flag() && !slot.agrees_with(0x7ffe));
+        assert_eq!(slot.with_item(item), slot);
+        // SAFETY: made by `Box::into_raw` above.
+        drop(unsafe { Box::from_raw(item.cast::<u64>()) });
+    }
+
+    #[test]
+    fn tags_are_found() {
+        let mut bucket = Bucket::EMPTY;
+        let slot = Slot(std::ptr::null_mut());
+        for position in 0..SLOTS {
+            assert_eq!(bucket.free(), Some(position));
+            assert_eq!(bucket.occupied().count(), position);
+            bucket.put(position, [1, 0x80, 0xff, 0x7f, 1, 0x81, 2][position], slot);
+        }
+        assert_eq!(bucket.free(), None);
+        assert_eq!(bucket.occupied().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(bucket.candidates(1).collect::<Vec<_>>(), [0, 4]);
+        assert_eq!(bucket.candidates(0xff).collect::<Vec<_>>(), [2]);
+        bucket.clear(6);
+        bucket.set_next(std::ptr::null_mut());
+        assert_eq!((bucket.free(), bucket.is_chained()), (None, true));
+        assert_eq!(bucket.occupied().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+        bucket.clear(3);
+        assert_eq!(bucket.free(), Some(3));
+        assert_eq!(bucket.candidates(0x80).collect::<Vec<_>>(), [1]);
+    }
+}

@@ -1,0 +1,5 @@
+//! Encodings: how values and keyspaces are laid out in memory. They know nothing of keys' meaning,
+//! of time or of locks.
+
+mod bucket;
+pub mod table;

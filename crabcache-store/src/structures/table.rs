@@ -1,0 +1,635 @@
+//! The hash table under everything: 64-byte buckets with one-byte tags, growing bucket by bucket.
+//!
+//! It grows by linear hashing (Litwin, VLDB 1980): there are `n` buckets, any number; item of hash
+//! h lives in bucket `h mod 2^L+1` if that exists, else `h mod 2^L`, where 2^L <= n < 2^L+1. An insertion
+//! into a full table splits one bucket, a removal from a sparse one merges one, so no operation
+//! pauses for the rest, and the table is always about as full as is good for it.
+//!
+//! Buckets live in segments of [`SEGMENT`]: the first grows step by step, so that small tables are
+//! small; the others are whole, so that large tables never move. SCAN goes through the buckets in
+//! the order of their reversed index bits, so a cursor survives growth and shrinking: every item
+//! that is there from the first to the last call is returned.
+//!
+//! What this is not: it has no lock, and it does not decide which bytes are the key; [`Item`] does.
+//!
+//! Invariants: an item is in the bucket its hash names or in the chain behind it; of a chain only
+//! the last bucket may have free positions and none is empty but a lone first; `len` counts items.
+
+use super::bucket::{Bucket, SLOTS, STORED_HASH_BITS, Slot, tag_of};
+use smallvec::SmallVec;
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+
+/// Buckets of a segment: 256 KB.
+const SEGMENT: usize = 4096;
+/// Above so many items a bucket, the table grows. Measured: 5 to 8 cost 14.5 to 12.4 bytes an item.
+const LOAD_MAX: usize = 6;
+/// Below so many items a bucket, the table shrinks.
+const LOAD_MIN: usize = 3;
+
+/// What a table holds: an owned thin pointer to something that carries its key.
+///
+/// # Safety
+/// `into_raw` gives an address below 2^48, aligned to 8, and `from_raw` undoes it. `key` must not
+/// change while the item is in a table.
+pub unsafe trait Item {
+    /// Gives up ownership.
+    fn into_raw(self) -> *mut u8;
+    /// Takes ownership back.
+    ///
+    /// # Safety
+    /// `raw` comes from `into_raw` and was not taken back since.
+    unsafe fn from_raw(raw: *mut u8) -> Self;
+    /// The bytes that the item is found by.
+    fn key(&self) -> &[u8];
+}
+
+/// A borrowed item.
+pub struct ItemRef<'a, E>(ManuallyDrop<E>, PhantomData<&'a E>);
+
+impl<E> Deref for ItemRef<'_, E> {
+    type Target = E;
+    #[inline]
+    fn deref(&self) -> &E {
+        &self.0
+    }
+}
+
+impl<'a, E: Item> ItemRef<'a, E> {
+    /// # Safety
+    /// `slot` holds an item that lives and is not written to for `'a`.
+    #[inline]
+    unsafe fn new(slot: Slot) -> Self {
+        // SAFETY: the slot's item came from `into_raw`; `ManuallyDrop` keeps the table its owner.
+        ItemRef(ManuallyDrop::new(unsafe { E::from_raw(slot.item()) }), PhantomData)
+    }
+}
+
+/// Where an item stands.
+struct Location {
+    head: usize,
+    bucket: *mut Bucket,
+    position: usize,
+}
+
+type Chain = SmallVec<[(u8, Slot); 2 * SLOTS]>;
+
+/// See the module's text.
+pub struct Table<E: Item> {
+    /// The first segment; null where there is no bucket.
+    first: *mut Bucket,
+    n_buckets: usize,
+    first_capacity: usize,
+    rest: Vec<*mut Bucket>,
+    len: usize,
+    n_chained: usize,
+    items: PhantomData<E>,
+}
+
+// SAFETY: a table owns its items and buckets alone.
+unsafe impl<E: Item + Send> Send for Table<E> {}
+// SAFETY: `&Table` only reads.
+unsafe impl<E: Item + Sync> Sync for Table<E> {}
+
+impl<E: Item> Default for Table<E> {
+    fn default() -> Self {
+        Table::new()
+    }
+}
+
+impl<E: Item> Table<E> {
+    /// A table without items; takes no memory.
+    pub const fn new() -> Self {
+        Table {
+            first: std::ptr::null_mut(),
+            n_buckets: 0,
+            first_capacity: 0,
+            rest: Vec::new(),
+            len: 0,
+            n_chained: 0,
+            items: PhantomData,
+        }
+    }
+
+    /// Number of items.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no item.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Number of buckets, without those of chains. SCAN visits so many.
+    pub fn n_buckets(&self) -> usize {
+        self.n_buckets
+    }
+
+    /// Bytes of the table itself, without its items.
+    pub fn mem_bytes(&self) -> usize {
+        let buckets = self.first_capacity + self.rest.len() * SEGMENT + self.n_chained;
+        buckets * size_of::<Bucket>() + self.rest.capacity() * size_of::<*mut Bucket>()
+    }
+
+    /// Number of buckets that stand behind another because it was full.
+    pub fn n_chained(&self) -> usize {
+        self.n_chained
+    }
+
+    /// The item with this key. `hash` is the key's.
+    #[inline]
+    pub fn get(&self, hash: u64, key: &[u8]) -> Option<ItemRef<'_, E>> {
+        let location = self.find(hash, key)?;
+        // SAFETY: `find` gives the place of an item; it lives as long as the table is borrowed.
+        Some(unsafe { ItemRef::new((*location.bucket).slot(location.position)) })
+    }
+
+    /// The place of the item with this key, for changing or removing it.
+    #[inline]
+    pub fn occupied(&mut self, hash: u64, key: &[u8]) -> Option<Occupied<'_, E>> {
+        let location = self.find(hash, key)?;
+        Some(Occupied { table: self, location })
+    }
+
+    /// Adds an item whose key is not in the table. `hash` is its key's; `flag` is the caller's.
+    pub fn insert_new(&mut self, hash: u64, item: E, flag: bool) {
+        if self.n_buckets == 0 {
+            self.push_bucket();
+        }
+        let bucket = self.bucket(self.index(hash));
+        self.push_into(bucket, tag_of(hash), Slot::new(item.into_raw(), hash, flag));
+        self.len += 1;
+        if self.len > self.n_buckets * LOAD_MAX {
+            self.split_one();
+        }
+    }
+
+    /// Calls `visit` with each item of one bucket (or two) and returns the cursor of the next call,
+    /// 0 at the end. Begin with 0.
+    pub fn scan(&self, cursor: u64, mut visit: impl FnMut(&E)) -> u64 {
+        if self.n_buckets == 0 {
+            return 0;
+        }
+        let level = 1usize << self.n_buckets.ilog2();
+        let index = (cursor as usize) & (level - 1);
+        self.visit_chain(index, &mut visit);
+        if index + level < self.n_buckets {
+            self.visit_chain(index + level, &mut visit);
+        }
+        // Adds 1 to the index with its bits reversed: "a before b" then holds in every table size.
+        ((cursor | !(level as u64 - 1)).reverse_bits().wrapping_add(1)).reverse_bits()
+    }
+
+    /// All items, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = ItemRef<'_, E>> {
+        (0..self.n_buckets).flat_map(|index| self.chain(index)).flat_map(|bucket| {
+            bucket.occupied().map(|position| {
+                // SAFETY: occupied positions hold items, which live as long as the table is borrowed.
+                unsafe { ItemRef::new(bucket.slot(position)) }
+            })
+        })
+    }
+
+    /// An item drawn with equal chances; `random` gives numbers below its argument.
+    pub fn random(&self, mut random: impl FnMut(usize) -> usize) -> Option<ItemRef<'_, E>> {
+        if self.len == 0 {
+            return None;
+        }
+        // Each draw of a bucket and a position hits each item alike; most miss.
+        const POSITIONS: usize = 4 * SLOTS;
+        for _ in 0..200 {
+            let (index, position) = (random(self.n_buckets), random(POSITIONS));
+            if let Some(bucket) = self.chain(index).nth(position / SLOTS)
+                && bucket.tag(position % SLOTS) != 0
+            {
+                // SAFETY: as in `iter`.
+                return Some(unsafe { ItemRef::new(bucket.slot(position % SLOTS)) });
+            }
+        }
+        let n_skipped = random(self.len);
+        self.iter().nth(n_skipped)
+    }
+
+    /// Goes through the flagged items of bucket `index` and takes out those that `take` accepts.
+    ///
+    /// The table does not shrink by this; call [`Table::shrink`] after the last bucket.
+    pub fn take_flagged(&mut self, index: usize, mut take: impl FnMut(&E) -> bool) -> Vec<E> {
+        let mut taken = Vec::new();
+        let any = self
+            .chain(index)
+            .any(|bucket| bucket.occupied().any(|position| bucket.slot(position).flag()));
+        if !any {
+            return taken;
+        }
+        let mut kept = self.empty_chain(index);
+        kept.retain(|(_, slot)| {
+            // SAFETY: the slot was an item's; nothing else refers to it now.
+            let is_taken = slot.flag() && take(&*unsafe { ItemRef::<E>::new(*slot) });
+            if is_taken {
+                // SAFETY: the slot leaves the table, so ownership passes to `taken`.
+                taken.push(unsafe { E::from_raw(slot.item()) });
+            }
+            !is_taken
+        });
+        self.len -= taken.len();
+        let bucket = self.bucket(index);
+        kept.into_iter().for_each(|(tag, slot)| self.push_into(bucket, tag, slot));
+        taken
+    }
+
+    /// Gives back buckets that removals made superfluous.
+    pub fn shrink(&mut self) {
+        if self.len == 0 {
+            self.free_buckets();
+        }
+        while self.n_buckets > 1 && self.len < self.n_buckets * LOAD_MIN {
+            self.merge_one();
+        }
+    }
+
+    /// Where the first segment stands and how many buckets there are: what [`prefetch`] needs.
+    pub fn layout(&self) -> (*const u8, usize) {
+        (self.first.cast(), self.n_buckets)
+    }
+
+    /// Asks the processor to fetch the items that may have this hash.
+    #[inline]
+    pub fn prefetch_items(&self, hash: u64) {
+        if self.n_buckets == 0 {
+            return;
+        }
+        // SAFETY: the bucket exists; prefetching has no effect that could be wrong.
+        let bucket = unsafe { &*self.bucket(self.index(hash)) };
+        for position in bucket.candidates(tag_of(hash)) {
+            prefetch_line(bucket.slot(position).item());
+        }
+    }
+
+    #[inline]
+    fn index(&self, hash: u64) -> usize {
+        index_of(hash, self.n_buckets)
+    }
+
+    #[inline]
+    fn bucket(&self, index: usize) -> *mut Bucket {
+        debug_assert!(index < self.n_buckets);
+        if index < SEGMENT {
+            // SAFETY: the first segment holds at least min(n_buckets, SEGMENT) buckets.
+            unsafe { self.first.add(index) }
+        } else {
+            // SAFETY: `rest` holds a whole segment for every further SEGMENT buckets.
+            unsafe { self.rest[index / SEGMENT - 1].add(index % SEGMENT) }
+        }
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, key: &[u8]) -> Option<Location> {
+        if self.n_buckets == 0 {
+            return None;
+        }
+        let head = self.index(hash);
+        let tag = tag_of(hash);
+        let mut at = self.bucket(head);
+        loop {
+            // SAFETY: `at` is a bucket of the table, read only while the table is borrowed.
+            let bucket = unsafe { &*at };
+            for position in bucket.candidates(tag) {
+                let slot = bucket.slot(position);
+                // SAFETY: a position with a tag holds an item of the table.
+                if slot.agrees_with(hash) && unsafe { ItemRef::<E>::new(slot) }.key() == key {
+                    return Some(Location { head, bucket: at, position });
+                }
+            }
+            at = bucket.next();
+            if at.is_null() {
+                return None;
+            }
+        }
+    }
+
+    /// The buckets of a chain, first to last.
+    fn chain(&self, index: usize) -> impl Iterator<Item = &Bucket> {
+        let mut next = self.bucket(index);
+        std::iter::from_fn(move || {
+            // SAFETY: null ends the chain; else it is a bucket of the table, which is borrowed.
+            let bucket = unsafe { next.as_ref() }?;
+            next = bucket.next();
+            Some(bucket)
+        })
+    }
+
+    fn visit_chain(&self, index: usize, visit: &mut impl FnMut(&E)) {
+        for bucket in self.chain(index) {
+            for position in bucket.occupied() {
+                // SAFETY: as in `iter`.
+                visit(&*unsafe { ItemRef::<E>::new(bucket.slot(position)) });
+            }
+        }
+    }
+
+    /// Puts a slot at the end of the chain that begins with `head`.
+    fn push_into(&mut self, head: *mut Bucket, tag: u8, slot: Slot) {
+        let mut at = head;
+        loop {
+            // SAFETY: a bucket of this table, which is borrowed mutably.
+            let bucket = unsafe { &mut *at };
+            if bucket.is_chained() {
+                at = bucket.next();
+                continue;
+            }
+            match bucket.free() {
+                Some(position) => return bucket.put(position, tag, slot),
+                None => {
+                    let mut next = Bucket::EMPTY;
+                    next.put(0, bucket.tag(SLOTS - 1), bucket.slot(SLOTS - 1));
+                    next.put(1, tag, slot);
+                    bucket.clear(SLOTS - 1);
+                    bucket.set_next(Box::into_raw(Box::new(next)));
+                    self.n_chained += 1;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes all slots out of a chain and frees the buckets behind the first.
+    fn empty_chain(&mut self, index: usize) -> Chain {
+        let mut slots = Chain::new();
+        let head = self.bucket(index);
+        let mut at = head;
+        while !at.is_null() {
+            // SAFETY: a bucket of this table, which is borrowed mutably.
+            let bucket = unsafe { std::mem::replace(&mut *at, Bucket::EMPTY) };
+            slots.extend(bucket.occupied().map(|p| (bucket.tag(p), bucket.slot(p))));
+            if at != head {
+                // SAFETY: buckets behind the first come from `Box::into_raw` in `push_into`.
+                drop(unsafe { Box::from_raw(at) });
+                self.n_chained -= 1;
+            }
+            at = bucket.next();
+        }
+        slots
+    }
+
+    /// Adds a bucket and moves into it what belongs there: about half of one other bucket.
+    fn split_one(&mut self) {
+        let level = self.n_buckets.ilog2();
+        let source = self.n_buckets - (1 << level);
+        let slots = self.empty_chain(source);
+        self.push_bucket();
+        let (low, high) = (self.bucket(source), self.bucket(self.n_buckets - 1));
+        for (tag, slot) in slots {
+            let is_high = hash_bit::<E>(slot, level);
+            self.push_into(if is_high { high } else { low }, tag, slot);
+        }
+    }
+
+    /// Removes the last bucket; what it held goes back to the bucket it was split from.
+    fn merge_one(&mut self) {
+        let last = self.n_buckets - 1;
+        let slots = self.empty_chain(last);
+        self.pop_bucket();
+        let target = self.bucket(last - (1 << last.ilog2()));
+        slots.into_iter().for_each(|(tag, slot)| self.push_into(target, tag, slot));
+    }
+
+    fn push_bucket(&mut self) {
+        let index = self.n_buckets;
+        if index < SEGMENT {
+            if index == self.first_capacity {
+                self.resize_first(next_capacity(index));
+            }
+        } else if index.is_multiple_of(SEGMENT) {
+            // SAFETY: the layout is not empty.
+            let segment = unsafe { alloc(layout_of(SEGMENT)) }.cast::<Bucket>();
+            assert_allocated(segment, SEGMENT);
+            self.rest.push(segment);
+        }
+        self.n_buckets += 1;
+        // SAFETY: there is room for the bucket, which held nothing.
+        unsafe { self.bucket(index).write(Bucket::EMPTY) };
+    }
+
+    fn pop_bucket(&mut self) {
+        self.n_buckets -= 1;
+        if self.n_buckets >= SEGMENT {
+            if self.n_buckets.is_multiple_of(SEGMENT)
+                && let Some(segment) = self.rest.pop()
+            {
+                // SAFETY: allocated with this layout in `push_bucket`; its buckets are empty.
+                unsafe { dealloc(segment.cast(), layout_of(SEGMENT)) };
+            }
+        } else if self.n_buckets * 2 <= self.first_capacity {
+            self.resize_first(self.n_buckets);
+        }
+    }
+
+    /// Moves the first segment into an allocation of `capacity` buckets, which is not 0.
+    fn resize_first(&mut self, capacity: usize) {
+        let new = if self.first.is_null() {
+            // SAFETY: the layout is not empty.
+            unsafe { alloc(layout_of(capacity)) }
+        } else {
+            let old = layout_of(self.first_capacity);
+            // SAFETY: allocated with this layout; the new size is not 0 and does not overflow.
+            unsafe { realloc(self.first.cast(), old, capacity * size_of::<Bucket>()) }
+        };
+        self.first = new.cast();
+        assert_allocated(self.first, capacity);
+        self.first_capacity = capacity;
+    }
+
+    /// Frees all buckets. They must be empty.
+    fn free_buckets(&mut self) {
+        debug_assert_eq!(self.n_chained, 0);
+        for segment in std::mem::take(&mut self.rest) {
+            // SAFETY: allocated with this layout in `push_bucket`.
+            unsafe { dealloc(segment.cast(), layout_of(SEGMENT)) };
+        }
+        if !self.first.is_null() {
+            // SAFETY: allocated with this layout in `resize_first`.
+            unsafe { dealloc(self.first.cast(), layout_of(self.first_capacity)) };
+        }
+        (self.first, self.first_capacity, self.n_buckets) = (std::ptr::null_mut(), 0, 0);
+    }
+
+    /// Takes the item at `location` out and closes the gap from the end of the chain.
+    fn remove(&mut self, location: &Location) -> E {
+        // SAFETY: `location` was found in this table, which is borrowed mutably and unchanged since.
+        let bucket = unsafe { &mut *location.bucket };
+        let slot = bucket.slot(location.position);
+        bucket.clear(location.position);
+        self.len -= 1;
+        if bucket.is_chained() || !std::ptr::eq(location.bucket, self.bucket(location.head)) {
+            let slots = self.empty_chain(location.head);
+            let head = self.bucket(location.head);
+            slots.into_iter().for_each(|(tag, slot)| self.push_into(head, tag, slot));
+        }
+        // SAFETY: the slot left the table, so ownership passes to the caller.
+        unsafe { E::from_raw(slot.item()) }
+    }
+
+    /// Checks every invariant. For tests.
+    #[cfg(test)]
+    pub(crate) fn check(&self) {
+        let mut len = 0;
+        for index in 0..self.n_buckets {
+            for bucket in self.chain(index) {
+                assert!(!bucket.is_chained() || bucket.occupied().count() == SLOTS - 1);
+                for position in bucket.occupied() {
+                    // SAFETY: as in `iter`.
+                    let item = unsafe { ItemRef::<E>::new(bucket.slot(position)) };
+                    let hash = crate::hash::hash(item.key());
+                    assert_eq!(self.index(hash), index);
+                    assert_eq!(bucket.tag(position), tag_of(hash));
+                    assert!(bucket.slot(position).agrees_with(hash));
+                    len += 1;
+                }
+            }
+        }
+        assert_eq!(len, self.len);
+        assert!(self.n_buckets == 0 || self.len <= self.n_buckets * LOAD_MAX);
+    }
+}
+
+impl<E: Item> Drop for Table<E> {
+    fn drop(&mut self) {
+        for index in 0..self.n_buckets {
+            for (_, slot) in self.empty_chain(index) {
+                // SAFETY: the slot left the table; nothing else owns its item.
+                drop(unsafe { E::from_raw(slot.item()) });
+            }
+        }
+        self.free_buckets();
+    }
+}
+
+/// An item in its place.
+pub struct Occupied<'a, E: Item> {
+    table: &'a mut Table<E>,
+    location: Location,
+}
+
+impl<'a, E: Item> Occupied<'a, E> {
+    /// The item.
+    #[inline]
+    pub fn get(&self) -> ItemRef<'_, E> {
+        // SAFETY: the place of an item of the borrowed table.
+        unsafe { ItemRef::new(self.slot()) }
+    }
+
+    /// The item, for as long as the table was borrowed.
+    pub fn into_ref(self) -> ItemRef<'a, E> {
+        // SAFETY: as in `get`; the table stays borrowed for `'a`.
+        unsafe { ItemRef::new(self.slot()) }
+    }
+
+    /// Lets `change` make another item of this one. The key must stay the same.
+    ///
+    /// A panic in `change` ends the process: the item would be gone and the table still name it.
+    pub fn replace(&mut self, change: impl FnOnce(E) -> E) {
+        struct AbortOnPanic;
+        impl Drop for AbortOnPanic {
+            fn drop(&mut self) {
+                std::process::abort();
+            }
+        }
+        let slot = self.slot();
+        let guard = AbortOnPanic;
+        // SAFETY: the slot's item; it is put back below, or the process ends.
+        let item = change(unsafe { E::from_raw(slot.item()) });
+        std::mem::forget(guard);
+        self.set_slot(slot.with_item(item.into_raw()));
+    }
+
+    /// Sets the caller's flag of the item.
+    pub fn set_flag(&mut self, flag: bool) {
+        self.set_slot(self.slot().with_flag(flag));
+    }
+
+    /// Takes the item out. The table may shrink by a bucket.
+    pub fn remove(self) -> E {
+        let item = self.table.remove(&self.location);
+        if self.table.len == 0 {
+            self.table.free_buckets();
+        } else if self.table.n_buckets > 1 && self.table.len < self.table.n_buckets * LOAD_MIN {
+            self.table.merge_one();
+        }
+        item
+    }
+
+    #[inline]
+    fn slot(&self) -> Slot {
+        // SAFETY: a bucket of the borrowed table.
+        unsafe { &*self.location.bucket }.slot(self.location.position)
+    }
+
+    fn set_slot(&mut self, slot: Slot) {
+        // SAFETY: a bucket of the table, which is borrowed mutably.
+        unsafe { &mut *self.location.bucket }.set_slot(self.location.position, slot);
+    }
+}
+
+/// The bucket of `hash` among `n_buckets`, which is not 0.
+#[inline]
+fn index_of(hash: u64, n_buckets: usize) -> usize {
+    let mask = (1usize << (usize::BITS - (n_buckets - 1).leading_zeros())) - 1;
+    let index = hash as usize & mask;
+    if index < n_buckets { index } else { index & (mask >> 1) }
+}
+
+/// Bit number `level` of the hash of the item in `slot`.
+fn hash_bit<E: Item>(slot: Slot, level: u32) -> bool {
+    let hash = if level < STORED_HASH_BITS {
+        slot.stored_hash()
+    } else {
+        // SAFETY: the slot holds an item that its table still owns.
+        crate::hash::hash(unsafe { ItemRef::<E>::new(slot) }.key())
+    };
+    hash >> level & 1 == 1
+}
+
+/// The next capacity of the first segment: four steps to the double, as allocators have them.
+fn next_capacity(capacity: usize) -> usize {
+    if capacity < 8 { capacity + 1 } else { capacity + (1 << (capacity.ilog2() - 2)) }
+}
+
+fn layout_of(n_buckets: usize) -> Layout {
+    Layout::array::<Bucket>(n_buckets).expect("a segment is small")
+}
+
+fn assert_allocated(bucket: *mut Bucket, n_buckets: usize) {
+    if bucket.is_null() {
+        handle_alloc_error(layout_of(n_buckets));
+    }
+}
+
+/// Asks the processor to fetch the bucket of `hash` in a table whose [`Table::layout`] was
+/// (`first`, `n_buckets`). Harmless if the table has changed since.
+#[inline]
+pub fn prefetch(first: *const u8, n_buckets: usize, hash: u64) {
+    if n_buckets != 0 {
+        let index = index_of(hash, n_buckets);
+        if index < SEGMENT {
+            prefetch_line(first.wrapping_add(index * size_of::<Bucket>()));
+        }
+    }
+}
+
+#[inline]
+fn prefetch_line(address: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: prefetching never faults, whatever the address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
+}
+
+#[cfg(test)]
+mod tests;

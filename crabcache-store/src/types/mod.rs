@@ -1,0 +1,3 @@
+//! The data types: what a value can be, its encodings, and what can be done to it.
+
+pub mod string;

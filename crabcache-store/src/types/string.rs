@@ -1,0 +1,149 @@
+//! The string type: bytes, or an integer that is kept as one.
+//!
+//! Encodings, as OBJECT ENCODING names them: `int` (canonical decimal in 64 bits), `embstr` (up to
+//! 44 bytes, not edited in place since), `raw`. Where the bytes stand is `entry.rs`'s business.
+
+use std::borrow::Cow;
+
+/// A string to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Str<'a> {
+    /// An integer.
+    Int(i64),
+    /// Bytes, copied when stored.
+    Bytes(&'a [u8]),
+    /// A buffer that was edited: reported as `raw`, and kept if it is long.
+    Raw(Vec<u8>),
+}
+
+impl<'a> Str<'a> {
+    /// The cheapest form of `bytes`: an integer if they are its canonical text.
+    #[inline]
+    pub fn encode(bytes: &'a [u8]) -> Str<'a> {
+        // The text of an i64 has 20 bytes at most, and begins with a digit or a sign.
+        match bytes {
+            [b'0'..=b'9' | b'-', ..] if bytes.len() <= 20 => {
+                parse_int(bytes).map_or(Str::Bytes(bytes), Str::Int)
+            }
+            _ => Str::Bytes(bytes),
+        }
+    }
+
+    /// The bytes; empty for an integer, which has none of its own.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Str::Int(_) => b"",
+            Str::Bytes(bytes) => bytes,
+            Str::Raw(buffer) => buffer,
+        }
+    }
+}
+
+/// A stored string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StrRef<'a> {
+    /// An integer; its bytes are its decimal text.
+    Int(i64),
+    /// Bytes.
+    Bytes(&'a [u8]),
+}
+
+impl<'a> StrRef<'a> {
+    /// The bytes; an integer is written out.
+    pub fn bytes(self) -> Cow<'a, [u8]> {
+        match self {
+            StrRef::Int(value) => Cow::Owned(itoa::Buffer::new().format(value).as_bytes().to_vec()),
+            StrRef::Bytes(bytes) => Cow::Borrowed(bytes),
+        }
+    }
+
+    /// A copy of the bytes.
+    pub fn to_vec(self) -> Vec<u8> {
+        self.bytes().into_owned()
+    }
+
+    /// Length in bytes. O(1).
+    pub fn len(self) -> usize {
+        match self {
+            StrRef::Int(value) => itoa::Buffer::new().format(value).len(),
+            StrRef::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there is no byte.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The integer that the string is the canonical text of.
+    pub fn to_int(self) -> Option<i64> {
+        match self {
+            StrRef::Int(value) => Some(value),
+            StrRef::Bytes(bytes) => parse_int(bytes),
+        }
+    }
+
+    /// The form to store a copy in.
+    pub fn to_str(self) -> Str<'a> {
+        match self {
+            StrRef::Int(value) => Str::Int(value),
+            StrRef::Bytes(bytes) => Str::Bytes(bytes),
+        }
+    }
+}
+
+/// What OBJECT ENCODING answers for a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// An integer.
+    Int,
+    /// A short string.
+    Embstr,
+    /// A long or edited string.
+    Raw,
+}
+
+impl Encoding {
+    /// Longest string that counts as `embstr`.
+    pub const EMBSTR_BYTES_MAX: usize = 44;
+
+    /// The encoding's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Int => "int",
+            Encoding::Embstr => "embstr",
+            Encoding::Raw => "raw",
+        }
+    }
+}
+
+/// Reads a canonical decimal integer: no `+`, no leading zero, no space, no overflow.
+pub fn parse_int(text: &[u8]) -> Option<i64> {
+    let value: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    // `parse` takes "+1" and "007" as well; only the canonical text comes back unchanged.
+    (itoa::Buffer::new().format(value).as_bytes() == text).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_canonical_integers_are_kept_as_integers() {
+        for text in ["0", "-1", "9223372036854775807", "-9223372036854775808"] {
+            let stored = Str::encode(text.as_bytes());
+            assert!(matches!(stored, Str::Int(_)), "{text}");
+        }
+        for text in ["", "-", "+1", "01", "-0", "1.0", " 1", "9223372036854775808", "1a", "٣"] {
+            assert_eq!(Str::encode(text.as_bytes()), Str::Bytes(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn integers_read_as_their_text() {
+        assert_eq!(StrRef::Int(-12).to_vec(), b"-12");
+        assert_eq!((StrRef::Int(-12).len(), StrRef::Int(-12).to_int()), (3, Some(-12)));
+        assert_eq!(StrRef::Bytes(b"12").to_int(), Some(12));
+        assert_eq!(StrRef::Bytes(b"12x").to_int(), None);
+    }
+}

@@ -1,0 +1,425 @@
+//! What a command sees of a database: look-ups that know time, changes that keep the books.
+//!
+//! [`ReadDb`] cannot change anything; an expired entry is absent to it and noted for removal.
+//! [`WriteDb`] removes an expired entry as soon as it meets it. Both note in [`Trace`] what the
+//! server has to account for: hits, misses, expired keys.
+//!
+//! Invariant: key counts, expiry counts and the flag of entries with an expiry agree with the table.
+
+use crate::access::Access;
+use crate::entry::{Entry, Kind};
+use crate::error::StoreError;
+use crate::keyspace::{Key, Locked};
+use crate::structures::table::ItemRef;
+use crate::types::string::{Str, StrRef};
+use std::cell::{Cell, RefCell};
+
+/// What happens to a key whose time has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// It is absent, and removed.
+    Remove,
+    /// It is absent, but stays until the primary says so.
+    Hide,
+    /// It is as good as any other.
+    Ignore,
+}
+
+/// The circumstances of a command: an argument, never read from the system here.
+#[derive(Debug, Clone, Copy)]
+pub struct Env {
+    /// Unix time in milliseconds.
+    pub now_ms: i64,
+    /// What uses leave on access clocks.
+    pub access: Access,
+    /// Whether uses leave anything (CLIENT NO-TOUCH).
+    pub touches: bool,
+    /// What happens to expired keys.
+    pub expiry: Expiry,
+}
+
+/// A key that was found expired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiredKey {
+    /// Its database.
+    pub db: usize,
+    /// The key.
+    pub key: Box<[u8]>,
+    /// Whether it was removed; else that is still to be done.
+    pub is_removed: bool,
+}
+
+/// What the views noted while commands ran.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// Look-ups that found their key.
+    pub n_hits: Cell<u64>,
+    /// Look-ups that did not.
+    pub n_misses: Cell<u64>,
+    /// Keys that were found expired.
+    pub expired: RefCell<Vec<ExpiredKey>>,
+    /// Whether missed keys are wanted.
+    pub wants_missed: Cell<bool>,
+    /// Keys that look-ups missed, if they are wanted.
+    pub missed: RefCell<Vec<(usize, Box<[u8]>)>>,
+    random: Cell<u64>,
+}
+
+impl Trace {
+    fn count_lookup(&self, db: usize, key: &[u8], is_hit: bool) {
+        if is_hit {
+            self.n_hits.set(self.n_hits.get() + 1);
+        } else {
+            self.n_misses.set(self.n_misses.get() + 1);
+            if self.wants_missed.get() {
+                self.missed.borrow_mut().push((db, key.into()));
+            }
+        }
+    }
+
+    #[cold]
+    fn note_expired(&self, db: usize, key: &[u8], is_removed: bool) {
+        let mut expired = self.expired.borrow_mut();
+        if is_removed || !expired.iter().any(|seen| seen.db == db && *seen.key == *key) {
+            expired.push(ExpiredKey { db, key: key.into(), is_removed });
+        }
+    }
+
+    /// A number in 0..1, good enough for counting by chance.
+    fn chance(&self) -> f64 {
+        let state = self.random.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.random.set(state);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// How a look-up counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// A use: counted as hit or miss, and sets the access clock.
+    Use,
+    /// Counted as hit or miss, leaves the access clock alone (TTL, TYPE, EXISTS).
+    Glance,
+    /// Not counted, sets the access clock (look-ups of commands that write).
+    Write,
+    /// Leaves no trace (OBJECT, DEBUG).
+    Peek,
+}
+
+/// What becomes of a key's expiry when its value is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetExpire {
+    /// The old one, if there is one, stays.
+    Keep,
+    /// This one, or none.
+    To(Option<i64>),
+}
+
+/// A database for reading.
+#[derive(Clone, Copy)]
+pub struct ReadDb<'a> {
+    locked: &'a Locked<'a>,
+    db: usize,
+    env: &'a Env,
+    trace: &'a Trace,
+}
+
+impl<'a> ReadDb<'a> {
+    #[inline]
+    pub(crate) fn new(
+        locked: &'a Locked<'_>,
+        db: usize,
+        env: &'a Env,
+        trace: &'a Trace,
+    ) -> ReadDb<'a> {
+        ReadDb { locked, db, env, trace }
+    }
+
+    /// The database's number.
+    pub fn number(&self) -> usize {
+        self.db
+    }
+
+    /// The entry of `key`.
+    #[inline]
+    pub fn get(&self, key: &Key<'_>, lookup: Lookup) -> Option<ItemRef<'a, Entry>> {
+        let found = self.find(key).filter(|entry| !self.is_expired(entry));
+        note_lookup(self.env, self.trace, self.db, key, found.as_deref(), lookup);
+        found
+    }
+
+    /// The string at `key`.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongType`] if it holds something else.
+    #[inline]
+    pub fn get_string(&self, key: &Key<'_>) -> Result<Option<StringRef<'a>>, StoreError> {
+        string_of(self.get(key, Lookup::Use))
+    }
+
+    /// The circumstances.
+    pub fn env(&self) -> &'a Env {
+        self.env
+    }
+
+    #[inline]
+    fn find(&self, key: &Key<'_>) -> Option<ItemRef<'a, Entry>> {
+        self.locked.stripe(key.stripe).db(self.db)?.table.get(key.hash, key.bytes)
+    }
+
+    #[inline]
+    fn is_expired(&self, entry: &Entry) -> bool {
+        let is_expired = is_expired(self.env, entry);
+        if is_expired && self.env.expiry == Expiry::Remove {
+            self.trace.note_expired(self.db, entry.key(), false);
+        }
+        is_expired
+    }
+}
+
+/// A borrowed entry that is known to hold a string.
+pub struct StringRef<'a>(ItemRef<'a, Entry>);
+
+impl StringRef<'_> {
+    /// The string.
+    #[inline]
+    pub fn get(&self) -> StrRef<'_> {
+        self.0.string()
+    }
+
+    /// The entry.
+    pub fn entry(&self) -> &Entry {
+        &self.0
+    }
+}
+
+/// A database for changing.
+pub struct WriteDb<'a, 'p> {
+    locked: &'a mut Locked<'p>,
+    db: usize,
+    env: &'a Env,
+    trace: &'a Trace,
+}
+
+impl<'a, 'p> WriteDb<'a, 'p> {
+    #[inline]
+    pub(crate) fn new(
+        locked: &'a mut Locked<'p>,
+        db: usize,
+        env: &'a Env,
+        trace: &'a Trace,
+    ) -> WriteDb<'a, 'p> {
+        WriteDb { locked, db, env, trace }
+    }
+
+    /// The database's number.
+    pub fn number(&self) -> usize {
+        self.db
+    }
+
+    /// The circumstances.
+    pub fn env(&self) -> &'a Env {
+        self.env
+    }
+
+    /// The same locks, seen as another database (MOVE, COPY).
+    pub fn in_db(&mut self, db: usize) -> WriteDb<'_, 'p> {
+        self.locked.write(db, self.env, self.trace)
+    }
+
+    /// The locks, for what only the whole keyspace can do.
+    pub fn locked(&mut self) -> &mut Locked<'p> {
+        self.locked
+    }
+
+    /// Computes a key's hash and stripe.
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        self.locked.keyspace().key(bytes)
+    }
+
+    /// The entry of `key`. An expired one is removed.
+    #[inline]
+    pub fn get(&mut self, key: &Key<'_>, lookup: Lookup) -> Option<ItemRef<'_, Entry>> {
+        self.expire_if_due(key);
+        let found = self
+            .locked
+            .stripe(key.stripe)
+            .db(self.db)
+            .and_then(|db| db.table.get(key.hash, key.bytes))
+            .filter(|entry| !is_expired(self.env, entry));
+        note_lookup(self.env, self.trace, self.db, key, found.as_deref(), lookup);
+        found
+    }
+
+    /// The string at `key`.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongType`] if it holds something else.
+    pub fn get_string(
+        &mut self,
+        key: &Key<'_>,
+        lookup: Lookup,
+    ) -> Result<Option<StringRef<'_>>, StoreError> {
+        string_of(self.get(key, lookup))
+    }
+
+    /// Sets `key` to a string, whatever it held.
+    #[inline]
+    pub fn set_string(&mut self, key: &Key<'_>, value: Str<'_>, expire: SetExpire) {
+        self.expire_if_due(key);
+        let env = self.env;
+        let trace = self.trace;
+        let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
+        let Some(mut place) = db.table.occupied(key.hash, key.bytes) else {
+            let expire_at_ms = if let SetExpire::To(at_ms) = expire { at_ms } else { None };
+            let entry = Entry::new(key.bytes, value, expire_at_ms, env.access.initial());
+            return self.insert_new(key, entry);
+        };
+        let old_at_ms = place.get().expire_at_ms();
+        let new_at_ms = match expire {
+            SetExpire::Keep => old_at_ms,
+            SetExpire::To(at_ms) => at_ms,
+        };
+        place.replace(|entry| {
+            let entry = entry.with_string(value, new_at_ms);
+            if env.touches {
+                entry.set_clock(env.access.used(entry.clock(), || trace.chance()));
+            }
+            entry
+        });
+        if old_at_ms != new_at_ms {
+            place.set_flag(new_at_ms.is_some());
+            self.account_expire(key, old_at_ms, new_at_ms);
+        }
+    }
+
+    /// Lets `edit` change the bytes of the string at `key`, which must hold one. A missing string
+    /// begins empty; one that ends empty stays.
+    pub fn edit_string<T>(&mut self, key: &Key<'_>, edit: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        self.expire_if_due(key);
+        let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
+        let Some(mut place) = db.table.occupied(key.hash, key.bytes) else {
+            let mut buffer = Vec::new();
+            let result = edit(&mut buffer);
+            let initial = self.env.access.initial();
+            self.insert_new(key, Entry::new(key.bytes, Str::Raw(buffer), None, initial));
+            return result;
+        };
+        let mut result = None;
+        place.replace(|entry| {
+            let (entry, edited) = entry.edit_string(edit);
+            result = Some(edited);
+            entry
+        });
+        result.expect("`replace` calls its function once")
+    }
+
+    /// Sets or ends the expiry of `key`. Returns whether there is such a key.
+    pub fn set_expire(&mut self, key: &Key<'_>, expire_at_ms: Option<i64>) -> bool {
+        self.expire_if_due(key);
+        let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
+        let Some(mut place) = db.table.occupied(key.hash, key.bytes) else { return false };
+        let old_at_ms = place.get().expire_at_ms();
+        if old_at_ms != expire_at_ms {
+            place.replace(|entry| entry.with_expire(expire_at_ms));
+            place.set_flag(expire_at_ms.is_some());
+            self.account_expire(key, old_at_ms, expire_at_ms);
+        }
+        true
+    }
+
+    /// Takes the entry of `key` away. An expired one counts as expired, not as removed.
+    pub fn remove(&mut self, key: &Key<'_>) -> Option<Entry> {
+        self.expire_if_due(key);
+        self.take(key)
+    }
+
+    /// Puts an entry into the place of `key`, which its key must be; an older one is dropped.
+    pub fn put(&mut self, key: &Key<'_>, entry: Entry) {
+        debug_assert_eq!(entry.key(), key.bytes);
+        self.expire_if_due(key);
+        drop(self.take(key));
+        self.insert_new(key, entry);
+    }
+
+    /// Removes `key` if its time has come, and notes it. For keys that readers met.
+    pub fn expire_if_due(&mut self, key: &Key<'_>) {
+        let Some(db) = self.locked.stripe(key.stripe).db(self.db) else { return };
+        if db.n_expires == 0 || self.env.expiry != Expiry::Remove {
+            return;
+        }
+        let is_due =
+            db.table.get(key.hash, key.bytes).is_some_and(|entry| is_expired(self.env, &entry));
+        if is_due {
+            drop(self.take(key));
+            self.locked.touch_watchers(self.db, key);
+            self.trace.note_expired(self.db, key.bytes, true);
+        }
+    }
+
+    fn take(&mut self, key: &Key<'_>) -> Option<Entry> {
+        let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
+        let entry = db.table.occupied(key.hash, key.bytes)?.remove();
+        let has_expire = entry.expire_at_ms().is_some();
+        db.n_expires -= usize::from(has_expire);
+        self.locked.count(self.db, -1, -i64::from(has_expire));
+        Some(entry)
+    }
+
+    fn insert_new(&mut self, key: &Key<'_>, entry: Entry) {
+        let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
+        let expire_at_ms = entry.expire_at_ms();
+        db.table.insert_new(key.hash, entry, expire_at_ms.is_some());
+        self.locked.count(self.db, 1, 0);
+        self.account_expire(key, None, expire_at_ms);
+    }
+
+    fn account_expire(&mut self, key: &Key<'_>, old_at_ms: Option<i64>, new_at_ms: Option<i64>) {
+        let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
+        if let Some(at_ms) = new_at_ms {
+            db.expiry_set(at_ms);
+        }
+        let change = i64::from(new_at_ms.is_some()) - i64::from(old_at_ms.is_some());
+        if change != 0 {
+            db.n_expires = db.n_expires.checked_add_signed(change as isize).expect("counted");
+            self.locked.count(self.db, 0, change);
+        }
+    }
+}
+
+#[inline]
+fn is_expired(env: &Env, entry: &Entry) -> bool {
+    match entry.expire_at_ms() {
+        Some(at_ms) => at_ms < env.now_ms && env.expiry != Expiry::Ignore,
+        None => false,
+    }
+}
+
+#[inline]
+fn note_lookup(
+    env: &Env,
+    trace: &Trace,
+    db: usize,
+    key: &Key<'_>,
+    found: Option<&Entry>,
+    lookup: Lookup,
+) {
+    if matches!(lookup, Lookup::Use | Lookup::Glance) {
+        trace.count_lookup(db, key.bytes, found.is_some());
+    }
+    if let Some(entry) = found
+        && matches!(lookup, Lookup::Use | Lookup::Write)
+        && env.touches
+    {
+        entry.set_clock(env.access.used(entry.clock(), || trace.chance()));
+    }
+}
+
+#[inline]
+fn string_of(entry: Option<ItemRef<'_, Entry>>) -> Result<Option<StringRef<'_>>, StoreError> {
+    match entry {
+        None => Ok(None),
+        Some(entry) if entry.kind() == Kind::String => Ok(Some(StringRef(entry))),
+        Some(_) => Err(StoreError::WrongType),
+    }
+}
