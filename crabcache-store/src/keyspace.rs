@@ -31,6 +31,27 @@ use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicUsize, Ordering};
 /// Stripes unless told otherwise. A power of two.
 pub const N_STRIPES_DEFAULT: usize = 1024;
 
+/// Where a key belongs: its hash and stripe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    hash: u64,
+    stripe: u32,
+}
+
+impl Place {
+    /// The key of these bytes, which must be those the place was computed from.
+    #[inline]
+    pub fn key(self, bytes: &[u8]) -> Key<'_> {
+        Key { bytes, hash: self.hash, stripe: self.stripe }
+    }
+
+    /// The stripe that the key is in.
+    #[inline]
+    pub fn stripe(self) -> u32 {
+        self.stripe
+    }
+}
+
 /// A key with its hash and stripe: computed once per command.
 #[derive(Debug, Clone, Copy)]
 pub struct Key<'k> {
@@ -42,8 +63,15 @@ pub struct Key<'k> {
 
 impl Key<'_> {
     /// The stripe that the key is in.
+    #[inline]
     pub fn stripe(&self) -> u32 {
         self.stripe
+    }
+
+    /// Where the key belongs.
+    #[inline]
+    pub fn place(&self) -> Place {
+        Place { hash: self.hash, stripe: self.stripe }
     }
 }
 
@@ -141,12 +169,12 @@ impl Keyspace {
         Key { bytes, hash, stripe }
     }
 
-    /// Asks the processor to fetch what looking up `key` in database 0 will read first.
+    /// Asks the processor to fetch what looking up a key in database 0 will read first.
     #[inline]
-    pub fn prefetch(&self, key: &Key<'_>) {
-        let stripe = &self.stripes[key.stripe as usize];
+    pub fn prefetch(&self, place: Place) {
+        let stripe = &self.stripes[place.stripe as usize];
         let n_buckets = stripe.hint_n_buckets.load(Ordering::Relaxed);
-        table::prefetch(stripe.hint_first.load(Ordering::Relaxed), n_buckets, key.hash);
+        table::prefetch(stripe.hint_first.load(Ordering::Relaxed), n_buckets, place.hash);
     }
 
     /// Passes gate number `gate`, waiting for whoever holds all gates.
@@ -229,59 +257,6 @@ impl<'k> Pass<'k> {
         Locked { keyspace: self.keyspace, gate: self.gate, mode: Mode::Write, held: Held::All }
     }
 
-    /// Goes through a database stripe by stripe, from where `cursor` stands, and calls `visit` with
-    /// each entry, until `n_entries` were visited or all were. Returns the next cursor, 0 at the
-    /// end. Every entry that is there from the first call to the last is visited.
-    pub fn scan(
-        &mut self,
-        db: usize,
-        cursor: u64,
-        n_entries: usize,
-        mut visit: impl FnMut(&Entry),
-    ) -> u64 {
-        let n_stripes = self.keyspace.stripes.len();
-        let stripe_bits = n_stripes.trailing_zeros();
-        let mut stripe = cursor as usize & (n_stripes - 1);
-        let mut inner = cursor >> stripe_bits;
-        let (mut n_visited, mut n_buckets) = (0, 0);
-        // As in the reference: a sparse table ends the call after ten times as many buckets.
-        while n_visited < n_entries.max(1) && n_buckets < n_entries.saturating_mul(10).max(1) {
-            let mut locked = self.lock_one(stripe as u32, Mode::Read);
-            let size =
-                locked.scan_stripe(stripe as u32, db, &mut inner, &mut n_visited, &mut visit);
-            n_buckets += usize::from(size > 0);
-            if inner == 0 {
-                stripe += 1;
-                if stripe == n_stripes {
-                    return 0;
-                }
-            }
-        }
-        inner << stripe_bits | stripe as u64
-    }
-
-    /// An entry drawn at random, of which `look` takes what it needs; `None` if that is nothing
-    /// (an expired entry, say) or there is no entry.
-    pub fn random<T>(
-        &mut self,
-        db: usize,
-        mut random: impl FnMut(usize) -> usize,
-        look: impl FnOnce(&Entry) -> Option<T>,
-    ) -> Option<T> {
-        let n_stripes = self.keyspace.stripes.len();
-        // Stripes are about equally full; with few keys most are empty, so the search goes on.
-        let first = random(n_stripes);
-        for offset in 0..n_stripes {
-            let stripe = ((first + offset) % n_stripes) as u32;
-            let locked = self.lock_one(stripe, Mode::Read);
-            let entries = locked.stripe(stripe).db(db).map(|db| &db.table);
-            if let Some(entry) = entries.and_then(|entries| entries.random(&mut random)) {
-                return look(&entry);
-            }
-        }
-        None
-    }
-
     /// Removes expired entries of one stripe and database from up to `n_buckets_max` buckets.
     /// Calls `expired` with each while the stripe is locked.
     pub fn sweep_expired(
@@ -322,6 +297,93 @@ impl Drop for Pass<'_> {
     fn drop(&mut self) {
         // SAFETY: locked in `enter`; `lock_all` leaves it locked.
         unsafe { self.keyspace.gates[self.gate].lock.unlock(GuardNoSend::new()) };
+    }
+}
+
+/// A way through all stripes of a database, one after the other: each is locked while it is looked
+/// at, or all are held already. What it sees is no single instant unless they are.
+pub enum Walk<'a, 'k> {
+    /// Locks each stripe in its turn.
+    Stepwise(&'a mut Pass<'k>),
+    /// Holds the whole keyspace (a transaction, a script).
+    Held(&'a Locked<'k>),
+}
+
+impl Walk<'_, '_> {
+    /// The keyspace.
+    pub fn keyspace(&self) -> &Keyspace {
+        match self {
+            Walk::Stepwise(pass) => pass.keyspace,
+            Walk::Held(locked) => locked.keyspace,
+        }
+    }
+
+    /// Goes through a database from where `cursor` stands and calls `visit` with each entry, until
+    /// `n_entries` were visited or all were. Returns the next cursor, 0 at the end. Every entry
+    /// that is there from the first call to the last is visited.
+    pub fn scan(
+        &mut self,
+        db: usize,
+        cursor: u64,
+        n_entries: usize,
+        mut visit: impl FnMut(&Entry),
+    ) -> u64 {
+        let n_stripes = self.keyspace().stripes.len();
+        let stripe_bits = n_stripes.trailing_zeros();
+        let mut stripe = cursor as usize & (n_stripes - 1);
+        let mut inner = cursor >> stripe_bits;
+        let (mut n_visited, mut n_buckets) = (0, 0);
+        // As in the reference: a sparse table ends the call after ten times as many buckets.
+        while n_visited < n_entries.max(1) && n_buckets < n_entries.saturating_mul(10).max(1) {
+            self.with_entries(stripe, db, |entries| {
+                n_buckets += usize::from(!entries.is_empty());
+                inner = entries.scan(inner, |entry| {
+                    n_visited += 1;
+                    visit(entry);
+                });
+            });
+            if inner == 0 {
+                stripe += 1;
+                if stripe == n_stripes {
+                    return 0;
+                }
+            }
+        }
+        inner << stripe_bits | stripe as u64
+    }
+
+    /// An entry drawn at random, of which `look` takes what it needs; `None` if that is nothing
+    /// (an expired entry, say) or there is no entry.
+    pub fn random<T>(
+        &mut self,
+        db: usize,
+        mut random: impl FnMut(usize) -> usize,
+        mut look: impl FnMut(&Entry) -> Option<T>,
+    ) -> Option<T> {
+        let n_stripes = self.keyspace().stripes.len();
+        // Stripes are about equally full; with few keys most are empty, so the search goes on.
+        let first = random(n_stripes);
+        for offset in 0..n_stripes {
+            let mut found = None;
+            self.with_entries((first + offset) % n_stripes, db, |entries| {
+                found = entries.random(&mut random).map(|entry| look(&entry));
+            });
+            if let Some(found) = found {
+                return found;
+            }
+        }
+        None
+    }
+
+    fn with_entries(&mut self, stripe: usize, db: usize, look: impl FnOnce(&Table<Entry>)) {
+        const NOTHING: &Table<Entry> = &Table::new();
+        let entries = |locked: &Locked<'_>| {
+            look(locked.stripe(stripe as u32).db(db).map_or(NOTHING, |db| &db.table));
+        };
+        match self {
+            Walk::Stepwise(pass) => entries(&pass.lock_one(stripe as u32, Mode::Read)),
+            Walk::Held(locked) => entries(locked),
+        }
     }
 }
 
@@ -374,22 +436,31 @@ impl<'p> Locked<'p> {
         self.keyspace
     }
 
-    /// Asks the processor to fetch the entry of `key`, whose stripe is held.
-    pub fn prefetch_entry(&self, db: usize, key: &Key<'_>) {
-        if let Some(db) = self.stripe(key.stripe).db(db) {
-            db.table.prefetch_items(key.hash);
+    /// Asks the processor to fetch the entry of a key, whose stripe is held.
+    pub fn prefetch_entry(&self, db: usize, place: Place) {
+        if let Some(db) = self.stripe(place.stripe).db(db) {
+            db.table.prefetch_items(place.hash);
         }
     }
 
-    /// Begins to watch a key, whose stripe is held for writing.
-    pub fn watch(&mut self, db: usize, key: &Key<'_>, flag: Arc<WatchFlag>, now_ms: i64) {
-        let stripe = self.stripe_mut(key.stripe);
-        let was_expired = stripe
-            .db(db)
-            .and_then(|db| db.table.get(key.hash, key.bytes))
+    /// Whether changes are allowed.
+    pub fn is_for_writing(&self) -> bool {
+        self.mode == Mode::Write
+    }
+
+    /// Whether a key, whose stripe is held, is there but past its time.
+    pub fn has_expired(&self, db: usize, key: &Key<'_>, now_ms: i64) -> bool {
+        let entries = self.stripe(key.stripe).db(db).map(|db| &db.table);
+        entries
+            .and_then(|entries| entries.get(key.hash, key.bytes))
             .and_then(|entry| entry.expire_at_ms())
-            .is_some_and(|at_ms| at_ms < now_ms);
-        stripe.watchers.add(db, key.bytes, flag, was_expired);
+            .is_some_and(|at_ms| at_ms < now_ms)
+    }
+
+    /// Begins to watch a key, whose stripe is held for writing. If it `was_expired` already, its
+    /// removal is no change.
+    pub fn watch(&mut self, db: usize, key: &Key<'_>, flag: Arc<WatchFlag>, was_expired: bool) {
+        self.stripe_mut(key.stripe).watchers.add(db, key.bytes, flag, was_expired);
     }
 
     /// Ends a watch of a key, whose stripe is held for writing.
@@ -477,26 +548,6 @@ impl<'p> Locked<'p> {
             hints.hint_first.store(first.cast_mut(), Ordering::Relaxed);
             hints.hint_n_buckets.store(n_buckets, Ordering::Relaxed);
         }
-    }
-
-    /// Visits buckets of one stripe until it or the count is done; returns the stripe's size.
-    fn scan_stripe(
-        &mut self,
-        stripe: u32,
-        db: usize,
-        inner: &mut u64,
-        n_visited: &mut usize,
-        visit: &mut impl FnMut(&Entry),
-    ) -> usize {
-        let Some(db) = self.stripe(stripe).db(db) else {
-            *inner = 0;
-            return 0;
-        };
-        *inner = db.table.scan(*inner, |entry| {
-            *n_visited += 1;
-            visit(entry);
-        });
-        db.table.len()
     }
 
     #[inline]

@@ -22,7 +22,7 @@ pub mod watch;
 pub use access::Access;
 pub use entry::{Entry, Kind};
 pub use error::StoreError;
-pub use keyspace::{DbSize, Key, Keyspace, Locked, Mode, Pass, StripeSet};
+pub use keyspace::{DbSize, Key, Keyspace, Locked, Mode, Pass, Place, StripeSet, Walk};
 pub use stripe::Swept;
 pub use structures::table::Table;
 pub use types::string::{Str, StrRef};

@@ -121,7 +121,7 @@ fn scan_visits_every_key_of_every_stripe() {
         let (mut seen, mut cursor, mut n_calls) = (HashMap::new(), 0, 0);
         loop {
             n_calls += 1;
-            cursor = pass.scan(0, cursor, count, |entry| {
+            cursor = Walk::Stepwise(&mut pass).scan(0, cursor, count, |entry| {
                 *seen.entry(entry.key().to_vec()).or_insert(0) += 1;
             });
             if cursor == 0 {
@@ -139,15 +139,21 @@ fn random_keys() {
     let keyspace = Keyspace::new(16, 1, 1);
     let mut pass = keyspace.enter(0);
     let name = |entry: &Entry| Some(entry.key().to_vec());
-    assert_eq!(pass.random(0, |below| below / 2, name), None);
+    assert_eq!(Walk::Stepwise(&mut pass).random(0, |below| below / 2, name), None);
     set(&mut pass, 0, "only", 1, None);
-    assert_eq!(pass.random(0, |below| below / 2, name), Some(b"only".to_vec()));
+    let mut all = pass.lock_all();
+    assert_eq!(Walk::Held(&all).random(0, |below| below / 2, name), Some(b"only".to_vec()));
+    assert_eq!(Walk::Held(&all).random(0, |below| below / 2, |_| None::<()>), None);
+    all.flush(0, 0);
+    assert_eq!(Walk::Held(&all).random(0, |below| below / 2, name), None);
 }
 
 fn watch(pass: &mut Pass<'_>, now_ms: i64, key: &str) -> Arc<WatchFlag> {
     let flag = Arc::new(WatchFlag::default());
     let key = pass.keyspace().key(key.as_bytes());
-    pass.lock_one(key.stripe(), Mode::Write).watch(0, &key, flag.clone(), now_ms);
+    let mut locked = pass.lock_one(key.stripe(), Mode::Write);
+    let was_expired = locked.has_expired(0, &key, now_ms);
+    locked.watch(0, &key, flag.clone(), was_expired);
     flag
 }
 

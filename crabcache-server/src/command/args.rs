@@ -1,0 +1,168 @@
+//! The words of a request, and how handlers read them.
+
+use crate::error::CommandError;
+use crabcache_resp::Span;
+use crabcache_resp::number::parse_i64;
+
+/// The words of one request, the command's name first. They borrow the read buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Args<'a> {
+    buf: &'a [u8],
+    spans: &'a [Span],
+}
+
+impl<'a> Args<'a> {
+    /// Words at `spans` of `buf`.
+    pub fn new(buf: &'a [u8], spans: &'a [Span]) -> Self {
+        Args { buf, spans }
+    }
+
+    /// Number of words, with the command's name.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is no word.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Word number `index`, which must exist: the arity was checked.
+    #[inline]
+    pub fn get(&self, index: usize) -> &'a [u8] {
+        self.spans[index].of(self.buf)
+    }
+
+    /// All words.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+        let Args { buf, spans } = *self;
+        spans.iter().map(|span| span.of(buf))
+    }
+
+    /// The words from `start` on, to be taken one by one.
+    pub fn from(&self, start: usize) -> Words<'a> {
+        Words { args: *self, next: start }
+    }
+
+    /// Word number `index` as an integer.
+    ///
+    /// # Errors
+    /// [`CommandError::NotInteger`]
+    pub fn int(&self, index: usize) -> Result<i64, CommandError> {
+        parse_i64(self.get(index)).ok_or(CommandError::NotInteger)
+    }
+
+    /// Whether word number `index` is `word` in any letter case.
+    pub fn is(&self, index: usize, word: &str) -> bool {
+        self.get(index).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// Bytes of all words.
+    pub fn bytes(&self) -> usize {
+        self.spans.iter().map(|span| span.len).sum()
+    }
+
+    /// A copy that owns its words.
+    pub fn to_owned(&self) -> OwnedArgs {
+        OwnedArgs::new(self.iter())
+    }
+}
+
+/// Words taken one by one: for options.
+#[derive(Debug, Clone, Copy)]
+pub struct Words<'a> {
+    args: Args<'a>,
+    next: usize,
+}
+
+impl<'a> Words<'a> {
+    /// Takes the next word if it is `word` in any letter case.
+    pub fn take(&mut self, word: &str) -> bool {
+        let is_next = self.next < self.args.len() && self.args.is(self.next, word);
+        self.next += usize::from(is_next);
+        is_next
+    }
+
+    /// Takes the next word, which must be there.
+    ///
+    /// # Errors
+    /// [`CommandError::Syntax`] at the end.
+    pub fn word(&mut self) -> Result<&'a [u8], CommandError> {
+        self.next().ok_or(CommandError::Syntax)
+    }
+
+    /// Takes the next word, which must be an integer.
+    ///
+    /// # Errors
+    /// [`CommandError::Syntax`] at the end, [`CommandError::NotInteger`].
+    pub fn int(&mut self) -> Result<i64, CommandError> {
+        parse_i64(self.word()?).ok_or(CommandError::NotInteger)
+    }
+
+    /// Words that are left.
+    pub fn remaining(&self) -> usize {
+        self.args.len() - self.next
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.next >= self.args.len() {
+            return None;
+        }
+        self.next += 1;
+        Some(self.args.get(self.next - 1))
+    }
+}
+
+/// Words that outlive the read buffer: queued by MULTI, built by the server itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnedArgs {
+    buf: Box<[u8]>,
+    spans: Box<[Span]>,
+}
+
+impl OwnedArgs {
+    /// Copies the words. One allocation for all bytes.
+    pub fn new<'w>(words: impl IntoIterator<Item = &'w [u8]>) -> Self {
+        let (mut buf, mut spans) = (Vec::new(), Vec::new());
+        for word in words {
+            spans.push(Span { start: buf.len(), len: word.len() });
+            buf.extend_from_slice(word);
+        }
+        OwnedArgs { buf: buf.into(), spans: spans.into() }
+    }
+
+    /// The words.
+    pub fn as_args(&self) -> Args<'_> {
+        Args { buf: &self.buf, spans: &self.spans }
+    }
+
+    /// Bytes of memory.
+    pub fn mem_bytes(&self) -> usize {
+        self.buf.len() + size_of_val(&*self.spans)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_taken_in_any_case() {
+        let words: [&[u8]; 5] = [b"SET", b"k", b"eX", b"12", b"zz"];
+        let owned = OwnedArgs::new(words);
+        let args = owned.as_args();
+        assert_eq!((args.len(), args.get(1), args.bytes()), (5, &b"k"[..], 10));
+        assert_eq!((args.int(3), args.int(4)), (Ok(12), Err(CommandError::NotInteger)));
+        let mut options = args.from(2);
+        assert!(!options.take("PX") && options.take("EX"));
+        assert_eq!((options.int(), options.remaining()), (Ok(12), 1));
+        assert_eq!(options.int(), Err(CommandError::NotInteger));
+        assert_eq!(options.word(), Err(CommandError::Syntax));
+        assert!(!options.take("EX"));
+    }
+}

@@ -1,0 +1,59 @@
+//! What a handler gets beside the data and its arguments.
+
+use super::effects::Effects;
+use super::table::CommandRow;
+use crate::client::Client;
+use crate::config::Config;
+use crate::notify::Event;
+use crate::server::Server;
+use crabcache_resp::Reply;
+use crabcache_store::{Env, Key, Place};
+
+/// The surroundings of one command.
+pub struct Ctx<'a> {
+    /// What all connections share.
+    pub server: &'a Server,
+    /// The configuration when the command began.
+    pub config: &'a Config,
+    /// Who asks.
+    pub client: &'a mut Client,
+    /// Where the answer goes.
+    pub reply: Reply<'a>,
+    /// Time and other circumstances.
+    pub env: Env,
+    /// What the command did, told by the handler.
+    pub effects: Effects,
+    /// The command's row.
+    pub row: &'a CommandRow,
+    /// Where the command's key is, if it has one at a fixed place: (address, length, place).
+    pub(crate) known_key: Option<(usize, usize, Place)>,
+    /// Whether the command runs inside a transaction, where it must not block.
+    pub in_exec: bool,
+}
+
+impl<'a> Ctx<'a> {
+    /// The key of these bytes. Costs nothing for the key that the command was locked by.
+    #[inline]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        match self.known_key {
+            Some((address, len, place))
+                if address == bytes.as_ptr().addr() && len == bytes.len() =>
+            {
+                place.key(bytes)
+            }
+            _ => self.server.keyspace.key(bytes),
+        }
+    }
+
+    /// Says that a key of the client's database was changed.
+    #[inline]
+    pub fn changed(&mut self, key: &[u8], event: Event) {
+        self.effects.changed(self.client.db, key, event);
+    }
+
+    /// Tells of an event about a key of the client's database, without counting a change.
+    #[inline]
+    pub fn event(&mut self, key: &[u8], event: Event) {
+        self.effects.event(self.client.db, key, event);
+    }
+}

@@ -1,0 +1,316 @@
+//! The life of a command: find its row, check, lock, run, tell what it did, count.
+//!
+//! The order of [`CHECKS`] is the order in which a client learns of what is wrong. Handlers are
+//! plain functions and see none of this.
+
+use super::table::Found;
+use super::{Args, CommandResult, CommandRow, Ctx, Flags, Handler};
+use crate::client::{ClientFlags, ReplyMode};
+use crate::error::CommandError;
+use crate::notify::Event;
+use crate::server::interest::Interest;
+use crate::transaction;
+use crabcache_store::{Locked, Mode, Pass, Place, StripeSet, Trace, Walk};
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered, or will be.
+    Done,
+    /// It cannot run now and is to be tried again.
+    Postponed,
+}
+
+/// Why a check stops a command.
+enum Refusal {
+    Error(CommandError),
+    Postpone,
+}
+
+impl From<CommandError> for Refusal {
+    fn from(error: CommandError) -> Self {
+        Refusal::Error(error)
+    }
+}
+
+/// Carries out one request. `place` is where its only key is, if it has one at a fixed place.
+#[inline]
+pub fn execute(
+    pass: &mut Pass<'_>,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    place: Option<Place>,
+    trace: &Trace,
+) -> Outcome {
+    let row = ctx.row;
+    ctx.known_key = place.zip(row.single_key).map(|(place, index)| {
+        let key = args.get(index);
+        (key.as_ptr().addr(), key.len(), place)
+    });
+    match check(ctx, args) {
+        Ok(()) => {}
+        Err(Refusal::Postpone) => return Outcome::Postponed,
+        Err(Refusal::Error(error)) => {
+            ctx.server.stats.workers[ctx.client.handle.worker].commands[row.id]
+                .rejected_calls
+                .add(1);
+            refuse(ctx, &error);
+            return Outcome::Done;
+        }
+    }
+    let mark = ctx.reply.len();
+    if ctx.client.flags.contains(ClientFlags::MULTI) && !row.flags.contains(Flags::NOT_QUEUED) {
+        transaction::queue(ctx, args);
+    } else {
+        run(pass, ctx, args, trace, mark);
+    }
+    withhold_reply(ctx, mark);
+    Outcome::Done
+}
+
+/// Answers a request that names no command.
+#[cold]
+pub fn refuse_unknown(ctx: &mut Ctx<'_>, args: Args<'_>) {
+    let error = match ctx.server.commands.find(args) {
+        Found::NoSubcommand(row) => CommandError::UnknownSubcommand(
+            excerpt(args.get(1)),
+            row.full_name.to_ascii_uppercase(),
+        ),
+        _ => {
+            let mut beginning = String::new();
+            for word in args.iter().skip(1) {
+                if beginning.len() >= 128 {
+                    break;
+                }
+                let room = 128 - beginning.len();
+                let word = String::from_utf8_lossy(&word[..word.len().min(room)]);
+                beginning.push_str(&format!("'{word}' "));
+            }
+            CommandError::UnknownCommand(excerpt(args.get(0)), beginning)
+        }
+    };
+    refuse(ctx, &error);
+}
+
+fn excerpt(word: &[u8]) -> String {
+    String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned()
+}
+
+/// Answers with an error before the command ran; a transaction being queued is lost.
+#[cold]
+fn refuse(ctx: &mut Ctx<'_>, error: &CommandError) {
+    if let Some(multi) = &mut ctx.client.multi {
+        multi.is_aborted = true;
+    }
+    let mark = ctx.reply.len();
+    write_error(ctx, error);
+    withhold_reply(ctx, mark);
+}
+
+fn write_error(ctx: &mut Ctx<'_>, error: &CommandError) {
+    let line = error.to_string();
+    ctx.server.stats.count_error(CommandError::code(&line));
+    ctx.reply.error(line.as_bytes());
+}
+
+/// Takes the reply back if the client does not want one (CLIENT REPLY).
+#[inline]
+fn withhold_reply(ctx: &mut Ctx<'_>, mark: usize) {
+    match ctx.client.reply_mode {
+        ReplyMode::On => {}
+        ReplyMode::Off => ctx.reply.truncate(mark),
+        ReplyMode::SkipNext => {
+            ctx.reply.truncate(mark);
+            ctx.client.reply_mode = ReplyMode::Skip;
+        }
+        ReplyMode::Skip => {
+            ctx.reply.truncate(mark);
+            ctx.client.reply_mode = ReplyMode::On;
+        }
+    }
+}
+
+type Check = fn(&Ctx<'_>, Args<'_>) -> Result<(), Refusal>;
+
+/// What may stand in the way of a command whose arity is right, in the order of the reference.
+const CHECKS: &[Check] = &[check_protected, check_auth, check_transaction, check_pause];
+
+#[inline]
+fn check(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
+    if !arity_fits(ctx.row, args) {
+        return Err(CommandError::Arity(ctx.row.full_name.clone()).into());
+    }
+    let is_ordinary = !ctx.client.flags.intersects(ClientFlags::EXCEPTIONAL)
+        && !ctx.server.conditions.any()
+        && !ctx.row.flags.contains(Flags::PROTECTED);
+    if is_ordinary { Ok(()) } else { CHECKS.iter().try_for_each(|check| check(ctx, args)) }
+}
+
+#[inline]
+fn arity_fits(row: &CommandRow, args: Args<'_>) -> bool {
+    let arity = row.spec.arity;
+    let len = args.len();
+    if arity >= 0 { len == arity as usize } else { len >= arity.unsigned_abs() as usize }
+}
+
+fn check_protected(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    if !ctx.row.flags.contains(Flags::PROTECTED) {
+        return Ok(());
+    }
+    let name = ctx.row.parent.map_or(ctx.row, |id| ctx.server.commands.row(id)).spec.name;
+    let (command, parameter, allowed) = if name == "module" {
+        ("MODULE", "enable-module-command", ctx.config.enable_module_command)
+    } else {
+        ("DEBUG", "enable-debug-command", ctx.config.enable_debug_command)
+    };
+    if allowed.allows(&ctx.client.handle) {
+        Ok(())
+    } else {
+        Err(CommandError::Protected(command, parameter).into())
+    }
+}
+
+fn check_auth(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let is_refused = ctx.client.flags.contains(ClientFlags::NEEDS_AUTH)
+        && !ctx.row.flags.contains(Flags::NO_AUTH);
+    if is_refused { Err(CommandError::NotAuthenticated.into()) } else { Ok(()) }
+}
+
+fn check_transaction(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let is_refused =
+        ctx.client.flags.contains(ClientFlags::MULTI) && ctx.row.flags.contains(Flags::NO_MULTI);
+    if is_refused { Err(CommandError::NotInTransaction.into()) } else { Ok(()) }
+}
+
+fn check_pause(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let mut flags = ctx.row.flags;
+    if let ("exec", Some(multi)) = (ctx.row.spec.name, &ctx.client.multi) {
+        flags |= multi.flags;
+    }
+    let may_replicate = flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE);
+    if ctx.server.conditions.is_paused(may_replicate) { Err(Refusal::Postpone) } else { Ok(()) }
+}
+
+/// Runs a command that was let through.
+#[inline]
+fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) {
+    let row = ctx.row;
+    let stripes = match row.spec.handler {
+        Handler::Server(handler) => {
+            let result = handler(ctx, args);
+            if ctx.client.forgets_watches {
+                transaction::unwatch(ctx.server, pass, ctx.client);
+            }
+            return finish(ctx, mark, result);
+        }
+        Handler::Walk(handler) => {
+            let result = handler(&mut Walk::Stepwise(pass), ctx, args);
+            finish(ctx, mark, result);
+            return remove_met(pass, ctx, trace);
+        }
+        Handler::Gated(handler) => {
+            let result = handler(pass, ctx, args, trace);
+            finish(ctx, mark, result);
+            return remove_met(pass, ctx, trace);
+        }
+        Handler::Exclusive(_) => Lock::All,
+        _ => match ctx.known_key {
+            Some((.., place)) => Lock::One(place.stripe()),
+            None => Lock::Many(stripes_of(ctx, args)),
+        },
+    };
+    let mode = mode_of(row);
+    let mut locked = match stripes {
+        Lock::One(stripe) => pass.lock_one(stripe, mode),
+        Lock::Many(stripes) => pass.lock_many(stripes, mode),
+        Lock::All => pass.lock_all(),
+    };
+    run_locked(&mut locked, ctx, args, trace, mark);
+    drop(locked);
+    remove_met(pass, ctx, trace);
+}
+
+enum Lock {
+    One(u32),
+    Many(StripeSet),
+    All,
+}
+
+/// How the stripes of a command's keys are locked.
+pub fn mode_of(row: &CommandRow) -> Mode {
+    if matches!(row.spec.handler, Handler::Read(_)) { Mode::Read } else { Mode::Write }
+}
+
+/// The stripes of a command's keys. A request whose keys cannot be found is malformed: its handler
+/// will refuse it before it touches data.
+pub fn stripes_of(ctx: &Ctx<'_>, args: Args<'_>) -> StripeSet {
+    let mut stripes = StripeSet::new();
+    for spec in ctx.row.spec.keys {
+        for index in spec.positions(args).unwrap_or_default() {
+            stripes.push(ctx.server.keyspace.key(args.get(index)).stripe());
+        }
+    }
+    stripes
+}
+
+/// Runs a command whose stripes are held, alone or as part of a transaction.
+pub fn run_locked(
+    locked: &mut Locked<'_>,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    trace: &Trace,
+    mark: usize,
+) {
+    let (db, env) = (ctx.client.db, ctx.env);
+    let interest = ctx.server.interests.get();
+    ctx.effects.begin(interest);
+    trace.wants_missed.set(interest.contains(Interest::MISSES));
+    let result = match ctx.row.spec.handler {
+        Handler::Read(handler) => handler(&locked.read(db, &env, trace), ctx, args),
+        Handler::Write(handler) | Handler::Exclusive(handler) => {
+            let result = handler(&mut locked.write(db, &env, trace), ctx, args);
+            let stats = &ctx.server.stats.workers[ctx.client.handle.worker];
+            if ctx.effects.n_dirty > 0 {
+                stats.dirty.add(ctx.effects.n_dirty);
+            }
+            let mut effects = std::mem::take(&mut ctx.effects);
+            effects.perform(ctx.server, locked, trace);
+            ctx.effects = effects;
+            result
+        }
+        Handler::Walk(handler) => handler(&mut Walk::Held(locked), ctx, args),
+        Handler::Server(handler) => handler(ctx, args),
+        // Containers have no handler of their own; the others are never queued.
+        Handler::Container(_) | Handler::Gated(_) => Err(CommandError::Syntax),
+    };
+    if trace.wants_missed.get() {
+        for (db, key) in trace.missed.borrow_mut().drain(..) {
+            ctx.server.notify(db, &key, Event::KEY_MISS);
+        }
+    }
+    finish(ctx, mark, result);
+}
+
+/// Turns a failure into the reply.
+#[inline]
+fn finish(ctx: &mut Ctx<'_>, mark: usize, result: CommandResult) {
+    if let Err(error) = result {
+        fail(ctx, mark, &error);
+    }
+}
+
+#[cold]
+fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
+    ctx.reply.truncate(mark);
+    let stats = &ctx.server.stats.workers[ctx.client.handle.worker];
+    stats.commands[ctx.row.id].failed_calls.add(1);
+    write_error(ctx, error);
+}
+
+/// Removes the expired keys that readers met, now that their stripes can be locked for writing.
+#[inline]
+fn remove_met(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
+    if !trace.expired.borrow().is_empty() {
+        crate::expire::remove_met(ctx.server, pass, &ctx.env, trace);
+    }
+}

@@ -1,0 +1,124 @@
+//! What a command did to data, told by its handler and carried out by the dispatcher.
+//!
+//! Handlers never signal watchers, publish events or count changes themselves: they say
+//! `effects.changed(key, event)`, and all that follows from a change happens once, in
+//! [`Effects::perform`], while the stripes of the keys are still locked.
+
+use crate::notify::Event;
+use crate::server::Server;
+use crate::server::interest::Interest;
+use crabcache_store::{Locked, Trace};
+
+/// One changed key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its database.
+    pub db: usize,
+    /// The key.
+    pub key: Box<[u8]>,
+    /// What to tell subscribers of keyspace events, if anything.
+    pub event: Option<Event>,
+}
+
+/// What is to be replicated instead of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Propagation {
+    /// The request as it came, if it changed something.
+    #[default]
+    AsIs,
+    /// These commands.
+    Instead(Vec<Vec<Vec<u8>>>),
+}
+
+/// What one command did.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Changes, as INFO's `rdb_changes_since_last_save` counts them.
+    pub n_dirty: u64,
+    /// Who wants to know more than the count.
+    interest: Interest,
+    changes: Vec<Change>,
+    propagation: Propagation,
+}
+
+impl Effects {
+    /// Begins anew, for a command whose stripes are locked.
+    #[inline]
+    pub fn begin(&mut self, interest: Interest) {
+        self.n_dirty = 0;
+        self.interest = interest;
+        if !self.changes.is_empty() {
+            self.changes.clear();
+        }
+        if self.propagation != Propagation::AsIs {
+            self.propagation = Propagation::AsIs;
+        }
+    }
+
+    /// A key was changed: one change, and an event about it.
+    #[inline]
+    pub fn changed(&mut self, db: usize, key: &[u8], event: Event) {
+        self.n_dirty += 1;
+        if !self.interest.is_empty() {
+            self.note(db, key, Some(event));
+        }
+    }
+
+    /// An event about a key without a further change, such as `expire` beside `set`.
+    #[inline]
+    pub fn event(&mut self, db: usize, key: &[u8], event: Event) {
+        if self.interest.contains(Interest::EVENTS) {
+            self.note(db, key, Some(event));
+        }
+    }
+
+    /// A key was touched: its watchers must know, but there is no event.
+    pub fn touched(&mut self, db: usize, key: &[u8]) {
+        if !self.interest.is_empty() {
+            self.note(db, key, None);
+        }
+    }
+
+    /// Replicates `command` instead of the request; more calls add more commands.
+    pub fn propagate<'w>(&mut self, command: impl IntoIterator<Item = &'w [u8]>) {
+        if self.interest.contains(Interest::PROPAGATION) {
+            let command = command.into_iter().map(<[u8]>::to_vec).collect();
+            match &mut self.propagation {
+                Propagation::Instead(commands) => commands.push(command),
+                as_is => *as_is = Propagation::Instead(vec![command]),
+            }
+        }
+    }
+
+    /// What is to be replicated.
+    pub fn propagation(&self) -> &Propagation {
+        &self.propagation
+    }
+
+    #[cold]
+    fn note(&mut self, db: usize, key: &[u8], event: Option<Event>) {
+        self.changes.push(Change { db, key: key.into(), event });
+    }
+
+    /// Tells everybody who wants to know, in the order in which things happened.
+    #[inline]
+    pub fn perform(&mut self, server: &Server, locked: &mut Locked<'_>, trace: &Trace) {
+        if !trace.expired.borrow().is_empty() {
+            crate::expire::tell_removed(server, trace);
+        }
+        if !self.changes.is_empty() {
+            self.tell_changes(server, locked);
+        }
+    }
+
+    #[cold]
+    fn tell_changes(&mut self, server: &Server, locked: &mut Locked<'_>) {
+        for Change { db, key, event } in self.changes.drain(..) {
+            let place = locked.keyspace().key(&key).place();
+            locked.touch_watchers(db, &place.key(&key));
+            if let Some(event) = event {
+                server.notify(db, &key, event);
+            }
+        }
+    }
+}

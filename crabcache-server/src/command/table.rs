@@ -1,0 +1,285 @@
+//! The command table of a server: the families' rows with all that follows from them.
+
+use super::keys::{Begin, Find, KeySpec};
+use super::{Args, Categories, Command, Flags, Group, Handler};
+use std::ops::Range;
+
+/// A command or subcommand of a server.
+#[derive(Clone)]
+pub struct CommandRow {
+    /// Number of the row: the place of its statistics.
+    pub id: usize,
+    /// `get`, `config|get`.
+    pub full_name: String,
+    /// The family's row.
+    pub spec: &'static Command,
+    /// The family's group.
+    pub group: Group,
+    /// The row's flags and those that follow.
+    pub flags: Flags,
+    /// The row's ACL categories and those that follow.
+    pub categories: Categories,
+    /// The word that is the only key, if it is always the same.
+    pub single_key: Option<usize>,
+    /// Rows of the subcommands.
+    pub subcommands: Range<usize>,
+    /// The container's row.
+    pub parent: Option<usize>,
+}
+
+/// What a look-up by name found.
+pub enum Found<'t> {
+    /// The command or subcommand.
+    Row(&'t CommandRow),
+    /// A container without this subcommand.
+    NoSubcommand(&'t CommandRow),
+    /// Nothing.
+    Nothing,
+}
+
+/// All rows; containers stand before their subcommands.
+pub struct CommandTable {
+    rows: Vec<CommandRow>,
+    /// Open addressing over the names of commands: row number + 1, or 0.
+    slots: Box<[u16]>,
+}
+
+impl CommandTable {
+    /// The table of all families, with `renames` (`rename-command`: old name, new name or nothing)
+    /// applied.
+    ///
+    /// # Errors
+    /// The old name, if there is no such command, or the new one, if there is one already.
+    pub fn new(renames: &[(String, String)]) -> Result<CommandTable, String> {
+        let mut rows = Vec::new();
+        for (group, commands) in crate::commands::FAMILIES {
+            for command in *commands {
+                add_rows(&mut rows, *group, command);
+            }
+        }
+        let mut names: Vec<(String, usize)> = rows
+            .iter()
+            .filter(|row| row.parent.is_none())
+            .map(|row| (row.full_name.clone(), row.id))
+            .collect();
+        for (old, new) in renames {
+            let (old, new) = (old.to_ascii_lowercase(), new.to_ascii_lowercase());
+            let index =
+                names.iter().position(|(name, _)| *name == old).ok_or_else(|| old.clone())?;
+            let (_, row) = names.swap_remove(index);
+            if names.iter().any(|(name, _)| *name == new) {
+                return Err(new);
+            }
+            if !new.is_empty() {
+                names.push((new, row));
+            }
+        }
+        let mut table = CommandTable { rows, slots: vec![0; 2048].into() };
+        for (name, row) in names {
+            table.rows[row].full_name.clone_from(&name);
+            let slot = table.free_slot(name.as_bytes());
+            table.slots[slot] = u16::try_from(row + 1).expect("a few hundred commands");
+        }
+        Ok(table)
+    }
+
+    /// The row of a request: its command, or its subcommand where the first word has some.
+    #[inline]
+    pub fn find(&self, args: Args<'_>) -> Found<'_> {
+        let Some(row) = self.command(args.get(0)) else { return Found::Nothing };
+        if row.subcommands.is_empty() || args.len() < 2 {
+            return Found::Row(row);
+        }
+        match self.subcommand(row, args.get(1)) {
+            Some(row) => Found::Row(row),
+            None => Found::NoSubcommand(row),
+        }
+    }
+
+    /// The command of this name, in any letter case.
+    #[inline]
+    pub fn command(&self, name: &[u8]) -> Option<&CommandRow> {
+        let mut slot = hash_of(name) % self.slots.len();
+        loop {
+            let row = &self.rows[usize::from(self.slots[slot].checked_sub(1)?)];
+            if row.full_name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(row);
+            }
+            slot = (slot + 1) % self.slots.len();
+        }
+    }
+
+    /// The subcommand of this name.
+    pub fn subcommand(&self, parent: &CommandRow, name: &[u8]) -> Option<&CommandRow> {
+        let mut rows = self.rows[parent.subcommands.clone()].iter();
+        rows.find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// A row by its number.
+    #[inline]
+    pub fn row(&self, id: usize) -> &CommandRow {
+        &self.rows[id]
+    }
+
+    /// All rows, with those of subcommands.
+    pub fn rows(&self) -> &[CommandRow] {
+        &self.rows
+    }
+
+    /// The commands that a client can call, without subcommands.
+    pub fn commands(&self) -> impl Iterator<Item = &CommandRow> {
+        self.rows.iter().filter(|row| {
+            row.parent.is_none()
+                && self.command(row.full_name.as_bytes()).is_some_and(|found| found.id == row.id)
+        })
+    }
+
+    fn free_slot(&self, name: &[u8]) -> usize {
+        let mut slot = hash_of(name) % self.slots.len();
+        while self.slots[slot] != 0 {
+            slot = (slot + 1) % self.slots.len();
+        }
+        slot
+    }
+}
+
+/// A hash that ignores letter case.
+#[inline]
+fn hash_of(name: &[u8]) -> usize {
+    let hash = name.iter().fold(name.len(), |hash, byte| {
+        hash.wrapping_mul(31).wrapping_add(usize::from(byte | 0x20))
+    });
+    hash ^ (hash >> 11)
+}
+
+fn add_rows(rows: &mut Vec<CommandRow>, group: Group, spec: &'static Command) {
+    let id = rows.len();
+    rows.push(row_of(id, spec.name.to_string(), group, spec, None));
+    if let Handler::Container(subcommands) = spec.handler {
+        for subcommand in subcommands {
+            let full_name = format!("{}|{}", spec.name, subcommand.name);
+            rows.push(row_of(rows.len(), full_name, group, subcommand, Some(id)));
+        }
+        rows[id].subcommands = id + 1..rows.len();
+    }
+}
+
+fn row_of(
+    id: usize,
+    full_name: String,
+    group: Group,
+    spec: &'static Command,
+    parent: Option<usize>,
+) -> CommandRow {
+    let mut flags = spec.flags;
+    if spec.keys.iter().any(is_movable) {
+        flags |= Flags::MOVABLE_KEYS;
+    }
+    CommandRow {
+        id,
+        full_name,
+        spec,
+        group,
+        flags,
+        categories: categories_of(spec, group),
+        single_key: single_key_of(spec.keys),
+        subcommands: 0..0,
+        parent,
+    }
+}
+
+/// Whether clients cannot find the keys with first, last and step alone.
+fn is_movable(spec: &KeySpec) -> bool {
+    !matches!((spec.begin, spec.find), (Begin::Index(_), Find::Range { .. }))
+}
+
+fn single_key_of(keys: &[KeySpec]) -> Option<usize> {
+    match keys {
+        [KeySpec { begin: Begin::Index(index), find: Find::Range { last: 0, .. }, .. }] => {
+            Some(*index)
+        }
+        _ => None,
+    }
+}
+
+/// As the reference derives them, so that they need not be written into every row.
+fn categories_of(spec: &Command, group: Group) -> Categories {
+    let mut categories = spec.categories;
+    let by_group = match group {
+        Group::String => Categories::STRING,
+        Group::Connection => Categories::CONNECTION,
+        Group::Transactions => Categories::TRANSACTION,
+        Group::Generic | Group::Server => Categories::empty(),
+    };
+    if !matches!(spec.handler, Handler::Container(_)) {
+        categories |= by_group;
+    }
+    if spec.flags.contains(Flags::WRITE) {
+        categories |= Categories::WRITE;
+    }
+    // Reads of the server's state are not reads of data.
+    if spec.flags.contains(Flags::READONLY) && !categories.contains(Categories::SCRIPTING) {
+        categories |= Categories::READ;
+    }
+    if spec.flags.contains(Flags::ADMIN) {
+        categories |= Categories::ADMIN | Categories::DANGEROUS;
+    }
+    if spec.flags.contains(Flags::PUBSUB) {
+        categories |= Categories::PUBSUB;
+    }
+    if spec.flags.contains(Flags::BLOCKING) {
+        categories |= Categories::BLOCKING;
+    }
+    categories | if spec.flags.contains(Flags::FAST) { Categories::FAST } else { Categories::SLOW }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_by_its_name_in_any_case() {
+        let table = CommandTable::new(&[]).unwrap();
+        for row in table.commands() {
+            let name = row.full_name.to_ascii_uppercase();
+            assert_eq!(table.command(name.as_bytes()).map(|found| found.id), Some(row.id));
+            for sub in &table.rows()[row.subcommands.clone()] {
+                let name = sub.spec.name.to_ascii_uppercase();
+                let found = table.subcommand(row, name.as_bytes());
+                assert_eq!(found.map(|found| found.id), Some(sub.id));
+            }
+        }
+        assert!(table.command(b"nosuchcommand").is_none() && table.command(b"").is_none());
+    }
+
+    #[test]
+    fn names_are_lower_case_and_unique() {
+        let table = CommandTable::new(&[]).unwrap();
+        let mut names: Vec<&str> = table.rows().iter().map(|row| &*row.full_name).collect();
+        assert!(names.iter().all(|name| **name == name.to_ascii_lowercase()));
+        names.sort_unstable();
+        let n_names = names.len();
+        names.dedup();
+        assert_eq!(names.len(), n_names);
+    }
+
+    #[test]
+    fn handlers_that_lock_keys_name_them() {
+        for row in CommandTable::new(&[]).unwrap().rows() {
+            let locks = matches!(row.spec.handler, Handler::Read(_) | Handler::Write(_));
+            assert!(!locks || !row.spec.keys.is_empty(), "{}", row.full_name);
+        }
+    }
+
+    #[test]
+    fn commands_are_renamed_and_removed() {
+        let rename = |old: &str, new: &str| [(old.to_string(), new.to_string())];
+        let table = CommandTable::new(&rename("GET", "fetch")).unwrap();
+        assert!(table.command(b"get").is_none());
+        assert_eq!(table.command(b"FETCH").unwrap().full_name, "fetch");
+        let table = CommandTable::new(&rename("get", "")).unwrap();
+        assert!(table.command(b"get").is_none() && table.commands().all(|c| c.spec.name != "get"));
+        assert_eq!(CommandTable::new(&rename("nosuch", "x")).err(), Some("nosuch".to_string()));
+        assert_eq!(CommandTable::new(&rename("get", "set")).err(), Some("set".to_string()));
+    }
+}

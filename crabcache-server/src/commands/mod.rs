@@ -1,0 +1,14 @@
+//! The commands: one row and one function each, in files named after their group.
+
+mod connection;
+mod string;
+mod transactions;
+
+use crate::command::{Command, Group};
+
+/// All families.
+pub const FAMILIES: &[(Group, &[Command])] = &[
+    (Group::Connection, connection::COMMANDS),
+    (Group::String, string::COMMANDS),
+    (Group::Transactions, transactions::COMMANDS),
+];

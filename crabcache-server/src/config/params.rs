@@ -1,0 +1,82 @@
+//! The parameter table: one row for each parameter, and nothing else knows their names.
+
+use super::kinds::{Choice, Int, Kind, Memory, ProtectedAction, Text, Words, YesNo};
+use super::{Param, ParamFlags};
+
+/// Makes the fields of `Config`, their defaults and the table from the rows.
+macro_rules! params {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:literal $(| $alias:literal)? => $field:ident: $type:ty = $default:expr, $kind:expr, $flags:expr;
+    )*) => {
+        /// The value of every parameter.
+        #[derive(Debug, Clone)]
+        pub struct Config {
+            $( $(#[doc = $doc])+ pub $field: $type, )*
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Config { $( $field: $default, )* }
+            }
+        }
+
+        /// All parameters.
+        pub const PARAMS: &[Param] = &[$(
+            Param {
+                name: $name,
+                alias: None $(.or(Some($alias)))?,
+                doc: concat!($($doc, "\n"),+),
+                flags: $flags,
+                get: |config| Kind::format(&$kind, &config.$field),
+                set: |config, words| {
+                    config.$field = Kind::parse(&$kind, words)?;
+                    Ok(())
+                },
+            },
+        )*];
+    };
+}
+
+const IMMUTABLE: ParamFlags = ParamFlags::empty();
+const MUTABLE: ParamFlags = ParamFlags::MUTABLE;
+const INT_MAX: i64 = i32::MAX as i64;
+
+const PROTECTED: Choice<ProtectedAction> = Choice(&[
+    ("no", ProtectedAction::No),
+    ("yes", ProtectedAction::Yes),
+    ("local", ProtectedAction::Local),
+]);
+
+params! {
+    /// Addresses to listen on. `-` before an address: no error if it does not exist.
+    "bind" => bind: Vec<String> = vec!["*".to_string(), "-::*".to_string()], Words, MUTABLE.union(ParamFlags::WORDS);
+    /// TCP port; 0 is none.
+    "port" => port: i64 = 6379, Int { min: 0, max: 65535 }, MUTABLE;
+    /// Connections that wait to be accepted.
+    "tcp-backlog" => tcp_backlog: i64 = 511, Int { min: 0, max: INT_MAX }, IMMUTABLE;
+    /// Path of a unix socket to listen on.
+    "unixsocket" => unixsocket: String = String::new(), Text, IMMUTABLE;
+    /// Seconds between TCP keepalive probes; 0 is none.
+    "tcp-keepalive" => tcp_keepalive: i64 = 300, Int { min: 0, max: INT_MAX }, MUTABLE;
+    /// Seconds after which an idle client is disconnected; 0 is never.
+    "timeout" => timeout: i64 = 0, Int { min: 0, max: INT_MAX }, MUTABLE;
+    /// Most clients at a time.
+    "maxclients" => maxclients: i64 = 10000, Int { min: 1, max: 0xffff_ffff }, MUTABLE;
+    /// Refuse clients from other hosts while there is no password.
+    "protected-mode" => protected_mode: bool = true, YesNo, MUTABLE;
+    /// Password of the default user.
+    "requirepass" => requirepass: String = String::new(), Text, MUTABLE.union(ParamFlags::SECRET);
+    /// Number of databases.
+    "databases" => databases: i64 = 16, Int { min: 1, max: INT_MAX }, IMMUTABLE;
+    /// Worker threads; 0 is one for each core.
+    "io-threads" => io_threads: i64 = 0, Int { min: 0, max: 128 }, IMMUTABLE;
+    /// Longest string and longest argument of a request.
+    "proto-max-bulk-len" => proto_max_bulk_len: i64 = 512 << 20, Memory { min: 1 << 20, max: i64::MAX }, MUTABLE;
+    /// Whether the DEBUG command may be used.
+    "enable-debug-command" => enable_debug_command: ProtectedAction = ProtectedAction::No, PROTECTED, IMMUTABLE;
+    /// Whether the MODULE command may be used.
+    "enable-module-command" => enable_module_command: ProtectedAction = ProtectedAction::No, PROTECTED, IMMUTABLE;
+    /// Times a second that background work is done.
+    "hz" => hz: i64 = 10, Int { min: 1, max: 500 }, MUTABLE;
+}

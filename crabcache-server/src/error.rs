@@ -1,0 +1,108 @@
+//! Every error text that a client can see. No other file contains one.
+//!
+//! A line begins with its code (`ERR`, `WRONGTYPE`, ...), which INFO errorstats counts by. Texts
+//! are the reference's; variable parts are fields of the variant.
+
+use crabcache_store::StoreError;
+
+/// Why a command was refused or failed. `Display` is the line on the wire, without `-` and CR LF.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The key holds another data type.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    WrongType,
+    /// Options that do not fit together or do not exist.
+    #[error("ERR syntax error")]
+    Syntax,
+    /// An argument or a value should be an integer.
+    #[error("ERR value is not an integer or out of range")]
+    NotInteger,
+    /// An addition would leave the range of an integer.
+    #[error("ERR increment or decrement would overflow")]
+    IncrementOverflow,
+    /// No such command. The fields are the name and the first arguments.
+    #[error("ERR unknown command '{0}', with args beginning with: {1}")]
+    UnknownCommand(String, String),
+    /// No such subcommand; the fields are what was asked for and the command's name.
+    #[error("ERR unknown subcommand '{0}'. Try {1} HELP.")]
+    UnknownSubcommand(String, String),
+    /// Too few or too many arguments for the command of this full name.
+    #[error("ERR wrong number of arguments for '{0}' command")]
+    Arity(String),
+    /// A command before authentication.
+    #[error("NOAUTH Authentication required.")]
+    NotAuthenticated,
+    /// A command that transactions cannot hold.
+    #[error("ERR Command not allowed inside a transaction")]
+    NotInTransaction,
+    /// DEBUG or MODULE while the configuration forbids it: the command and the parameter.
+    #[error(
+        "ERR {0} command not allowed. If the {1} option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."
+    )]
+    Protected(&'static str, &'static str),
+    /// EXEC of a transaction that had an error while it was queued.
+    #[error("EXECABORT Transaction discarded because of previous errors.")]
+    ExecAborted,
+    /// MULTI within MULTI.
+    #[error("ERR MULTI calls can not be nested")]
+    NestedMulti,
+    /// EXEC outside of a transaction.
+    #[error("ERR EXEC without MULTI")]
+    ExecWithoutMulti,
+    /// DISCARD outside of a transaction.
+    #[error("ERR DISCARD without MULTI")]
+    DiscardWithoutMulti,
+    /// WATCH within a transaction.
+    #[error("ERR WATCH inside MULTI is not allowed")]
+    WatchInsideMulti,
+    /// A database number out of range.
+    #[error("ERR DB index is out of range")]
+    DbIndex,
+    /// A database number that is none.
+    #[error("ERR invalid DB index")]
+    InvalidDbIndex,
+    /// A value would become longer than `proto-max-bulk-len`.
+    #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
+    StringTooLong,
+    /// An expiry that is out of range for the command of this name.
+    #[error("ERR invalid expire time in '{0}' command")]
+    InvalidExpire(String),
+}
+
+impl CommandError {
+    /// The code that the line begins with.
+    pub fn code(line: &str) -> &str {
+        line.split(' ').next().unwrap_or("ERR")
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::WrongType => CommandError::WrongType,
+        }
+    }
+}
+
+/// Why a value does not fit a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParamError {
+    /// Too few or too many words.
+    #[error("wrong number of arguments")]
+    WrongNumberOfArguments,
+    /// Neither `yes` nor `no`.
+    #[error("argument must be 'yes' or 'no'")]
+    NotYesNo,
+    /// No integer.
+    #[error("argument couldn't be parsed into an integer")]
+    NotInteger,
+    /// Outside the bounds.
+    #[error("argument must be between {0} and {1} inclusive")]
+    OutOfRange(i64, i64),
+    /// No amount of memory.
+    #[error("argument must be a memory value")]
+    NotMemory,
+    /// None of the names.
+    #[error("argument(s) must be one of the following: {0}")]
+    NotOneOf(String),
+}

@@ -1,0 +1,15 @@
+//! The CrabCache server: network, dispatch, commands, configuration.
+
+pub mod client;
+pub mod clients;
+pub mod clock;
+pub mod command;
+pub mod commands;
+pub mod config;
+pub mod error;
+pub mod expire;
+pub mod net;
+pub mod notify;
+pub mod server;
+pub mod stats;
+pub mod transaction;

@@ -1,0 +1,13 @@
+//! The network: accepting connections, reading requests, sending replies.
+//!
+//! ```text
+//!  listener (main thread) --accepted sockets--> worker 0: one Tokio runtime, its connections
+//!                                           \-> worker 1: ...
+//! ```
+//!
+//! A connection stays with its worker for life; commands run on that thread.
+
+pub mod connection;
+pub mod listener;
+mod stream;
+pub mod worker;

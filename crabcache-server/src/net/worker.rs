@@ -1,0 +1,92 @@
+//! A worker: a thread with a Tokio runtime that serves the connections it is given.
+
+use super::connection::{Shared, serve};
+use super::stream::RawStream;
+use crate::client::{Client, Peer};
+use crate::command::pipeline::Pipeline;
+use crate::server::Server;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::LocalSet;
+
+/// A connection that a worker is to serve.
+pub(super) struct Accepted {
+    pub(super) stream: RawStream,
+    pub(super) peer: Peer,
+}
+
+/// A running worker, as the listener sees it.
+pub struct Worker {
+    queue: UnboundedSender<Accepted>,
+    n_connections: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts worker number `index`.
+    ///
+    /// # Errors
+    /// If the thread or its runtime cannot be made.
+    pub fn start(server: Arc<Server>, index: usize) -> io::Result<Worker> {
+        let (queue, accepted) = unbounded_channel();
+        let n_connections = Arc::new(AtomicUsize::new(0));
+        let counter = n_connections.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread =
+            std::thread::Builder::new().name(format!("worker {index}")).spawn(move || {
+                let tasks = LocalSet::new();
+                tasks.block_on(&runtime, work(server, index, accepted, counter));
+            })?;
+        Ok(Worker { queue, n_connections, thread })
+    }
+
+    /// Connections that the worker serves or is about to.
+    pub fn n_connections(&self) -> usize {
+        self.n_connections.load(Ordering::Relaxed)
+    }
+
+    /// Gives the worker a connection.
+    pub(super) fn give(&self, accepted: Accepted) {
+        self.n_connections.fetch_add(1, Ordering::Relaxed);
+        if self.queue.send(accepted).is_err() {
+            self.n_connections.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets the worker end: its connections are dropped.
+    pub fn stop(self) {
+        drop(self.queue);
+        // A panic of the worker has been logged by its own thread.
+        let _ = self.thread.join();
+    }
+}
+
+/// Serves connections until the queue ends.
+async fn work(
+    server: Arc<Server>,
+    index: usize,
+    mut accepted: UnboundedReceiver<Accepted>,
+    n_connections: Arc<AtomicUsize>,
+) {
+    let shared = Rc::new(Shared::new(Pipeline::new(server.clone(), index)));
+    while let Some(Accepted { stream, peer }) = accepted.recv().await {
+        let Ok(stream) = stream.register() else {
+            n_connections.fetch_sub(1, Ordering::Relaxed);
+            continue;
+        };
+        let handle = server.clients.add(peer, index, server.clock.unix_ms());
+        let needs_auth = !server.config.get().requirepass.is_empty();
+        let client = Client::new(handle.clone(), needs_auth);
+        let (shared, server, n_connections) =
+            (shared.clone(), server.clone(), n_connections.clone());
+        tokio::task::spawn_local(async move {
+            serve(&shared, stream, client).await;
+            server.clients.remove(handle.id);
+            n_connections.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+}

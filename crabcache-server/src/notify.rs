@@ -1,0 +1,71 @@
+//! Keyspace events: what can happen to a key, by class and name.
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// Classes of events, as `notify-keyspace-events` names them by letter.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct Classes: u32 {
+        /// K: published to `__keyspace@<db>__:<key>`.
+        const KEYSPACE = 1;
+        /// E: published to `__keyevent@<db>__:<event>`.
+        const KEYEVENT = 1 << 1;
+        /// g: commands of any type.
+        const GENERIC = 1 << 2;
+        /// $
+        const STRING = 1 << 3;
+        /// l
+        const LIST = 1 << 4;
+        /// s
+        const SET = 1 << 5;
+        /// h
+        const HASH = 1 << 6;
+        /// z
+        const ZSET = 1 << 7;
+        /// x: a key expired.
+        const EXPIRED = 1 << 8;
+        /// e: a key was evicted.
+        const EVICTED = 1 << 9;
+        /// t
+        const STREAM = 1 << 10;
+        /// m: a key was looked for and is not there.
+        const KEY_MISS = 1 << 11;
+        /// d: from a module.
+        const MODULE = 1 << 12;
+        /// n: a key is new.
+        const NEW = 1 << 13;
+        /// o: a value was overwritten.
+        const OVERWRITTEN = 1 << 14;
+        /// c: a key's type was changed.
+        const TYPE_CHANGED = 1 << 15;
+    }
+}
+
+/// What happened to a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// Its class.
+    pub class: Classes,
+    /// Its name.
+    pub name: &'static str,
+}
+
+macro_rules! events {
+    ($($constant:ident = $class:ident $name:literal;)*) => {
+        impl Event {
+            $(
+                #[doc = concat!("`", $name, "`")]
+                pub const $constant: Event = Event { class: Classes::$class, name: $name };
+            )*
+        }
+    };
+}
+
+events! {
+    SET = STRING "set";
+    DEL = GENERIC "del";
+    EXPIRE = GENERIC "expire";
+    PERSIST = GENERIC "persist";
+    EXPIRED = EXPIRED "expired";
+    KEY_MISS = KEY_MISS "keymiss";
+}

@@ -1,0 +1,91 @@
+//! What all threads of one server share.
+
+pub mod conditions;
+pub mod interest;
+
+use crate::clients::Clients;
+use crate::clock::Clock;
+use crate::command::{Args, CommandTable, Ctx};
+use crate::config::{Config, ConfigStore};
+use crate::notify::Event;
+use crate::stats::Stats;
+use conditions::Conditions;
+use crabcache_store::keyspace::N_STRIPES_DEFAULT;
+use crabcache_store::{Access, Env, Expiry, Keyspace};
+use interest::Interests;
+
+/// See the module's text.
+pub struct Server {
+    /// The data.
+    pub keyspace: Keyspace,
+    /// The commands.
+    pub commands: CommandTable,
+    /// The configuration in force.
+    pub config: ConfigStore,
+    /// The connected clients.
+    pub clients: Clients,
+    /// Counters.
+    pub stats: Stats,
+    /// Time.
+    pub clock: Clock,
+    /// Who wants to know what commands do.
+    pub interests: Interests,
+    /// What commands must be checked for.
+    pub conditions: Conditions,
+    /// Number of worker threads; gates and counters beyond are those of background threads.
+    pub n_workers: usize,
+}
+
+/// Threads beside the workers that touch data: the expire cycle.
+const N_BACKGROUND_THREADS: usize = 1;
+
+impl Server {
+    /// A server with this configuration, without network.
+    ///
+    /// # Errors
+    /// A text, if the configuration cannot be used.
+    pub fn new(config: Config) -> Result<Server, String> {
+        let n_workers = match usize::try_from(config.io_threads) {
+            Ok(0) | Err(_) => std::thread::available_parallelism().map_or(1, usize::from),
+            Ok(n_threads) => n_threads,
+        };
+        let commands = CommandTable::new(&[])?;
+        let n_gates = n_workers + N_BACKGROUND_THREADS;
+        let n_databases = usize::try_from(config.databases).map_err(|error| error.to_string())?;
+        Ok(Server {
+            keyspace: Keyspace::new(N_STRIPES_DEFAULT, n_gates, n_databases),
+            stats: Stats::new(n_gates, commands.rows().len()),
+            commands,
+            config: ConfigStore::new(config),
+            clients: Clients::default(),
+            clock: Clock::default(),
+            interests: Interests::default(),
+            conditions: Conditions::default(),
+            n_workers,
+        })
+    }
+
+    /// The circumstances of a command that begins now.
+    pub fn env(&self) -> Env {
+        let now_ms = self.clock.unix_ms();
+        Env {
+            now_ms,
+            access: Access::Lru { clock: (now_ms / 1000) as u32 & 0x00ff_ffff },
+            touches: true,
+            expiry: Expiry::Remove,
+        }
+    }
+
+    /// Tells subscribers of keyspace events.
+    pub fn notify(&self, _db: usize, _key: &[u8], _event: Event) {}
+
+    /// Counts a call that has run, and shows it to whoever looks on.
+    #[inline]
+    pub fn count_call(&self, worker: usize, ctx: &Ctx<'_>, _args: Args<'_>, took_ns: u64) {
+        let stats = &self.stats.workers[worker];
+        stats.total_commands_processed.add(1);
+        let command = &stats.commands[ctx.row.id];
+        command.calls.add(1);
+        command.nanoseconds.add(took_ns);
+    }
+}

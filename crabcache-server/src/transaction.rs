@@ -1,0 +1,195 @@
+//! MULTI, EXEC, WATCH: queueing commands and running them as one.
+//!
+//! EXEC locks the union of what its commands and watched keys need, so it is atomic and isolated
+//! across databases and stripes; a watched key cannot change between the check and the commands.
+
+use crate::client::{Client, ClientFlags, WatchedKey};
+use crate::command::args::OwnedArgs;
+use crate::command::dispatch::{mode_of, run_locked, stripes_of};
+use crate::command::{Args, CommandResult, Ctx, Flags, Handler};
+use crate::error::CommandError;
+use crate::server::Server;
+use crabcache_store::{Locked, Mode, Pass, StripeSet, Trace};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A transaction being queued.
+#[derive(Debug)]
+pub struct Multi {
+    /// Row and words of each command.
+    pub queue: Vec<(usize, OwnedArgs)>,
+    /// A command was refused: EXEC will not run.
+    pub is_aborted: bool,
+    /// The flags of all queued commands together.
+    pub flags: Flags,
+    /// Bytes of the queue.
+    pub mem_bytes: usize,
+}
+
+impl Default for Multi {
+    fn default() -> Self {
+        Multi { queue: Vec::new(), is_aborted: false, flags: Flags::empty(), mem_bytes: 0 }
+    }
+}
+
+/// Begins a transaction.
+pub fn begin(ctx: &mut Ctx<'_>) {
+    ctx.client.multi = Some(Box::default());
+    ctx.client.set_flag(ClientFlags::MULTI, true);
+    ctx.client.handle.n_queued.store(0, Ordering::Relaxed);
+}
+
+/// Queues a command that passed its checks.
+pub fn queue(ctx: &mut Ctx<'_>, args: Args<'_>) {
+    if let Some(multi) = &mut ctx.client.multi {
+        let args = args.to_owned();
+        multi.mem_bytes += args.mem_bytes();
+        multi.flags |= ctx.row.flags;
+        multi.queue.push((ctx.row.id, args));
+        let handle = &ctx.client.handle;
+        handle.n_queued.store(multi.queue.len() as i64, Ordering::Relaxed);
+        handle.multi_bytes.store(multi.mem_bytes, Ordering::Relaxed);
+    }
+    ctx.reply.status("QUEUED");
+}
+
+/// Forgets the queued commands.
+pub fn end(ctx: &mut Ctx<'_>) -> Option<Box<Multi>> {
+    let multi = ctx.client.multi.take();
+    ctx.client.set_flag(ClientFlags::MULTI, false);
+    ctx.client.handle.n_queued.store(-1, Ordering::Relaxed);
+    ctx.client.handle.multi_bytes.store(0, Ordering::Relaxed);
+    multi
+}
+
+/// Runs the queued commands as one.
+pub fn exec(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) -> CommandResult {
+    let Some(multi) = end(ctx) else { return Err(CommandError::ExecWithoutMulti) };
+    if multi.is_aborted {
+        unwatch(ctx.server, pass, ctx.client);
+        return Err(CommandError::ExecAborted);
+    }
+    let Some((stripes, mode)) = lock_set(ctx, &multi) else {
+        return exec_locked(&mut pass.lock_all(), ctx, &multi, trace);
+    };
+    exec_locked(&mut pass.lock_many(stripes, mode), ctx, &multi, trace)
+}
+
+/// The stripes that a transaction needs; `None` if it needs the whole keyspace.
+fn lock_set(ctx: &mut Ctx<'_>, multi: &Multi) -> Option<(StripeSet, Mode)> {
+    let mut stripes: StripeSet = watched_stripes(ctx.server, ctx.client);
+    let mut mode = if stripes.is_empty() { Mode::Read } else { Mode::Write };
+    let exec = ctx.row;
+    let mut needs_all = false;
+    for (id, args) in &multi.queue {
+        ctx.row = ctx.server.commands.row(*id);
+        needs_all |= matches!(ctx.row.spec.handler, Handler::Walk(_) | Handler::Exclusive(_));
+        if matches!(ctx.row.spec.handler, Handler::Read(_) | Handler::Write(_)) {
+            stripes.extend(stripes_of(ctx, args.as_args()));
+            if mode_of(ctx.row) == Mode::Write {
+                mode = Mode::Write;
+            }
+        }
+    }
+    ctx.row = exec;
+    (!needs_all).then_some((stripes, mode))
+}
+
+fn exec_locked(
+    locked: &mut Locked<'_>,
+    ctx: &mut Ctx<'_>,
+    multi: &Multi,
+    trace: &Trace,
+) -> CommandResult {
+    let is_dirty = ctx.client.watch_flag.is_dirty() || watched_key_expired(locked, ctx);
+    end_watches(ctx.server, locked, ctx.client);
+    if is_dirty {
+        ctx.reply.null_array();
+        return Ok(());
+    }
+    ctx.reply.array(multi.queue.len());
+    let exec = ctx.row;
+    let worker = ctx.client.handle.worker;
+    let mut began_ns = ctx.server.clock.elapsed_ns();
+    for (id, args) in &multi.queue {
+        ctx.row = ctx.server.commands.row(*id);
+        ctx.known_key = None;
+        ctx.in_exec = true;
+        let mark = ctx.reply.len();
+        run_locked(locked, ctx, args.as_args(), trace, mark);
+        expire_met(locked, ctx, trace);
+        let ended_ns = ctx.server.clock.elapsed_ns();
+        ctx.server.count_call(worker, ctx, args.as_args(), ended_ns - began_ns);
+        began_ns = ended_ns;
+    }
+    (ctx.row, ctx.in_exec) = (exec, false);
+    Ok(())
+}
+
+/// Whether a watched key has come to its end without anybody noticing.
+fn watched_key_expired(locked: &Locked<'_>, ctx: &Ctx<'_>) -> bool {
+    let watched = ctx.client.watched.iter();
+    watched.filter(|watched| !watched.was_expired).any(|watched| {
+        let key = ctx.server.keyspace.key(&watched.key);
+        locked.has_expired(watched.db, &key, ctx.env.now_ms)
+    })
+}
+
+/// Removes expired keys that a command of the transaction met as a reader.
+fn expire_met(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
+    if trace.expired.borrow().is_empty() || !locked.is_for_writing() {
+        return;
+    }
+    crate::expire::remove_met_locked(ctx.server, locked, &ctx.env, trace);
+}
+
+fn watched_stripes(server: &Server, client: &Client) -> StripeSet {
+    let stripe = |watched: &WatchedKey| server.keyspace.key(&watched.key).stripe();
+    client.watched.iter().map(stripe).collect()
+}
+
+/// Watches the keys that the words after the first name.
+pub fn watch(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) {
+    // No use in watching more: EXEC will fail.
+    if ctx.client.watch_flag.is_dirty() {
+        return;
+    }
+    if ctx.client.watched.is_empty() {
+        ctx.server.interests.watching_begins();
+    }
+    let mut locked = pass.lock_many(stripes_of(ctx, args), Mode::Write);
+    let db = ctx.client.db;
+    for word in args.iter().skip(1) {
+        if ctx.client.watched.iter().any(|watched| watched.db == db && *watched.key == *word) {
+            continue;
+        }
+        let key = ctx.key(word);
+        let was_expired = locked.has_expired(db, &key, ctx.env.now_ms);
+        locked.watch(db, &key, ctx.client.watch_flag.clone(), was_expired);
+        let watched = WatchedKey { db, key: word.into(), was_expired };
+        ctx.client.watched.push(watched);
+    }
+    ctx.client.handle.n_watched.store(ctx.client.watched.len(), Ordering::Relaxed);
+}
+
+/// Ends all watches of a client.
+pub fn unwatch(server: &Server, pass: &mut Pass<'_>, client: &mut Client) {
+    client.forgets_watches = false;
+    if !client.watched.is_empty() {
+        let mut locked = pass.lock_many(watched_stripes(server, client), Mode::Write);
+        end_watches(server, &mut locked, client);
+    }
+}
+
+fn end_watches(server: &Server, locked: &mut Locked<'_>, client: &mut Client) {
+    if client.watched.is_empty() {
+        return;
+    }
+    for watched in std::mem::take(&mut client.watched) {
+        let key = server.keyspace.key(&watched.key);
+        locked.unwatch(watched.db, &key, &client.watch_flag);
+    }
+    client.watch_flag = Arc::default();
+    client.handle.n_watched.store(0, Ordering::Relaxed);
+    server.interests.watching_ends();
+}
