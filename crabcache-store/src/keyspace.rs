@@ -16,7 +16,6 @@
 //! What this is not: it does not know which keys a command has, nor what they mean.
 
 use crate::stripe::{Stripe, Swept};
-use crate::structures::table;
 use crate::view::{Env, ReadDb, Trace, WriteDb};
 use crate::watch::WatchFlag;
 use crate::{Entry, Table};
@@ -26,7 +25,7 @@ use parking_lot::{RawMutex, RawRwLock};
 use smallvec::SmallVec;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Stripes unless told otherwise. A power of two.
 pub const N_STRIPES_DEFAULT: usize = 1024;
@@ -89,9 +88,6 @@ pub type StripeSet = SmallVec<[u32; 16]>;
 
 struct LockedStripe {
     lock: RawRwLock,
-    /// Where database 0's buckets are, for prefetching without the lock: possibly outdated.
-    hint_first: AtomicPtr<u8>,
-    hint_n_buckets: AtomicUsize,
     stripe: UnsafeCell<Stripe>,
 }
 
@@ -132,12 +128,7 @@ impl Keyspace {
     /// `n_stripes` is a power of two; `n_gates` is how many threads work on it at a time.
     pub fn new(n_stripes: usize, n_gates: usize, n_databases: usize) -> Keyspace {
         assert!(n_stripes.is_power_of_two() && n_gates > 0 && n_databases > 0);
-        let stripe = || LockedStripe {
-            lock: RawRwLock::INIT,
-            hint_first: AtomicPtr::default(),
-            hint_n_buckets: AtomicUsize::new(0),
-            stripe: UnsafeCell::default(),
-        };
+        let stripe = || LockedStripe { lock: RawRwLock::INIT, stripe: UnsafeCell::default() };
         let gate = || Gate {
             lock: RawMutex::INIT,
             totals: (0..n_databases).map(|_| Totals::default()).collect(),
@@ -167,14 +158,6 @@ impl Keyspace {
         // Other bits than those that choose the bucket or the tag.
         let stripe = (stripe_hash >> 32) as u32 & (self.stripes.len() - 1) as u32;
         Key { bytes, hash, stripe }
-    }
-
-    /// Asks the processor to fetch what looking up a key in database 0 will read first.
-    #[inline]
-    pub fn prefetch(&self, place: Place) {
-        let stripe = &self.stripes[place.stripe as usize];
-        let n_buckets = stripe.hint_n_buckets.load(Ordering::Relaxed);
-        table::prefetch(stripe.hint_first.load(Ordering::Relaxed), n_buckets, place.hash);
     }
 
     /// Passes gate number `gate`, waiting for whoever holds all gates.
@@ -255,6 +238,35 @@ impl<'k> Pass<'k> {
             let _: GuardNoSend = gate.lock.lock();
         }
         Locked { keyspace: self.keyspace, gate: self.gate, mode: Mode::Write, held: Held::All }
+    }
+
+    /// Asks the processor to fetch the buckets and entries of these keys: all are on their way
+    /// before the first is needed. Leaves out keys whose stripe is being changed.
+    ///
+    /// Measured with a million keys and sixteen requests a batch: the locks cost about 10 ns a key,
+    /// the cache misses that they hide 300.
+    #[inline]
+    pub fn prefetch(&mut self, db: usize, places: impl Iterator<Item = Place>) {
+        let mut locked: SmallVec<[Place; 32]> = SmallVec::new();
+        for place in places {
+            let stripe = &self.keyspace.stripes[place.stripe as usize];
+            if stripe.lock.try_lock_shared().is_some() {
+                // SAFETY: the stripe is held for reading.
+                if let Some(db) = unsafe { &*stripe.stripe.get() }.db(db) {
+                    db.table.prefetch_bucket(place.hash);
+                }
+                locked.push(place);
+            }
+        }
+        for place in locked {
+            let stripe = &self.keyspace.stripes[place.stripe as usize];
+            // SAFETY: the stripe is held for reading.
+            if let Some(db) = unsafe { &*stripe.stripe.get() }.db(db) {
+                db.table.prefetch_items(place.hash);
+            }
+            // SAFETY: locked above.
+            unsafe { stripe.lock.unlock_shared(GuardNoSend::new()) };
+        }
     }
 
     /// Removes expired entries of one stripe and database from up to `n_buckets_max` buckets.
@@ -436,13 +448,6 @@ impl<'p> Locked<'p> {
         self.keyspace
     }
 
-    /// Asks the processor to fetch the entry of a key, whose stripe is held.
-    pub fn prefetch_entry(&self, db: usize, place: Place) {
-        if let Some(db) = self.stripe(place.stripe).db(db) {
-            db.table.prefetch_items(place.hash);
-        }
-    }
-
     /// Whether changes are allowed.
     pub fn is_for_writing(&self) -> bool {
         self.mode == Mode::Write
@@ -491,7 +496,6 @@ impl<'p> Locked<'p> {
             if !old.is_empty() {
                 tables.push(old);
             }
-            self.publish(index);
         }
         self.count(db, -(size.n_keys as i64), -(size.n_expires as i64));
         tables
@@ -508,7 +512,6 @@ impl<'p> Locked<'p> {
             watchers.touch_all(first, table(second), table(first), now_ms);
             watchers.touch_all(second, table(first), table(second), now_ms);
             stripe.watchers = watchers;
-            self.publish(index);
         }
         let keys = size2.n_keys as i64 - size1.n_keys as i64;
         let expires = size2.n_expires as i64 - size1.n_expires as i64;
@@ -538,18 +541,6 @@ impl<'p> Locked<'p> {
         self.keyspace.count(self.gate, db, n_keys, n_expires);
     }
 
-    /// Publishes where database 0's buckets are, after a change of the stripe's table.
-    #[inline]
-    pub(crate) fn publish(&self, stripe: u32) {
-        let hints = &self.keyspace.stripes[stripe as usize];
-        let (first, n_buckets) =
-            self.stripe(stripe).db(0).map_or((std::ptr::null(), 0), |db| db.table.layout());
-        if hints.hint_n_buckets.load(Ordering::Relaxed) != n_buckets {
-            hints.hint_first.store(first.cast_mut(), Ordering::Relaxed);
-            hints.hint_n_buckets.store(n_buckets, Ordering::Relaxed);
-        }
-    }
-
     #[inline]
     fn assert_held(&self, stripe: u32) {
         let is_held = match &self.held {
@@ -568,7 +559,6 @@ impl<'p> Locked<'p> {
                 unsafe { lock.unlock_shared(GuardNoSend::new()) }
             }
             Mode::Write => {
-                self.publish(stripe);
                 // SAFETY: locked in this mode by `lock_stripe`.
                 unsafe { lock.unlock_exclusive(GuardNoSend::new()) }
             }

@@ -141,9 +141,6 @@ impl Pipeline {
                 _ => None,
             };
             let place = row.and_then(|row| self.place_of(row, args));
-            if let Some(place) = place {
-                self.server.keyspace.prefetch(place);
-            }
             let words = first..self.spans.len();
             self.requests.push(Request { words, row: row.map(|row| row.id), place, end: start });
         }
@@ -183,6 +180,10 @@ impl Pipeline {
             known_key: None,
             in_exec: false,
         };
+        if self.requests.len() > 1 {
+            let places = self.requests.iter().filter_map(|request| request.place);
+            pass.prefetch(ctx.client.db, places);
+        }
         let mut began_ns = server.clock.elapsed_ns();
         let (mut end, mut stop, mut n_commands) = (0, None, 0);
         for request in &self.requests {

@@ -5,10 +5,11 @@
 //! into a full table splits one bucket, a removal from a sparse one merges one, so no operation
 //! pauses for the rest, and the table is always about as full as is good for it.
 //!
-//! Buckets live in segments of [`SEGMENT`]: the first grows step by step, so that small tables are
-//! small; the others are whole, so that large tables never move. SCAN goes through the buckets in
-//! the order of their reversed index bits, so a cursor survives growth and shrinking: every item
-//! that is there from the first to the last call is returned.
+//! Buckets live in segments of [`SEGMENT`] that never move; the first alone grows step by step, so
+//! that small tables are small. (One array that grows by reallocation was tried: freed arrays of
+//! every size were left behind, and a million keys took 10 bytes each more.) SCAN goes through the
+//! buckets in the order of their reversed index bits, so a cursor survives growth and shrinking:
+//! every item that is there from the first to the last call is returned.
 //!
 //! What this is not: it has no lock, and it does not decide which bytes are the key; [`Item`] does.
 //!
@@ -22,10 +23,11 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 
-/// Buckets of a segment: 256 KB.
-const SEGMENT: usize = 4096;
-/// Above so many items a bucket, the table grows. Measured: 5 to 8 cost 14.5 to 12.4 bytes an item.
-const LOAD_MAX: usize = 6;
+/// Buckets of a segment: 1 KB.
+const SEGMENT: usize = 16;
+/// Above so many items a bucket, the table grows. Measured with a million small keys: 6, 7 and 8 cost
+/// 16.3, 15.4 and 14.8 bytes a key.
+const LOAD_MAX: usize = 7;
 /// Below so many items a bucket, the table shrinks.
 const LOAD_MIN: usize = 3;
 
@@ -78,13 +80,12 @@ type Chain = SmallVec<[(u8, Slot); 2 * SLOTS]>;
 
 /// See the module's text.
 pub struct Table<E: Item> {
-    /// The first segment; null where there is no bucket.
-    first: *mut Bucket,
+    segments: Vec<*mut Bucket>,
     n_buckets: usize,
-    first_capacity: usize,
-    rest: Vec<*mut Bucket>,
     len: usize,
-    n_chained: usize,
+    n_chained: u32,
+    /// Buckets that the first segment has room for.
+    first_capacity: u32,
     items: PhantomData<E>,
 }
 
@@ -103,12 +104,11 @@ impl<E: Item> Table<E> {
     /// A table without items; takes no memory.
     pub const fn new() -> Self {
         Table {
-            first: std::ptr::null_mut(),
+            segments: Vec::new(),
             n_buckets: 0,
-            first_capacity: 0,
-            rest: Vec::new(),
             len: 0,
             n_chained: 0,
+            first_capacity: 0,
             items: PhantomData,
         }
     }
@@ -131,13 +131,14 @@ impl<E: Item> Table<E> {
 
     /// Bytes of the table itself, without its items.
     pub fn mem_bytes(&self) -> usize {
-        let buckets = self.first_capacity + self.rest.len() * SEGMENT + self.n_chained;
-        buckets * size_of::<Bucket>() + self.rest.capacity() * size_of::<*mut Bucket>()
+        let further = self.segments.len().saturating_sub(1) * SEGMENT;
+        let buckets = self.first_capacity as usize + further + self.n_chained as usize;
+        buckets * size_of::<Bucket>() + self.segments.capacity() * size_of::<*mut Bucket>()
     }
 
     /// Number of buckets that stand behind another because it was full.
     pub fn n_chained(&self) -> usize {
-        self.n_chained
+        self.n_chained as usize
     }
 
     /// The item with this key. `hash` is the key's.
@@ -251,9 +252,12 @@ impl<E: Item> Table<E> {
         }
     }
 
-    /// Where the first segment stands and how many buckets there are: what [`prefetch`] needs.
-    pub fn layout(&self) -> (*const u8, usize) {
-        (self.first.cast(), self.n_buckets)
+    /// Asks the processor to fetch the bucket of this hash.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        if self.n_buckets != 0 {
+            prefetch_line(self.bucket(self.index(hash)).cast());
+        }
     }
 
     /// Asks the processor to fetch the items that may have this hash.
@@ -277,13 +281,8 @@ impl<E: Item> Table<E> {
     #[inline]
     fn bucket(&self, index: usize) -> *mut Bucket {
         debug_assert!(index < self.n_buckets);
-        if index < SEGMENT {
-            // SAFETY: the first segment holds at least min(n_buckets, SEGMENT) buckets.
-            unsafe { self.first.add(index) }
-        } else {
-            // SAFETY: `rest` holds a whole segment for every further SEGMENT buckets.
-            unsafe { self.rest[index / SEGMENT - 1].add(index % SEGMENT) }
-        }
+        // SAFETY: the segments have room for `n_buckets` buckets.
+        unsafe { self.segments[index / SEGMENT].add(index % SEGMENT) }
     }
 
     #[inline]
@@ -400,14 +399,14 @@ impl<E: Item> Table<E> {
     fn push_bucket(&mut self) {
         let index = self.n_buckets;
         if index < SEGMENT {
-            if index == self.first_capacity {
-                self.resize_first(next_capacity(index));
+            if index == self.first_capacity as usize {
+                self.resize_first((index * 2).clamp(1, SEGMENT));
             }
         } else if index.is_multiple_of(SEGMENT) {
             // SAFETY: the layout is not empty.
             let segment = unsafe { alloc(layout_of(SEGMENT)) }.cast::<Bucket>();
             assert_allocated(segment, SEGMENT);
-            self.rest.push(segment);
+            self.segments.push(segment);
         }
         self.n_buckets += 1;
         // SAFETY: there is room for the bucket, which held nothing.
@@ -418,43 +417,45 @@ impl<E: Item> Table<E> {
         self.n_buckets -= 1;
         if self.n_buckets >= SEGMENT {
             if self.n_buckets.is_multiple_of(SEGMENT)
-                && let Some(segment) = self.rest.pop()
+                && let Some(segment) = self.segments.pop()
             {
                 // SAFETY: allocated with this layout in `push_bucket`; its buckets are empty.
                 unsafe { dealloc(segment.cast(), layout_of(SEGMENT)) };
+                if self.segments.len() * 4 < self.segments.capacity() {
+                    self.segments.shrink_to(self.segments.len() * 2);
+                }
             }
-        } else if self.n_buckets * 2 <= self.first_capacity {
+        } else if self.n_buckets * 2 <= self.first_capacity as usize {
             self.resize_first(self.n_buckets);
         }
     }
 
     /// Moves the first segment into an allocation of `capacity` buckets, which is not 0.
     fn resize_first(&mut self, capacity: usize) {
-        let new = if self.first.is_null() {
+        let new = match self.segments.first() {
             // SAFETY: the layout is not empty.
-            unsafe { alloc(layout_of(capacity)) }
-        } else {
-            let old = layout_of(self.first_capacity);
-            // SAFETY: allocated with this layout; the new size is not 0 and does not overflow.
-            unsafe { realloc(self.first.cast(), old, capacity * size_of::<Bucket>()) }
+            None => unsafe { alloc(layout_of(capacity)) },
+            Some(first) => {
+                let old = layout_of(self.first_capacity as usize);
+                // SAFETY: allocated with this layout; the new size is not 0 and small.
+                unsafe { realloc(first.cast(), old, capacity * size_of::<Bucket>()) }
+            }
         };
-        self.first = new.cast();
-        assert_allocated(self.first, capacity);
-        self.first_capacity = capacity;
+        assert_allocated(new.cast(), capacity);
+        self.first_capacity = capacity as u32;
+        self.segments.truncate(0);
+        self.segments.push(new.cast());
     }
 
     /// Frees all buckets. They must be empty.
     fn free_buckets(&mut self) {
         debug_assert_eq!(self.n_chained, 0);
-        for segment in std::mem::take(&mut self.rest) {
-            // SAFETY: allocated with this layout in `push_bucket`.
-            unsafe { dealloc(segment.cast(), layout_of(SEGMENT)) };
+        for (index, segment) in std::mem::take(&mut self.segments).into_iter().enumerate() {
+            let n_buckets = if index == 0 { self.first_capacity as usize } else { SEGMENT };
+            // SAFETY: allocated with this layout in `push_bucket` or `resize_first`.
+            unsafe { dealloc(segment.cast(), layout_of(n_buckets)) };
         }
-        if !self.first.is_null() {
-            // SAFETY: allocated with this layout in `resize_first`.
-            unsafe { dealloc(self.first.cast(), layout_of(self.first_capacity)) };
-        }
-        (self.first, self.first_capacity, self.n_buckets) = (std::ptr::null_mut(), 0, 0);
+        (self.first_capacity, self.n_buckets) = (0, 0);
     }
 
     /// Takes the item at `location` out and closes the gap from the end of the chain.
@@ -593,11 +594,6 @@ fn hash_bit<E: Item>(slot: Slot, level: u32) -> bool {
     hash >> level & 1 == 1
 }
 
-/// The next capacity of the first segment: four steps to the double, as allocators have them.
-fn next_capacity(capacity: usize) -> usize {
-    if capacity < 8 { capacity + 1 } else { capacity + (1 << (capacity.ilog2() - 2)) }
-}
-
 fn layout_of(n_buckets: usize) -> Layout {
     Layout::array::<Bucket>(n_buckets).expect("a segment is small")
 }
@@ -605,18 +601,6 @@ fn layout_of(n_buckets: usize) -> Layout {
 fn assert_allocated(bucket: *mut Bucket, n_buckets: usize) {
     if bucket.is_null() {
         handle_alloc_error(layout_of(n_buckets));
-    }
-}
-
-/// Asks the processor to fetch the bucket of `hash` in a table whose [`Table::layout`] was
-/// (`first`, `n_buckets`). Harmless if the table has changed since.
-#[inline]
-pub fn prefetch(first: *const u8, n_buckets: usize, hash: u64) {
-    if n_buckets != 0 {
-        let index = index_of(hash, n_buckets);
-        if index < SEGMENT {
-            prefetch_line(first.wrapping_add(index * size_of::<Bucket>()));
-        }
     }
 }
 
