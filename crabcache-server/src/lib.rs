@@ -12,4 +12,6 @@ pub mod net;
 pub mod notify;
 pub mod server;
 pub mod stats;
+#[cfg(test)]
+mod testing;
 pub mod transaction;

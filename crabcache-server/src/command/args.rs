@@ -78,7 +78,7 @@ pub struct Words<'a> {
 
 impl<'a> Words<'a> {
     /// Takes the next word if it is `word` in any letter case.
-    pub fn take(&mut self, word: &str) -> bool {
+    pub fn accept(&mut self, word: &str) -> bool {
         let is_next = self.next < self.args.len() && self.args.is(self.next, word);
         self.next += usize::from(is_next);
         is_next
@@ -159,10 +159,10 @@ mod tests {
         assert_eq!((args.len(), args.get(1), args.bytes()), (5, &b"k"[..], 10));
         assert_eq!((args.int(3), args.int(4)), (Ok(12), Err(CommandError::NotInteger)));
         let mut options = args.from(2);
-        assert!(!options.take("PX") && options.take("EX"));
+        assert!(!options.accept("PX") && options.accept("EX"));
         assert_eq!((options.int(), options.remaining()), (Ok(12), 1));
         assert_eq!(options.int(), Err(CommandError::NotInteger));
         assert_eq!(options.word(), Err(CommandError::Syntax));
-        assert!(!options.take("EX"));
+        assert!(!options.accept("EX"));
     }
 }

@@ -273,9 +273,7 @@ pub fn run_locked(
             if ctx.effects.n_dirty > 0 {
                 stats.dirty.add(ctx.effects.n_dirty);
             }
-            let mut effects = std::mem::take(&mut ctx.effects);
-            effects.perform(ctx.server, locked, trace);
-            ctx.effects = effects;
+            ctx.effects.perform(ctx.server, locked, trace, args);
             result
         }
         Handler::Walk(handler) => handler(&mut Walk::Held(locked), ctx, args),

@@ -4,6 +4,7 @@
 //! `effects.changed(key, event)`, and all that follows from a change happens once, in
 //! [`Effects::perform`], while the stripes of the keys are still locked.
 
+use super::Args;
 use crate::notify::Event;
 use crate::server::Server;
 use crate::server::interest::Interest;
@@ -90,35 +91,40 @@ impl Effects {
         }
     }
 
-    /// What is to be replicated.
-    pub fn propagation(&self) -> &Propagation {
-        &self.propagation
-    }
-
     #[cold]
     fn note(&mut self, db: usize, key: &[u8], event: Option<Event>) {
         self.changes.push(Change { db, key: key.into(), event });
     }
 
-    /// Tells everybody who wants to know, in the order in which things happened.
+    /// Tells everybody who wants to know, in the order in which things happened. `args` is the
+    /// request.
     #[inline]
-    pub fn perform(&mut self, server: &Server, locked: &mut Locked<'_>, trace: &Trace) {
+    pub fn perform(
+        &mut self,
+        server: &Server,
+        locked: &mut Locked<'_>,
+        trace: &Trace,
+        args: Args<'_>,
+    ) {
         if !trace.expired.borrow().is_empty() {
             crate::expire::tell_removed(server, trace);
         }
-        if !self.changes.is_empty() {
-            self.tell_changes(server, locked);
+        if !self.interest.is_empty() {
+            self.tell_changes(server, locked, args);
         }
     }
 
     #[cold]
-    fn tell_changes(&mut self, server: &Server, locked: &mut Locked<'_>) {
+    fn tell_changes(&mut self, server: &Server, locked: &mut Locked<'_>, args: Args<'_>) {
         for Change { db, key, event } in self.changes.drain(..) {
             let place = locked.keyspace().key(&key).place();
             locked.touch_watchers(db, &place.key(&key));
             if let Some(event) = event {
                 server.notify(db, &key, event);
             }
+        }
+        if self.n_dirty > 0 && self.interest.contains(Interest::PROPAGATION) {
+            server.propagate(args, &self.propagation);
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod interest;
 
 use crate::clients::Clients;
 use crate::clock::Clock;
+use crate::command::effects::Propagation;
 use crate::command::{Args, CommandTable, Ctx};
 use crate::config::{Config, ConfigStore};
 use crate::notify::Event;
@@ -34,6 +35,17 @@ pub struct Server {
     pub conditions: Conditions,
     /// Number of worker threads; gates and counters beyond are those of background threads.
     pub n_workers: usize,
+    /// What tests look at.
+    #[cfg(test)]
+    pub(crate) recorded: Recorded,
+}
+
+/// Events and replicated commands, for tests.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Recorded {
+    pub(crate) events: parking_lot::Mutex<Vec<(usize, Vec<u8>, Event)>>,
+    pub(crate) propagated: parking_lot::Mutex<Vec<Vec<Vec<u8>>>>,
 }
 
 /// Threads beside the workers that touch data: the expire cycle.
@@ -62,6 +74,8 @@ impl Server {
             interests: Interests::default(),
             conditions: Conditions::default(),
             n_workers,
+            #[cfg(test)]
+            recorded: Recorded::default(),
         })
     }
 
@@ -76,8 +90,20 @@ impl Server {
         }
     }
 
-    /// Tells subscribers of keyspace events.
-    pub fn notify(&self, _db: usize, _key: &[u8], _event: Event) {}
+    /// Tells subscribers of keyspace events. Called while the key's stripe is held.
+    pub fn notify(&self, _db: usize, _key: &[u8], _event: Event) {
+        #[cfg(test)]
+        self.recorded.events.lock().push((_db, _key.to_vec(), _event));
+    }
+
+    /// Replicates a change. Called while the stripes of its keys are held.
+    pub fn propagate(&self, _args: Args<'_>, _propagation: &Propagation) {
+        #[cfg(test)]
+        self.recorded.propagated.lock().extend(match _propagation {
+            Propagation::AsIs => vec![_args.iter().map(<[u8]>::to_vec).collect()],
+            Propagation::Instead(commands) => commands.clone(),
+        });
+    }
 
     /// Counts a call that has run, and shows it to whoever looks on.
     #[inline]
