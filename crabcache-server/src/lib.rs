@@ -6,6 +6,7 @@ pub mod clock;
 pub mod command;
 pub mod commands;
 pub mod config;
+pub mod cron;
 pub mod error;
 pub mod expire;
 pub mod net;

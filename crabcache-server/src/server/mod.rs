@@ -14,6 +14,7 @@ use conditions::Conditions;
 use crabcache_store::keyspace::N_STRIPES_DEFAULT;
 use crabcache_store::{Access, Env, Expiry, Keyspace};
 use interest::Interests;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// See the module's text.
 pub struct Server {
@@ -35,6 +36,7 @@ pub struct Server {
     pub conditions: Conditions,
     /// Number of worker threads; gates and counters beyond are those of background threads.
     pub n_workers: usize,
+    is_stopping: AtomicBool,
     /// What tests look at.
     #[cfg(test)]
     pub(crate) recorded: Recorded,
@@ -74,9 +76,25 @@ impl Server {
             interests: Interests::default(),
             conditions: Conditions::default(),
             n_workers,
+            is_stopping: AtomicBool::new(false),
             #[cfg(test)]
             recorded: Recorded::default(),
         })
+    }
+
+    /// Number of the gate and counters that the cron thread uses.
+    pub fn cron_worker(&self) -> usize {
+        self.n_workers
+    }
+
+    /// Whether the server is about to end.
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Lets background threads end.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
     }
 
     /// The circumstances of a command that begins now.

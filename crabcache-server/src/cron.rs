@@ -1,0 +1,28 @@
+//! Background work that is due again and again, on a thread of its own, `hz` times a second.
+//!
+//! It has a gate of its own, so it locks stripes like any worker and holds up nobody for long.
+
+use crate::server::Server;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is done at each tick. Each must be short, or bound its own work.
+const TASKS: &[fn(&Server)] = &[end_pause];
+
+/// Ticks until the server stops. Runs on a thread of its own.
+pub fn run(server: &Arc<Server>) {
+    while !server.is_stopping() {
+        for task in TASKS {
+            task(server);
+        }
+        let hz = u32::try_from(server.config.get().hz).unwrap_or(10).max(1);
+        std::thread::sleep(Duration::from_secs(1) / hz);
+    }
+}
+
+/// Ends CLIENT PAUSE when its time has come.
+fn end_pause(server: &Server) {
+    if server.conditions.unpause_if_due(server.clock.unix_ms()) {
+        server.clients.wake_all();
+    }
+}
