@@ -279,7 +279,7 @@ pub fn run_locked(
         Handler::Walk(handler) => handler(&mut Walk::Held(locked), ctx, args),
         Handler::Server(handler) => handler(ctx, args),
         // Containers have no handler of their own; the others are never queued.
-        Handler::Container(_) | Handler::Gated(_) => Err(CommandError::Syntax),
+        Handler::Container | Handler::Gated(_) => Err(CommandError::Syntax),
     };
     if trace.wants_missed.get() {
         for (db, key) in trace.missed.borrow_mut().drain(..) {

@@ -39,8 +39,8 @@ pub enum Handler {
     Server(fn(&mut Ctx, Args) -> CommandResult),
     /// Locks what it needs itself: EXEC and WATCH. Never runs inside a transaction.
     Gated(fn(&mut Pass, &mut Ctx, Args, &Trace) -> CommandResult),
-    /// Has subcommands.
-    Container(&'static [Command]),
+    /// Has subcommands and no function of its own.
+    Container,
 }
 
 bitflags! {
@@ -214,6 +214,8 @@ pub struct Command {
     pub flags: Flags,
     /// Categories that do not follow from the rest of the row.
     pub categories: Categories,
+    /// Rows of its subcommands.
+    pub subcommands: &'static [Command],
     /// Where its keys are.
     pub keys: &'static [KeySpec],
     /// Hints for clients and proxies.
@@ -229,6 +231,7 @@ const fn command(name: &'static str, handler: Handler, flags: Flags) -> Command 
         arity: -1,
         flags,
         categories: Categories::empty(),
+        subcommands: &[],
         keys: &[],
         tips: &[],
         docs: Docs { since: "", complexity: "", syntax: "", summary: "", deprecated: None },
@@ -282,7 +285,7 @@ pub const fn gated(
 
 /// A command with subcommands.
 pub const fn container(name: &'static str, subcommands: &'static [Command]) -> Command {
-    command(name, Handler::Container(subcommands), Flags::empty()).arity(-2)
+    command(name, Handler::Container, Flags::empty()).subcommands(subcommands).arity(-2)
 }
 
 impl Command {
@@ -309,6 +312,11 @@ impl Command {
     /// Adds ACL categories.
     pub const fn categories(self, categories: Categories) -> Command {
         Command { categories: self.categories.union(categories), ..self }
+    }
+
+    /// Adds subcommands to a command that can also be called without any.
+    pub const fn subcommands(self, subcommands: &'static [Command]) -> Command {
+        Command { subcommands, ..self }
     }
 
     /// Where the keys are.

@@ -155,13 +155,11 @@ fn hash_of(name: &[u8]) -> usize {
 fn add_rows(rows: &mut Vec<CommandRow>, group: Group, spec: &'static Command) {
     let id = rows.len();
     rows.push(row_of(id, spec.name.to_string(), group, spec, None));
-    if let Handler::Container(subcommands) = spec.handler {
-        for subcommand in subcommands {
-            let full_name = format!("{}|{}", spec.name, subcommand.name);
-            rows.push(row_of(rows.len(), full_name, group, subcommand, Some(id)));
-        }
-        rows[id].subcommands = id + 1..rows.len();
+    for subcommand in spec.subcommands {
+        let full_name = format!("{}|{}", spec.name, subcommand.name);
+        rows.push(row_of(rows.len(), full_name, group, subcommand, Some(id)));
     }
+    rows[id].subcommands = id + 1..rows.len();
 }
 
 fn row_of(
@@ -211,7 +209,7 @@ fn categories_of(spec: &Command, group: Group) -> Categories {
         Group::Transactions => Categories::TRANSACTION,
         Group::Generic | Group::Server => Categories::empty(),
     };
-    if !matches!(spec.handler, Handler::Container(_)) {
+    if !matches!(spec.handler, Handler::Container) {
         categories |= by_group;
     }
     if spec.flags.contains(Flags::WRITE) {
