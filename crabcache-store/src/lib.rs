@@ -3,12 +3,14 @@
 //! - [`keyspace`]: gates and stripes, and the lock sets that make commands atomic.
 //! - [`view`]: what a command sees of a database: look-ups that know time, changes that count.
 //! - [`entry`]: one key with its value, expiry and access clock in one allocation.
+//! - [`algorithms`]: glob patterns and the like.
 //! - [`types`]: what values can be; [`structures`]: how they are laid out.
 //!
 //! It knows no RESP, client, configuration file, Tokio, clock or log: time, limits and randomness
 //! are arguments.
 
 pub mod access;
+pub mod algorithms;
 pub mod entry;
 pub mod error;
 pub mod hash;

@@ -1,0 +1,3 @@
+//! Pure algorithms over bytes.
+
+pub mod glob;
