@@ -64,6 +64,18 @@ pub enum CommandError {
     /// A value would become longer than `proto-max-bulk-len`.
     #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
     StringTooLong,
+    /// COMMAND GETKEYS of a request without such a command.
+    #[error("ERR Invalid command specified")]
+    InvalidCommand,
+    /// COMMAND GETKEYS of a command without keys.
+    #[error("ERR The command has no key arguments")]
+    NoKeyArguments,
+    /// COMMAND GETKEYS of a request with too few or too many words.
+    #[error("ERR Invalid number of arguments specified for command")]
+    InvalidArgumentCount,
+    /// COMMAND GETKEYS of a malformed request.
+    #[error("ERR Invalid arguments specified for command")]
+    InvalidArguments,
     /// An expiry that is out of range for the command of this name.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpire(String),

@@ -45,6 +45,11 @@ impl<'a> Args<'a> {
         Words { args: *self, next: start }
     }
 
+    /// The words from number `n` on, as a request of their own.
+    pub fn skip(&self, n: usize) -> Args<'a> {
+        Args { buf: self.buf, spans: &self.spans[n..] }
+    }
+
     /// Word number `index` as an integer.
     ///
     /// # Errors

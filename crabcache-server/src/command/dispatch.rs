@@ -137,20 +137,13 @@ const CHECKS: &[Check] = &[check_protected, check_auth, check_transaction, check
 
 #[inline]
 fn check(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
-    if !arity_fits(ctx.row, args) {
+    if !ctx.row.arity_fits(args.len()) {
         return Err(CommandError::Arity(ctx.row.full_name.clone()).into());
     }
     let is_ordinary = !ctx.client.flags.intersects(ClientFlags::EXCEPTIONAL)
         && !ctx.server.conditions.any()
         && !ctx.row.flags.contains(Flags::PROTECTED);
     if is_ordinary { Ok(()) } else { CHECKS.iter().try_for_each(|check| check(ctx, args)) }
-}
-
-#[inline]
-fn arity_fits(row: &CommandRow, args: Args<'_>) -> bool {
-    let arity = row.spec.arity;
-    let len = args.len();
-    if arity >= 0 { len == arity as usize } else { len >= arity.unsigned_abs() as usize }
 }
 
 fn check_protected(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
@@ -247,6 +240,13 @@ pub fn stripes_of(ctx: &Ctx<'_>, args: Args<'_>) -> StripeSet {
     let mut stripes = StripeSet::new();
     for spec in ctx.row.spec.keys {
         for index in spec.positions(args).unwrap_or_default() {
+            stripes.push(ctx.server.keyspace.key(args.get(index)).stripe());
+        }
+    }
+    if ctx.row.flags.contains(Flags::MOVABLE_KEYS)
+        && let Some(find) = ctx.row.spec.key_finder
+    {
+        for (index, _) in find(args) {
             stripes.push(ctx.server.keyspace.key(args.get(index)).stripe());
         }
     }

@@ -1,7 +1,7 @@
 //! Where the keys of a request are. One declaration per command; locks, WATCH, COMMAND GETKEYS and
 //! whatever else needs keys derive from it.
 
-use super::Args;
+use super::{Args, Command};
 use bitflags::bitflags;
 use crabcache_resp::number::parse_i64;
 
@@ -32,6 +32,23 @@ bitflags! {
         /// Other flags with some options.
         const VARIABLE_FLAGS = 1 << 10;
     }
+}
+
+impl KeyFlags {
+    /// The flags with the names that COMMAND gives them, in its order.
+    pub const WIRE_NAMES: &[(KeyFlags, &str)] = &[
+        (KeyFlags::RO, "RO"),
+        (KeyFlags::RW, "RW"),
+        (KeyFlags::OW, "OW"),
+        (KeyFlags::RM, "RM"),
+        (KeyFlags::ACCESS, "access"),
+        (KeyFlags::UPDATE, "update"),
+        (KeyFlags::INSERT, "insert"),
+        (KeyFlags::DELETE, "delete"),
+        (KeyFlags::NOT_KEY, "not_key"),
+        (KeyFlags::INCOMPLETE, "incomplete"),
+        (KeyFlags::VARIABLE_FLAGS, "variable_flags"),
+    ];
 }
 
 /// Where the search for keys begins.
@@ -80,7 +97,13 @@ pub struct KeySpec {
     pub begin: Begin,
     /// Which words are keys.
     pub find: Find,
+    /// Why the flags are as they are, where that is not obvious; else empty.
+    pub notes: &'static str,
 }
+
+/// Finds the keys of a request where specifications do not tell them all, or their flags depend on
+/// options: positions with flags. Asked after the arity was checked.
+pub type KeyFinder = fn(Args<'_>) -> Vec<(usize, KeyFlags)>;
 
 impl KeySpec {
     /// One key, at this word.
@@ -100,7 +123,7 @@ impl KeySpec {
 
     const fn new(begin: Begin) -> KeySpec {
         let find = Find::Range { last: 0, step: 1, limit: 0 };
-        KeySpec { flags: KeyFlags::empty(), begin, find }
+        KeySpec { flags: KeyFlags::empty(), begin, find, notes: "" }
     }
 
     /// Keys up to `last` (negative: from the end), at every `step`th word.
@@ -177,6 +200,11 @@ impl KeySpec {
         self.flag(KeyFlags::VARIABLE_FLAGS)
     }
 
+    /// Says why the flags are as they are.
+    pub const fn notes(self, notes: &'static str) -> KeySpec {
+        KeySpec { notes, ..self }
+    }
+
     /// The positions of the keys in `args`, or `None` if the request is malformed.
     pub fn positions(&self, args: Args<'_>) -> Option<Vec<usize>> {
         let len = args.len();
@@ -201,7 +229,7 @@ impl KeySpec {
                         begin + ((len - begin) / limit).checked_sub(last.unsigned_abs() as usize)?
                     }
                 };
-                (last < len).then(|| (begin..=last).step_by(step).collect())
+                (begin <= last && last < len).then(|| (begin..=last).step_by(step).collect())
             }
             Find::KeyNum { number, first, step } => {
                 let number = begin + number;
@@ -213,6 +241,69 @@ impl KeySpec {
             }
             Find::Unknown => Some(Vec::new()),
         }
+    }
+}
+
+/// The keys of a request with what is done with them, as COMMAND GETKEYS tells them. Empty if it has
+/// none or is malformed.
+///
+/// Specifications are asked first, unless one is incomplete or its flags vary; then the row's own
+/// finder, which knows the command's options.
+pub fn keys_of(command: &Command, args: Args<'_>) -> Vec<(usize, KeyFlags)> {
+    let by_specs = || {
+        let mut keys = Vec::new();
+        for spec in command.keys.iter().filter(|spec| !spec.flags.contains(KeyFlags::NOT_KEY)) {
+            if spec.find == Find::Unknown || spec.flags.contains(KeyFlags::INCOMPLETE) {
+                return None;
+            }
+            let positions = spec.positions(args)?;
+            keys.extend(positions.into_iter().map(|index| (index, spec.flags)));
+        }
+        Some(keys)
+    };
+    let varies = command.keys.iter().any(|spec| spec.flags.contains(KeyFlags::VARIABLE_FLAGS));
+    let found = if varies { None } else { by_specs() };
+    found.or_else(|| command.key_finder.map(|find| find(args))).unwrap_or_default()
+}
+
+/// What clients that do not know specifications are told: first key, last key (negative: from the
+/// end) and step, and whether there are more keys than that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyRange {
+    /// Word of the first key; 0 if there is none.
+    pub first: i64,
+    /// Word of the last key.
+    pub last: i64,
+    /// Distance of keys.
+    pub step: i64,
+    /// Whether it leaves keys out.
+    pub is_partial: bool,
+}
+
+impl KeyRange {
+    /// The range that stands for `specs`: the only one, or those of step 1 that follow each other.
+    pub fn of(specs: &[KeySpec]) -> KeyRange {
+        let mut range = KeyRange::default();
+        for spec in specs {
+            let (Begin::Index(first), Find::Range { last, step, limit: 0 }) =
+                (spec.begin, spec.find)
+            else {
+                range.is_partial = true;
+                continue;
+            };
+            range.is_partial |= spec.flags.contains(KeyFlags::INCOMPLETE);
+            let (first, step) = (first as i64, step as i64);
+            let last = i64::from(last) + if last >= 0 { first } else { 0 };
+            let follows = range.last == 0 || range.last == first - 1;
+            if specs.len() > 1 && !(step == 1 && follows) {
+                range.is_partial = true;
+            } else if range.step == 0 {
+                range = KeyRange { first, last, step, ..range };
+            } else if last < 0 || range.last >= 0 && last > range.last {
+                range.last = last;
+            }
+        }
+        range
     }
 }
 
@@ -235,6 +326,25 @@ mod tests {
     fn check(spec: KeySpec, request: &str, expected: Option<&[usize]>) {
         let owned = OwnedArgs::new(request.split(' ').map(str::as_bytes));
         assert_eq!(spec.positions(owned.as_args()).as_deref(), expected, "{request}");
+    }
+
+    #[test]
+    fn key_ranges_are_those_of_the_reference() {
+        let check = |specs: &[KeySpec], first, last, step, is_partial| {
+            assert_eq!(KeyRange::of(specs), KeyRange { first, last, step, is_partial });
+        };
+        let at = KeySpec::at;
+        check(&[], 0, 0, 0, false);
+        check(&[at(1)], 1, 1, 1, false);
+        check(&[at(1).range(-1, 2)], 1, -1, 2, false);
+        // LMOVE, BITOP, ZUNIONSTORE, SORT, MIGRATE, GEORADIUS
+        check(&[at(1), at(2)], 1, 2, 1, false);
+        check(&[at(2), at(3).range(-1, 1)], 2, -1, 1, false);
+        check(&[at(1), at(2).counted(0, 1)], 1, 1, 1, true);
+        check(&[at(1), KeySpec::unknown(), KeySpec::unknown()], 1, 1, 1, true);
+        check(&[at(3), KeySpec::after("KEYS", -2).range(-1, 1).incomplete()], 3, 3, 1, true);
+        check(&[at(2).counted(0, 1)], 0, 0, 0, true);
+        check(&[at(1), at(3)], 1, 1, 1, true);
     }
 
     #[test]

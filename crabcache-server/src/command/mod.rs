@@ -7,14 +7,17 @@ pub mod args;
 pub mod context;
 pub mod dispatch;
 pub mod effects;
+mod help;
 pub mod keys;
 pub mod pipeline;
+pub mod syntax;
 pub mod table;
 
 pub use args::{Args, Words};
 pub use context::Ctx;
 pub use effects::Effects;
-pub use keys::KeySpec;
+pub use help::help;
+pub use keys::{KeyFinder, KeyFlags, KeySpec};
 pub use table::{CommandRow, CommandTable};
 
 use crate::error::CommandError;
@@ -100,6 +103,32 @@ bitflags! {
     }
 }
 
+impl Flags {
+    /// The flags that COMMAND tells of, with their names, in its order.
+    pub const NAMES: &[(Flags, &str)] = &[
+        (Flags::WRITE, "write"),
+        (Flags::READONLY, "readonly"),
+        (Flags::DENYOOM, "denyoom"),
+        (Flags::MODULE, "module"),
+        (Flags::ADMIN, "admin"),
+        (Flags::PUBSUB, "pubsub"),
+        (Flags::NOSCRIPT, "noscript"),
+        (Flags::BLOCKING, "blocking"),
+        (Flags::LOADING, "loading"),
+        (Flags::STALE, "stale"),
+        (Flags::SKIP_MONITOR, "skip_monitor"),
+        (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+        (Flags::ASKING, "asking"),
+        (Flags::FAST, "fast"),
+        (Flags::NO_AUTH, "no_auth"),
+        (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+        (Flags::NO_ASYNC_LOADING, "no_async_loading"),
+        (Flags::NO_MULTI, "no_multi"),
+        (Flags::MOVABLE_KEYS, "movablekeys"),
+        (Flags::ALLOW_BUSY, "allow_busy"),
+    ];
+}
+
 bitflags! {
     /// ACL categories; those of the group, of reading, writing and speed follow from the row.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +175,20 @@ bitflags! {
         const TRANSACTION = 1 << 19;
         /// @scripting
         const SCRIPTING = 1 << 20;
+    }
+}
+
+impl Categories {
+    /// The category of this name, in any letter case.
+    pub fn by_name(name: &[u8]) -> Option<Categories> {
+        let mut all = Categories::all().iter_names();
+        let found = all.find(|(own, _)| own.as_bytes().eq_ignore_ascii_case(name));
+        found.map(|(_, category)| category)
+    }
+
+    /// The names of these categories, in the reference's order.
+    pub fn names(self) -> impl Iterator<Item = String> {
+        self.iter_names().map(|(name, _)| name.to_ascii_lowercase())
     }
 }
 
@@ -218,6 +261,8 @@ pub struct Command {
     pub subcommands: &'static [Command],
     /// Where its keys are.
     pub keys: &'static [KeySpec],
+    /// Finds keys that `keys` leaves open.
+    pub key_finder: Option<KeyFinder>,
     /// Hints for clients and proxies.
     pub tips: &'static [&'static str],
     /// What COMMAND DOCS tells.
@@ -233,6 +278,7 @@ const fn command(name: &'static str, handler: Handler, flags: Flags) -> Command 
         categories: Categories::empty(),
         subcommands: &[],
         keys: &[],
+        key_finder: None,
         tips: &[],
         docs: Docs { since: "", complexity: "", syntax: "", summary: "", deprecated: None },
     }
@@ -322,6 +368,11 @@ impl Command {
     /// Where the keys are.
     pub const fn keys(self, keys: &'static [KeySpec]) -> Command {
         Command { keys, ..self }
+    }
+
+    /// Finds keys that the specifications leave open, or whose flags depend on options.
+    pub const fn key_finder(self, finder: KeyFinder) -> Command {
+        Command { key_finder: Some(finder), ..self }
     }
 
     /// Hints for clients and proxies.

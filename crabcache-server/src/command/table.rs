@@ -1,6 +1,6 @@
 //! The command table of a server: the families' rows with all that follows from them.
 
-use super::keys::{Begin, Find, KeySpec};
+use super::keys::{Begin, Find, KeyRange, KeySpec};
 use super::{Args, Categories, Command, Flags, Group, Handler};
 use std::ops::Range;
 
@@ -21,10 +21,21 @@ pub struct CommandRow {
     pub categories: Categories,
     /// The word that is the only key, if it is always the same.
     pub single_key: Option<usize>,
+    /// Its keys as clients that do not know key specifications see them.
+    pub key_range: KeyRange,
     /// Rows of the subcommands.
     pub subcommands: Range<usize>,
     /// The container's row.
     pub parent: Option<usize>,
+}
+
+impl CommandRow {
+    /// Whether a request of `len` words, with the command's name, has as many as the row wants.
+    #[inline]
+    pub fn arity_fits(&self, len: usize) -> bool {
+        let arity = self.spec.arity;
+        if arity >= 0 { len == arity as usize } else { len >= arity.unsigned_abs() as usize }
+    }
 }
 
 /// What a look-up by name found.
@@ -115,6 +126,14 @@ impl CommandTable {
         rows.find(|row| row.spec.name.as_bytes().eq_ignore_ascii_case(name))
     }
 
+    /// The command or, as `container|name`, the subcommand of this full name.
+    pub fn by_full_name(&self, name: &[u8]) -> Option<&CommandRow> {
+        match memchr::memchr(b'|', name) {
+            None => self.command(name),
+            Some(bar) => self.subcommand(self.command(&name[..bar])?, &name[bar + 1..]),
+        }
+    }
+
     /// A row by its number.
     #[inline]
     pub fn row(&self, id: usize) -> &CommandRow {
@@ -170,7 +189,8 @@ fn row_of(
     parent: Option<usize>,
 ) -> CommandRow {
     let mut flags = spec.flags;
-    if spec.keys.iter().any(is_movable) {
+    let key_range = KeyRange::of(spec.keys);
+    if key_range.is_partial {
         flags |= Flags::MOVABLE_KEYS;
     }
     CommandRow {
@@ -181,14 +201,10 @@ fn row_of(
         flags,
         categories: categories_of(spec, group),
         single_key: single_key_of(spec.keys),
+        key_range,
         subcommands: 0..0,
         parent,
     }
-}
-
-/// Whether clients cannot find the keys with first, last and step alone.
-fn is_movable(spec: &KeySpec) -> bool {
-    !matches!((spec.begin, spec.find), (Begin::Index(_), Find::Range { .. }))
 }
 
 fn single_key_of(keys: &[KeySpec]) -> Option<usize> {
