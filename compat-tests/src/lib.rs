@@ -1,0 +1,20 @@
+//! Tools that hold CrabCache against the reference server.
+//!
+//! - [`case`]: the case files, their syntax.
+//! - [`runner`]: runs a case on both servers and compares.
+//! - [`compare`]: when two replies count as equal.
+//! - [`skip`]: the list of known differences.
+//! - [`server`]: server processes, each on a port and in a folder of its own.
+//! - [`wire`], [`frame`]: connections, and replies as the bytes that they are.
+//!
+//! The comparison stands on bytes: what a server sent is cut into replies by [`frame`], which shares
+//! no code with the server under test, and no reply is decoded and encoded again before it is
+//! compared.
+
+pub mod case;
+pub mod compare;
+pub mod frame;
+pub mod runner;
+pub mod server;
+pub mod skip;
+pub mod wire;

@@ -1,0 +1,292 @@
+//! Runs cases on the reference and on CrabCache, side by side.
+
+use crate::case::{Action, Case, CaseFile, Step, expand};
+use crate::compare::agree;
+use crate::server::{Server, StartError, Which};
+use crate::skip::{SkipList, protocol_name};
+use crate::wire::{Connection, REPLY_TIMEOUT, Received, reply_text, request, show};
+use crabcache_resp::Protocol;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt::Write as _;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Differences of one case that are reported; what follows them is mostly their consequence.
+const DIFFERENCES_MAX: usize = 3;
+/// Time for a command that is sent without waiting to reach the server.
+const SENT_PAUSE: Duration = Duration::from_millis(50);
+/// What is shown of a command.
+const DESCRIPTION_LEN_MAX: usize = 500;
+/// Time for the second server to send what the first has sent unasked.
+const UNREAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// Both servers.
+#[derive(Debug)]
+pub struct Pair {
+    sides: [Side; 2],
+}
+
+/// One server with what is kept for it.
+#[derive(Debug)]
+struct Side {
+    server: Server,
+    options: Vec<String>,
+    control: Option<Connection>,
+}
+
+/// What a case has opened on one server.
+#[derive(Default)]
+struct Session {
+    connections: HashMap<usize, Connection>,
+    variables: HashMap<String, Vec<u8>>,
+}
+
+impl Pair {
+    /// Starts both, with options as on a command line.
+    ///
+    /// # Errors
+    /// If one of them cannot be started.
+    pub fn start(options: &[&str]) -> Result<Pair, StartError> {
+        let side = |which| -> Result<Side, StartError> {
+            let server = Server::start(which, options)?;
+            let options = options.iter().map(ToString::to_string).collect();
+            Ok(Side { server, options, control: None })
+        };
+        Ok(Pair { sides: [side(Which::Reference)?, side(Which::CrabCache)?] })
+    }
+
+    /// The servers, the reference first.
+    pub fn servers(&self) -> [&Server; 2] {
+        [&self.sides[0].server, &self.sides[1].server]
+    }
+
+    /// Runs all cases of a file.
+    ///
+    /// # Errors
+    /// What differs, and what no longer differs though the skip list has it; a text for people.
+    pub fn run_file(
+        &mut self,
+        file: &CaseFile,
+        protocol: Protocol,
+        skips: &SkipList,
+    ) -> Result<(), String> {
+        let mut report = String::new();
+        for case in &file.cases {
+            let is_known = skips.contains(&file.name, &case.name, protocol);
+            let found = self.run_case(case, protocol);
+            match found {
+                Ok(()) if is_known => {
+                    let _ = writeln!(
+                        report,
+                        "{}, case \"{}\": passes now, remove it from the skip list\n",
+                        file.name, case.name
+                    );
+                }
+                Err(text) if !is_known => {
+                    let _ = writeln!(
+                        report,
+                        "{}.case, case \"{}\", {}:\n{text}",
+                        file.name,
+                        case.name,
+                        protocol_name(protocol)
+                    );
+                }
+                _ => {}
+            }
+        }
+        if report.is_empty() { Ok(()) } else { Err(report) }
+    }
+
+    /// Runs one case.
+    ///
+    /// # Errors
+    /// What differs; a text for people.
+    pub fn run_case(&mut self, case: &Case, protocol: Protocol) -> Result<(), String> {
+        for side in &mut self.sides {
+            side.reset().map_err(|error| format!("  {:?}: {error}\n", side.server.which))?;
+        }
+        let mut sessions = [Session::default(), Session::default()];
+        let mut report = String::new();
+        let mut n_differences = 0;
+        for step in &case.steps {
+            if let Action::Only(only) = step.action {
+                if only == protocol {
+                    continue;
+                }
+                break;
+            }
+            let found = self.run_step(step, &mut sessions, protocol);
+            if let Err(text) = found {
+                report.push_str(&text);
+                n_differences += 1;
+            }
+            if n_differences == DIFFERENCES_MAX {
+                report.push_str("  (the rest of the case was not run)\n");
+                return Err(report);
+            }
+        }
+        report.push_str(&compare_unread(&mut sessions));
+        if report.is_empty() { Ok(()) } else { Err(report) }
+    }
+
+    fn run_step(
+        &mut self,
+        step: &Step,
+        sessions: &mut [Session; 2],
+        protocol: Protocol,
+    ) -> Result<(), String> {
+        match &step.action {
+            Action::Sleep(time) => {
+                std::thread::sleep(*time);
+                return Ok(());
+            }
+            Action::Close => {
+                for session in sessions {
+                    session.connections.remove(&step.connection);
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        let mut received = Vec::new();
+        for (side, session) in self.sides.iter().zip(sessions.iter_mut()) {
+            let failed = |error: io::Error| {
+                format!("  line {}: {:?}: {error}\n", step.line, side.server.which)
+            };
+            session.send(step, &side.server, protocol).map_err(failed)?;
+        }
+        if step.expected.is_left {
+            std::thread::sleep(SENT_PAUSE);
+            return Ok(());
+        }
+        for session in sessions.iter_mut() {
+            received.push(session.receive(step));
+        }
+        let [reference, ours] = &received[..] else { return Ok(()) };
+        if agree(reference, ours, step.expected.strictness) {
+            return Ok(());
+        }
+        Err(format!(
+            "  line {}, connection {}: {}\n    reference {}\n    crabcache {}\n",
+            step.line,
+            step.connection,
+            describe(&step.action),
+            reference.show(),
+            ours.show()
+        ))
+    }
+}
+
+impl Side {
+    /// Empties the server. One that does not answer, or cannot, is replaced by a new one.
+    fn reset(&mut self) -> Result<(), StartError> {
+        if self.flush().is_ok() {
+            return Ok(());
+        }
+        let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
+        self.server = Server::start(self.server.which, &options)?;
+        self.control = None;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut control = match self.control.take() {
+            Some(control) => control,
+            None => self.server.connect(Protocol::Resp2)?,
+        };
+        let reply = control.call(&["FLUSHALL"])?;
+        if reply != Received::Reply(b"+OK\r\n".to_vec()) {
+            return Err(io::Error::other(format!("FLUSHALL was answered {}", reply.show())));
+        }
+        self.control = Some(control);
+        Ok(())
+    }
+}
+
+impl Session {
+    fn send(&mut self, step: &Step, server: &Server, protocol: Protocol) -> io::Result<()> {
+        let connection = match self.connections.entry(step.connection) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(server.connect(protocol)?),
+        };
+        let bytes = match &step.action {
+            Action::Command(words) => {
+                let words: Vec<Vec<u8>> =
+                    words.iter().map(|word| expand(word, &self.variables)).collect();
+                request(&words)
+            }
+            Action::Raw(bytes) => expand(bytes, &self.variables),
+            _ => return Ok(()),
+        };
+        connection.send(&bytes)
+    }
+
+    fn receive(&mut self, step: &Step) -> Received {
+        let received = match self.connections.get_mut(&step.connection) {
+            Some(connection) => connection.receive(REPLY_TIMEOUT),
+            None => Received::Nothing(Vec::new()),
+        };
+        if let Some(name) = &step.expected.kept_as {
+            self.variables.insert(name.clone(), reply_text(&received).unwrap_or_default());
+        }
+        received
+    }
+}
+
+/// At the end of a case nothing may have been sent that was not taken, unless by both.
+fn compare_unread(sessions: &mut [Session; 2]) -> String {
+    let [reference, ours] = sessions;
+    let mut numbers: Vec<usize> = reference.connections.keys().copied().collect();
+    numbers.sort_unstable();
+    let mut report = String::new();
+    for number in numbers {
+        let (Some(left), Some(right)) =
+            (reference.connections.get_mut(&number), ours.connections.get_mut(&number))
+        else {
+            continue;
+        };
+        let deadline = Instant::now() + UNREAD_PAUSE;
+        while left.unread() != right.unread() {
+            if Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            }
+            let _ = writeln!(
+                report,
+                "  at the end, connection {number} was also sent:\n    reference {}\n    crabcache {}",
+                show(left.unread()),
+                show(right.unread())
+            );
+            break;
+        }
+    }
+    report
+}
+
+fn describe(action: &Action) -> String {
+    let mut text = match action {
+        Action::Command(words) => {
+            let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+            words.join(" ")
+        }
+        Action::Raw(bytes) => format!("%raw {}", quoted(bytes)),
+        Action::Read => "%read".to_string(),
+        other => format!("{other:?}"),
+    };
+    // What is quoted is ASCII.
+    if text.is_char_boundary(DESCRIPTION_LEN_MAX) && text.len() > DESCRIPTION_LEN_MAX {
+        text.truncate(DESCRIPTION_LEN_MAX);
+        text.push_str("...");
+    }
+    text
+}
+
+fn quoted(word: &[u8]) -> String {
+    let is_plain = !word.is_empty()
+        && word.iter().all(|byte| byte.is_ascii_graphic() && !b"\"'\\".contains(byte));
+    if is_plain {
+        return String::from_utf8_lossy(word).into_owned();
+    }
+    crabcache_resp::words::quote(word)
+}
