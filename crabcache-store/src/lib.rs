@@ -3,7 +3,7 @@
 //! - [`keyspace`]: gates and stripes, and the lock sets that make commands atomic.
 //! - [`view`]: what a command sees of a database: look-ups that know time, changes that count.
 //! - [`entry`]: one key with its value, expiry and access clock in one allocation.
-//! - [`algorithms`]: glob patterns and the like.
+//! - [`algorithms`]: glob patterns, longest common subsequence, 80-bit floats.
 //! - [`types`]: what values can be; [`structures`]: how they are laid out.
 //!
 //! It knows no RESP, client, configuration file, Tokio, clock or log: time, limits and randomness

@@ -1,3 +1,5 @@
-//! Pure algorithms over bytes.
+//! Pure algorithms over bytes and numbers.
 
 pub mod glob;
+pub mod lcs;
+pub mod long_double;
