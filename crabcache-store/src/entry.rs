@@ -17,7 +17,7 @@
 //! What this is not: it does not know time, so it never decides that it has expired.
 
 use crate::structures::table::Item;
-use crate::types::string::{Encoding, Str, StrRef};
+use crate::types::string::{Encoding, Str, StrRef, grown_capacity};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -221,14 +221,19 @@ impl Entry {
 
     /// The encoding that OBJECT ENCODING names.
     pub fn encoding(&self) -> Encoding {
-        let raw = self.byte(FLAGS_AT) & RAW != 0;
-        match self.string() {
-            StrRef::Int(_) => Encoding::Int,
-            StrRef::Bytes(bytes) if !raw && bytes.len() <= Encoding::EMBSTR_BYTES_MAX => {
-                Encoding::Embstr
+        let shape = self.shape();
+        match shape.body {
+            Body::Int => Encoding::Int,
+            Body::Embedded if self.byte(FLAGS_AT) & RAW == 0 => {
+                Encoding::of_bytes(shape.key_len, shape.value_len, shape.has_expire)
             }
-            StrRef::Bytes(_) => Encoding::Raw,
+            Body::Embedded | Body::Heap => Encoding::Raw,
         }
+    }
+
+    /// Whether the value is `raw`, and stays so whatever becomes of key and expiry.
+    fn is_raw(&self) -> bool {
+        self.encoding() == Encoding::Raw
     }
 
     /// When the entry expires, in Unix milliseconds.
@@ -269,7 +274,7 @@ impl Entry {
         let old = self.shape();
         let new = Shape { has_expire: expire_at_ms.is_some(), ..old };
         if old != new {
-            let raw = self.byte(FLAGS_AT) & RAW != 0;
+            let raw = self.is_raw();
             let tail_len = old.total() - old.body_at();
             self = self.moved(old, new, old.body_at(), new.body_at(), tail_len);
             self.write_lengths(new, raw);
@@ -304,19 +309,55 @@ impl Entry {
         self
     }
 
-    /// Lets `edit` change the string as a byte buffer; the value is `raw` afterwards.
-    pub fn edit_string<T>(mut self, edit: impl FnOnce(&mut Vec<u8>) -> T) -> (Entry, T) {
-        let shape = self.shape();
-        if shape.body == Body::Heap {
+    /// Lets `edit` change the string in place, after zero bytes were added up to a length of
+    /// `len_min`. The value is `raw` afterwards.
+    ///
+    /// A long string gets room to grow by more than was asked for, so that appending to it again and
+    /// again is cheap.
+    pub fn edit_string<T>(
+        mut self,
+        len_min: usize,
+        edit: impl FnOnce(&mut [u8]) -> T,
+    ) -> (Entry, T) {
+        let expire_at_ms = self.expire_at_ms();
+        if let StrRef::Int(value) = self.string() {
+            let mut text = itoa::Buffer::new();
+            self = self.with_string(Str::Bytes(text.format(value).as_bytes()), expire_at_ms);
+        }
+        let old = self.shape();
+        if old.body == Body::Heap {
             // SAFETY: the body is a `Vec`, as the shape says.
-            let result = edit(unsafe { &mut *self.at(shape.body_at()).cast::<Vec<u8>>() });
-            self.write_lengths(shape, true);
+            let buffer = unsafe { &mut *self.at(old.body_at()).cast::<Vec<u8>>() };
+            if len_min > buffer.capacity() {
+                buffer.reserve_exact(grown_capacity(len_min) - buffer.len());
+            }
+            buffer.resize(buffer.len().max(len_min), 0);
+            let result = edit(buffer);
+            self.write_lengths(old, true);
             return (self, result);
         }
-        let mut buffer = self.string().to_vec();
-        let result = edit(&mut buffer);
-        let expire_at_ms = self.expire_at_ms();
-        (self.with_string(Str::Raw(buffer), expire_at_ms), result)
+        let value_len = old.value_len.max(len_min);
+        let new = shape_for_len(old.key_len, value_len, old.has_expire);
+        if new.body == Body::Heap {
+            let mut buffer = Vec::with_capacity(grown_capacity(value_len));
+            buffer.extend_from_slice(&self.string().bytes());
+            buffer.resize(value_len, 0);
+            let result = edit(&mut buffer);
+            return (self.with_string(Str::Raw(buffer), expire_at_ms), result);
+        }
+        let kept_len = old.key_len + old.value_len;
+        self = self.moved(old, new, old.key_at(), new.key_at(), kept_len);
+        self.write_lengths(new, true);
+        self.write_expire(expire_at_ms);
+        // SAFETY: the value's place in the new shape; its first bytes came along, the rest is zeroed
+        // before anybody reads it.
+        let value = unsafe {
+            let value = self.at(new.value_at());
+            value.add(old.value_len).write_bytes(0, value_len - old.value_len);
+            std::slice::from_raw_parts_mut(value, value_len)
+        };
+        let result = edit(value);
+        (self, result)
     }
 
     /// The same entry under another key (RENAME).
@@ -351,7 +392,7 @@ impl Entry {
         // SAFETY: two allocations of the given shapes.
         unsafe {
             entry.at(0).copy_from_nonoverlapping(self.at(0), KIND_AT + 1);
-            entry.write_lengths(new, self.byte(FLAGS_AT) & RAW != 0);
+            entry.write_lengths(new, self.is_raw());
             let body = self.at(old.body_at());
             entry.at(new.body_at()).copy_from_nonoverlapping(body, old.body.bytes());
             entry.at(new.key_at()).copy_from_nonoverlapping(key.as_ptr(), key.len());
@@ -501,7 +542,11 @@ fn shape_for(key_len: usize, value: &Str<'_>, has_expire: bool) -> Shape {
     if let Str::Int(_) = value {
         return Shape { body: Body::Int, has_expire, key_len, value_len: 0 };
     }
-    let value_len = value.as_bytes().len();
+    shape_for_len(key_len, value.as_bytes().len(), has_expire)
+}
+
+/// The shape that a value of so many bytes needs.
+fn shape_for_len(key_len: usize, value_len: usize, has_expire: bool) -> Shape {
     let embedded = Shape { body: Body::Embedded, has_expire, key_len, value_len };
     if value_len == 0 || embedded.total() <= EMBEDDED_TOTAL_BYTES_MAX {
         embedded
@@ -544,18 +589,40 @@ mod tests {
     fn encodings() {
         let encoding = |value| Entry::new(b"k", value, None, 0).encoding().name();
         assert_eq!(encoding(Str::Int(5)), "int");
-        assert_eq!(encoding(bytes(&[b'x'; 44])), "embstr");
-        assert_eq!(encoding(bytes(&[b'x'; 45])), "raw");
+        assert_eq!(encoding(bytes(&[b'x'; 40])), "embstr");
+        assert_eq!(encoding(bytes(&[b'x'; 41])), "raw");
         assert_eq!(encoding(Str::Raw(b"x".to_vec())), "raw");
         let entry = Entry::new(b"k", bytes(b"a"), Some(3), 0);
-        let (entry, len) = entry.edit_string(|buffer| {
-            buffer.push(b'b');
-            buffer.len()
+        let (entry, len) = entry.edit_string(2, |value| {
+            value[1] += b'b';
+            value.len()
         });
         assert_eq!((entry.encoding(), len, entry.expire_at_ms()), (Encoding::Raw, 2, Some(3)));
         let entry = entry.with_expire(None);
         assert_eq!((entry.encoding(), entry.string().to_vec()), (Encoding::Raw, b"ab".to_vec()));
         assert_eq!(entry.with_string(bytes(b"c"), None).encoding(), Encoding::Embstr);
+        // What was too long once, with an expiry or under another key, is raw from then on.
+        let entry = Entry::new(b"k", bytes(&[b'x'; 40]), None, 0);
+        assert_eq!(entry.duplicate(b"k2").renamed(b"k").encoding(), Encoding::Raw);
+        assert_eq!(entry.with_expire(Some(1)).with_expire(None).encoding(), Encoding::Raw);
+    }
+
+    #[test]
+    fn repeated_growth_is_amortised_and_slack_is_bounded() {
+        let mut entry = Entry::new(b"k", Str::Int(7), None, 0);
+        let (mut n_moves, mut capacity) = (0, 0);
+        for len in 2..100_000 {
+            entry = entry.edit_string(len, |value| value[len - 1] = 1).0;
+            let mem_bytes = entry.mem_bytes();
+            assert!(mem_bytes <= 2 * len + 64, "{mem_bytes} for {len}");
+            n_moves += usize::from(mem_bytes != capacity);
+            capacity = mem_bytes;
+        }
+        assert!(n_moves < 50, "{n_moves}");
+        assert_eq!(
+            (entry.string().len(), &entry.string().bytes()[..3]),
+            (99_999, &b"7\x01\x01"[..])
+        );
     }
 
     #[test]
@@ -566,7 +633,11 @@ mod tests {
             let encoding = entry.encoding();
             let copy = entry.duplicate(&[b'l'; 300]);
             let renamed = entry.renamed(b"other");
-            for (entry, key) in [(copy, &[b'l'; 300][..]), (renamed, b"other")] {
+            // A key of 300 bytes leaves no room for a string beside it.
+            let long = if encoding == Encoding::Int { Encoding::Int } else { Encoding::Raw };
+            for (entry, key, encoding) in
+                [(copy, &[b'l'; 300][..], long), (renamed, b"other", encoding)]
+            {
                 assert_eq!((entry.key(), entry.string().to_vec()), (key, text.clone()));
                 assert_eq!((entry.expire_at_ms(), entry.clock()), (Some(9), 3));
                 assert_eq!(entry.encoding(), encoding);
@@ -580,6 +651,7 @@ mod tests {
         Bytes(Vec<u8>, Option<i64>),
         Expire(Option<i64>),
         Append(Vec<u8>),
+        Put(usize, u8),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -592,6 +664,7 @@ mod tests {
             (value.clone(), any::<Option<i64>>()).prop_map(|(v, expire)| Step::Bytes(v, expire)),
             any::<Option<i64>>().prop_map(Step::Expire),
             value.prop_map(Step::Append),
+            (0..700usize, any::<u8>()).prop_map(|(at, byte)| Step::Put(at, byte)),
         ]
     }
 
@@ -620,8 +693,16 @@ mod tests {
                         entry = entry.with_expire(at);
                     }
                     Step::Append(more) => {
+                        let len = value.len();
                         value.extend_from_slice(&more);
-                        entry = entry.edit_string(|buffer| buffer.extend_from_slice(&more)).0;
+                        let append = |value: &mut [u8]| value[len..].copy_from_slice(&more);
+                        entry = entry.edit_string(value.len(), append).0;
+                        prop_assert_eq!(entry.encoding(), Encoding::Raw);
+                    }
+                    Step::Put(at, byte) => {
+                        value.resize(value.len().max(at + 1), 0);
+                        value[at] = byte;
+                        entry = entry.edit_string(at + 1, |value| value[at] = byte).0;
                     }
                 }
                 prop_assert_eq!(entry.key(), &key[..]);

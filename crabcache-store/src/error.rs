@@ -6,4 +6,10 @@ pub enum StoreError {
     /// The key holds another data type.
     #[error("wrong type")]
     WrongType,
+    /// The value is no integer.
+    #[error("not an integer")]
+    NotInteger,
+    /// The result would leave the range of an integer.
+    #[error("overflow")]
+    Overflow,
 }

@@ -519,6 +519,23 @@ impl<'p> Locked<'p> {
         self.count(second, -keys, -expires);
     }
 
+    /// Asks the processor to fetch the buckets and entries of keys whose stripes are held, so that
+    /// the cache misses of a command with many keys overlap.
+    pub fn prefetch(&self, db: usize, places: impl Iterator<Item = Place>) {
+        const BATCH_LEN: usize = 16;
+        let mut places = places.peekable();
+        while places.peek().is_some() {
+            let batch: SmallVec<[Place; BATCH_LEN]> = places.by_ref().take(BATCH_LEN).collect();
+            let tables = || {
+                let table =
+                    |place: &Place| Some((&self.stripe(place.stripe).db(db)?.table, place.hash));
+                batch.iter().filter_map(table)
+            };
+            tables().for_each(|(table, hash)| table.prefetch_bucket(hash));
+            tables().for_each(|(table, hash)| table.prefetch_items(hash));
+        }
+    }
+
     /// The stripe, which must be held.
     #[inline]
     pub(crate) fn stripe(&self, stripe: u32) -> &Stripe {

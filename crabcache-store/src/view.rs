@@ -10,7 +10,7 @@ use crate::access::Access;
 use crate::entry::{Entry, Kind};
 use crate::error::StoreError;
 use crate::keyspace::{Key, Locked};
-use crate::structures::table::ItemRef;
+use crate::structures::table::{ItemRef, Occupied};
 use crate::types::string::{Str, StrRef};
 use std::cell::{Cell, RefCell};
 
@@ -62,6 +62,10 @@ pub struct Trace {
     pub wants_missed: Cell<bool>,
     /// Keys that look-ups missed, if they are wanted.
     pub missed: RefCell<Vec<(usize, Box<[u8]>)>>,
+    /// Whether new keys are wanted.
+    pub wants_created: Cell<bool>,
+    /// Keys that came into being, if they are wanted.
+    pub created: RefCell<Vec<(usize, Box<[u8]>)>>,
     random: Cell<u64>,
 }
 
@@ -82,6 +86,13 @@ impl Trace {
         let mut expired = self.expired.borrow_mut();
         if is_removed || !expired.iter().any(|seen| seen.db == db && *seen.key == *key) {
             expired.push(ExpiredKey { db, key: key.into(), is_removed });
+        }
+    }
+
+    #[inline]
+    fn note_created(&self, db: usize, key: &[u8]) {
+        if self.wants_created.get() {
+            self.created.borrow_mut().push((db, key.into()));
         }
     }
 
@@ -263,53 +274,77 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         string_of(self.get(key, lookup))
     }
 
-    /// Sets `key` to a string, whatever it held.
+    /// Sets `key` to a string, whatever it held. Returns what kind of value that was.
     #[inline]
-    pub fn set_string(&mut self, key: &Key<'_>, value: Str<'_>, expire: SetExpire) {
-        self.expire_if_due(key);
-        let env = self.env;
-        let trace = self.trace;
-        let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
-        let Some(mut place) = db.table.occupied(key.hash, key.bytes) else {
+    pub fn set_string(&mut self, key: &Key<'_>, value: Str<'_>, expire: SetExpire) -> Option<Kind> {
+        let (env, trace) = (self.env, self.trace);
+        let Some(mut place) = self.occupied(key) else {
             let expire_at_ms = if let SetExpire::To(at_ms) = expire { at_ms } else { None };
             let entry = Entry::new(key.bytes, value, expire_at_ms, env.access.initial());
-            return self.insert_new(key, entry);
+            self.insert_new(key, entry);
+            return None;
         };
+        let old_kind = place.get().kind();
         let old_at_ms = place.get().expire_at_ms();
         let new_at_ms = match expire {
             SetExpire::Keep => old_at_ms,
             SetExpire::To(at_ms) => at_ms,
         };
-        place.replace(|entry| {
-            let entry = entry.with_string(value, new_at_ms);
-            if env.touches {
-                entry.set_clock(env.access.used(entry.clock(), || trace.chance()));
-            }
-            entry
-        });
+        place.replace(|entry| used(entry.with_string(value, new_at_ms), env, trace));
         if old_at_ms != new_at_ms {
             place.set_flag(new_at_ms.is_some());
             self.account_expire(key, old_at_ms, new_at_ms);
         }
+        Some(old_kind)
     }
 
-    /// Lets `edit` change the bytes of the string at `key`, which must hold one. A missing string
-    /// begins empty; one that ends empty stays.
-    pub fn edit_string<T>(&mut self, key: &Key<'_>, edit: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-        self.expire_if_due(key);
-        let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
-        let Some(mut place) = db.table.occupied(key.hash, key.bytes) else {
-            let mut buffer = Vec::new();
+    /// Adds to the integer at `key`, 0 if there is none. Returns the sum.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongType`], [`StoreError::NotInteger`], [`StoreError::Overflow`]
+    #[inline]
+    pub fn increment(&mut self, key: &Key<'_>, by: i64) -> Result<i64, StoreError> {
+        let (env, trace) = (self.env, self.trace);
+        let Some(mut place) = self.occupied(key) else {
+            let entry = Entry::new(key.bytes, Str::Int(by), None, env.access.initial());
+            self.insert_new(key, entry);
+            return Ok(by);
+        };
+        let (old, expire_at_ms) = {
+            let entry = place.get();
+            if entry.kind() != Kind::String {
+                return Err(StoreError::WrongType);
+            }
+            (entry.string().to_int().ok_or(StoreError::NotInteger)?, entry.expire_at_ms())
+        };
+        let new = old.checked_add(by).ok_or(StoreError::Overflow)?;
+        place.replace(|entry| used(entry.with_string(Str::Int(new), expire_at_ms), env, trace));
+        Ok(new)
+    }
+
+    /// Lets `edit` change the bytes of the string at `key`, which must hold one if it is there,
+    /// after zero bytes were added up to a length of `len_min`. The value is `raw` afterwards; its
+    /// expiry stays.
+    pub fn edit_string<T>(
+        &mut self,
+        key: &Key<'_>,
+        len_min: usize,
+        edit: impl FnOnce(&mut [u8]) -> T,
+    ) -> T {
+        let (env, trace) = (self.env, self.trace);
+        let Some(mut place) = self.occupied(key) else {
+            let mut buffer = vec![0; len_min];
             let result = edit(&mut buffer);
-            let initial = self.env.access.initial();
-            self.insert_new(key, Entry::new(key.bytes, Str::Raw(buffer), None, initial));
+            let entry = Entry::new(key.bytes, Str::Raw(buffer), None, env.access.initial());
+            self.insert_new(key, entry);
             return result;
         };
+        debug_assert_eq!(place.get().kind(), Kind::String);
         let mut result = None;
         place.replace(|entry| {
-            let (entry, edited) = entry.edit_string(edit);
+            let (entry, edited) = entry.edit_string(len_min, edit);
             result = Some(edited);
-            entry
+            used(entry, env, trace)
         });
         result.expect("`replace` calls its function once")
     }
@@ -357,6 +392,13 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         }
     }
 
+    /// The place of `key` for changing it. An expired entry is removed first.
+    #[inline]
+    fn occupied(&mut self, key: &Key<'_>) -> Option<Occupied<'_, Entry>> {
+        self.expire_if_due(key);
+        self.locked.stripe_mut(key.stripe).db_mut(self.db).table.occupied(key.hash, key.bytes)
+    }
+
     fn take(&mut self, key: &Key<'_>) -> Option<Entry> {
         let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
         let entry = db.table.occupied(key.hash, key.bytes)?.remove();
@@ -370,6 +412,7 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
         let expire_at_ms = entry.expire_at_ms();
         db.table.insert_new(key.hash, entry, expire_at_ms.is_some());
+        self.trace.note_created(self.db, key.bytes);
         self.locked.count(self.db, 1, 0);
         self.account_expire(key, None, expire_at_ms);
     }
@@ -413,6 +456,15 @@ fn note_lookup(
     {
         entry.set_clock(env.access.used(entry.clock(), || trace.chance()));
     }
+}
+
+/// The entry with the access clock of a use.
+#[inline]
+fn used(entry: Entry, env: &Env, trace: &Trace) -> Entry {
+    if env.touches {
+        entry.set_clock(env.access.used(entry.clock(), || trace.chance()));
+    }
+    entry
 }
 
 #[inline]

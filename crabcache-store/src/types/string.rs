@@ -1,7 +1,8 @@
 //! The string type: bytes, or an integer that is kept as one.
 //!
-//! Encodings, as OBJECT ENCODING names them: `int` (canonical decimal in 64 bits), `embstr` (up to
-//! 44 bytes, not edited in place since), `raw`. Where the bytes stand is `entry.rs`'s business.
+//! Encodings, as OBJECT ENCODING names them: `int` (canonical decimal in 64 bits), `embstr` (short
+//! together with its key, and not edited in place since), `raw`. Where the bytes stand is
+//! `entry.rs`'s business.
 
 use std::borrow::Cow;
 
@@ -75,6 +76,14 @@ impl<'a> StrRef<'a> {
         self.len() == 0
     }
 
+    /// Whether the string is `bytes`.
+    pub fn is(self, bytes: &[u8]) -> bool {
+        match self {
+            StrRef::Int(value) => itoa::Buffer::new().format(value).as_bytes() == bytes,
+            StrRef::Bytes(own) => own == bytes,
+        }
+    }
+
     /// The integer that the string is the canonical text of.
     pub fn to_int(self) -> Option<i64> {
         match self {
@@ -104,8 +113,21 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Longest string that counts as `embstr`.
-    pub const EMBSTR_BYTES_MAX: usize = 44;
+    /// Most that the reference puts into one allocation, and so calls `embstr`.
+    const EMBSTR_TOTAL_BYTES_MAX: usize = 64;
+    /// What it needs beside the bytes of key and value, and for an expiry.
+    const EMBSTR_OVERHEAD_BYTES: usize = 23;
+    const EMBSTR_EXPIRE_BYTES: usize = 8;
+
+    /// The encoding of bytes that were stored and not edited since.
+    // Compat: before 8.2 only the value's length counted, up to 44 bytes; since then the key and an
+    // expiry stand in the same 64 bytes. (Where its allocator happens to have 8 bytes to spare behind
+    // a key of 32 bytes and more, the reference finds room for the expiry; that is not imitated.)
+    pub fn of_bytes(key_len: usize, value_len: usize, has_expire: bool) -> Encoding {
+        let expire_bytes = if has_expire { Self::EMBSTR_EXPIRE_BYTES } else { 0 };
+        let total = key_len + value_len + Self::EMBSTR_OVERHEAD_BYTES + expire_bytes;
+        if total <= Self::EMBSTR_TOTAL_BYTES_MAX { Encoding::Embstr } else { Encoding::Raw }
+    }
 
     /// The encoding's name.
     pub fn name(self) -> &'static str {
@@ -119,9 +141,20 @@ impl Encoding {
 
 /// Reads a canonical decimal integer: no `+`, no leading zero, no space, no overflow.
 pub fn parse_int(text: &[u8]) -> Option<i64> {
-    let value: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    // `parse` takes "+1" and "007" as well; only the canonical text comes back unchanged.
-    (itoa::Buffer::new().format(value).as_bytes() == text).then_some(value)
+    match text {
+        // `parse` would take "+1", "007" and "-0" as well.
+        [b'0'] | [b'1'..=b'9', ..] | [b'-', b'1'..=b'9', ..] => {
+            std::str::from_utf8(text).ok()?.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+/// How much room a buffer gets that must grow to `len` bytes: enough that growing step by step
+/// copies each byte a bounded number of times, and never more than twice what is needed.
+pub(crate) fn grown_capacity(len: usize) -> usize {
+    const DOUBLED_BYTES_MAX: usize = 1 << 20;
+    len + len.min(DOUBLED_BYTES_MAX.max(len / 8))
 }
 
 #[cfg(test)]
@@ -145,5 +178,32 @@ mod tests {
         assert_eq!((StrRef::Int(-12).len(), StrRef::Int(-12).to_int()), (3, Some(-12)));
         assert_eq!(StrRef::Bytes(b"12").to_int(), Some(12));
         assert_eq!(StrRef::Bytes(b"12x").to_int(), None);
+        assert!(StrRef::Int(-12).is(b"-12") && !StrRef::Int(12).is(b"012"));
+        assert!(StrRef::Bytes(b"a").is(b"a") && !StrRef::Bytes(b"a").is(b"ab"));
+    }
+
+    #[test]
+    fn embstr_is_what_fits_64_bytes_with_its_key() {
+        // Read off Redis 8.2.3: SET, then OBJECT ENCODING, before and after EXPIRE.
+        let cases = [
+            (1, 40, Encoding::Embstr, Encoding::Raw),
+            (1, 32, Encoding::Embstr, Encoding::Embstr),
+            (1, 33, Encoding::Embstr, Encoding::Raw),
+            (1, 41, Encoding::Raw, Encoding::Raw),
+            (30, 11, Encoding::Embstr, Encoding::Raw),
+            (42, 0, Encoding::Raw, Encoding::Raw),
+        ];
+        for (key_len, value_len, plain, expiring) in cases {
+            assert_eq!(Encoding::of_bytes(key_len, value_len, false), plain);
+            assert_eq!(Encoding::of_bytes(key_len, value_len, true), expiring);
+        }
+    }
+
+    #[test]
+    fn buffers_grow_by_a_part_of_themselves() {
+        assert_eq!(grown_capacity(100), 200);
+        assert_eq!(grown_capacity(1 << 20), 2 << 20);
+        assert_eq!(grown_capacity(4 << 20), 5 << 20);
+        assert_eq!(grown_capacity(512 << 20), 576 << 20);
     }
 }
