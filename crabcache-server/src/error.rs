@@ -20,6 +20,30 @@ pub enum CommandError {
     /// An addition would leave the range of an integer.
     #[error("ERR increment or decrement would overflow")]
     IncrementOverflow,
+    /// The negation of a decrement would leave the range of an integer.
+    #[error("ERR decrement would overflow")]
+    DecrementOverflow,
+    /// An argument or a value should be a floating-point number.
+    #[error("ERR value is not a valid float")]
+    NotFloat,
+    /// A sum of floating-point numbers is no number.
+    #[error("ERR increment would produce NaN or Infinity")]
+    IncrementNotFinite,
+    /// A negative offset.
+    #[error("ERR offset is out of range")]
+    Offset,
+    /// LCS of keys that hold something else.
+    #[error("ERR The specified keys must contain string values")]
+    LcsNotStrings,
+    /// LCS with options that exclude each other.
+    #[error("ERR If you want both the length and indexes, please just use IDX.")]
+    LcsLengthAndIndexes,
+    /// LCS of strings of 4 GB.
+    #[error("ERR String too long for LCS")]
+    LcsStringTooLong,
+    /// LCS of strings that are too long together.
+    #[error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")]
+    LcsTooMuchMemory,
     /// No such command. The fields are the name and the first arguments.
     #[error("ERR unknown command '{0}', with args beginning with: {1}")]
     UnknownCommand(String, String),
@@ -92,6 +116,8 @@ impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::WrongType => CommandError::WrongType,
+            StoreError::NotInteger => CommandError::NotInteger,
+            StoreError::Overflow => CommandError::IncrementOverflow,
         }
     }
 }

@@ -68,4 +68,11 @@ events! {
     PERSIST = GENERIC "persist";
     EXPIRED = EXPIRED "expired";
     KEY_MISS = KEY_MISS "keymiss";
+    NEW = NEW "new";
+    OVERWRITTEN = OVERWRITTEN "overwritten";
+    TYPE_CHANGED = TYPE_CHANGED "type_changed";
+    INCRBY = STRING "incrby";
+    INCRBYFLOAT = STRING "incrbyfloat";
+    APPEND = STRING "append";
+    SETRANGE = STRING "setrange";
 }

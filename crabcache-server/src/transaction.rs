@@ -6,7 +6,7 @@
 use crate::client::{Client, ClientFlags, WatchedKey};
 use crate::command::args::OwnedArgs;
 use crate::command::dispatch::{mode_of, run_locked, stripes_of};
-use crate::command::{Args, CommandResult, Ctx, Flags, Handler};
+use crate::command::{Args, CommandResult, Ctx, Flags, Handler, effects};
 use crate::error::CommandError;
 use crate::server::Server;
 use crabcache_store::{Locked, Mode, Pass, StripeSet, Trace};
@@ -113,7 +113,7 @@ fn exec_locked(
     let mut began_ns = ctx.server.clock.elapsed_ns();
     for (id, args) in &multi.queue {
         ctx.row = ctx.server.commands.row(*id);
-        ctx.known_key = None;
+        ctx.known_keys.clear();
         ctx.in_exec = true;
         let mark = ctx.reply.len();
         run_locked(locked, ctx, args.as_args(), trace, mark);
@@ -141,6 +141,7 @@ fn expire_met(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
         return;
     }
     crate::expire::remove_met_locked(ctx.server, locked, &ctx.env, trace);
+    effects::tell_missed(ctx.server, trace);
 }
 
 fn watched_stripes(server: &Server, client: &Client) -> StripeSet {

@@ -1,13 +1,14 @@
 //! What a handler gets beside the data and its arguments.
 
 use super::effects::Effects;
+use super::known_keys::KnownKeys;
 use super::table::CommandRow;
 use crate::client::Client;
 use crate::config::Config;
 use crate::notify::Event;
 use crate::server::Server;
 use crabcache_resp::Reply;
-use crabcache_store::{Env, Key, Place};
+use crabcache_store::{Env, Key, Kind};
 
 /// The surroundings of one command.
 pub struct Ctx<'a> {
@@ -25,23 +26,20 @@ pub struct Ctx<'a> {
     pub effects: Effects,
     /// The command's row.
     pub row: &'a CommandRow,
-    /// Where the command's key is, if it has one at a fixed place: (address, length, place).
-    pub(crate) known_key: Option<(usize, usize, Place)>,
+    /// Where the command's keys are.
+    pub(crate) known_keys: KnownKeys,
     /// Whether the command runs inside a transaction, where it must not block.
     pub in_exec: bool,
 }
 
 impl<'a> Ctx<'a> {
-    /// The key of these bytes. Costs nothing for the key that the command was locked by.
+    /// The key of these bytes. Costs nothing for the keys that the command was locked by, if it
+    /// asks for them in the order of the request.
     #[inline]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
-        match self.known_key {
-            Some((address, len, place))
-                if address == bytes.as_ptr().addr() && len == bytes.len() =>
-            {
-                place.key(bytes)
-            }
-            _ => self.server.keyspace.key(bytes),
+        match self.known_keys.find(bytes) {
+            Some(place) => place.key(bytes),
+            None => self.server.keyspace.key(bytes),
         }
     }
 
@@ -49,6 +47,15 @@ impl<'a> Ctx<'a> {
     #[inline]
     pub fn changed(&mut self, key: &[u8], event: Event) {
         self.effects.changed(self.client.db, key, event);
+    }
+
+    /// Tells that a value of the kind `new` took the place of whatever was there, `old`. To be told
+    /// before the event of the change itself.
+    #[inline]
+    pub fn overwritten(&mut self, key: &[u8], old: Option<Kind>, new: Kind) {
+        if let Some(old) = old {
+            self.effects.overwritten(self.client.db, key, old != new);
+        }
     }
 
     /// Tells of an event about a key of the client's database, without counting a change.

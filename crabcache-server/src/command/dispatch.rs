@@ -4,10 +4,9 @@
 //! plain functions and see none of this.
 
 use super::table::Found;
-use super::{Args, CommandResult, CommandRow, Ctx, Flags, Handler};
+use super::{Args, CommandResult, CommandRow, Ctx, Flags, Handler, effects};
 use crate::client::{ClientFlags, ReplyMode};
 use crate::error::CommandError;
-use crate::notify::Event;
 use crate::server::interest::Interest;
 use crate::transaction;
 use crabcache_store::{Locked, Mode, Pass, Place, StripeSet, Trace, Walk};
@@ -43,10 +42,10 @@ pub fn execute(
     trace: &Trace,
 ) -> Outcome {
     let row = ctx.row;
-    ctx.known_key = place.zip(row.single_key).map(|(place, index)| {
-        let key = args.get(index);
-        (key.as_ptr().addr(), key.len(), place)
-    });
+    ctx.known_keys.clear();
+    if let (Some(place), Some(index)) = (place, row.single_key) {
+        ctx.known_keys.push(args.get(index), place);
+    }
     match check(ctx, args) {
         Ok(()) => {}
         Err(Refusal::Postpone) => return Outcome::Postponed,
@@ -207,21 +206,32 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
             return remove_met(pass, ctx, trace);
         }
         Handler::Exclusive(_) => Lock::All,
-        _ => match ctx.known_key {
-            Some((.., place)) => Lock::One(place.stripe()),
-            None => Lock::Many(stripes_of(ctx, args)),
+        _ => match ctx.known_keys.places() {
+            [place] => Lock::One(place.stripe()),
+            _ => {
+                find_keys(ctx, args);
+                Lock::Many(ctx.known_keys.stripes())
+            }
         },
     };
     let mode = mode_of(row);
     let mut locked = match stripes {
         Lock::One(stripe) => pass.lock_one(stripe, mode),
-        Lock::Many(stripes) => pass.lock_many(stripes, mode),
+        Lock::Many(stripes) => {
+            let locked = pass.lock_many(stripes, mode);
+            let places = ctx.known_keys.places().iter().take(PREFETCHED_KEYS_MAX);
+            locked.prefetch(ctx.client.db, places.copied());
+            locked
+        }
         Lock::All => pass.lock_all(),
     };
     run_locked(&mut locked, ctx, args, trace, mark);
     drop(locked);
     remove_met(pass, ctx, trace);
 }
+
+/// Keys of one command that are fetched before it runs: what the second-level cache can hold.
+const PREFETCHED_KEYS_MAX: usize = 1024;
 
 enum Lock {
     One(u32),
@@ -237,20 +247,21 @@ pub fn mode_of(row: &CommandRow) -> Mode {
 /// The stripes of a command's keys. A request whose keys cannot be found is malformed: its handler
 /// will refuse it before it touches data.
 pub fn stripes_of(ctx: &Ctx<'_>, args: Args<'_>) -> StripeSet {
-    let mut stripes = StripeSet::new();
-    for spec in ctx.row.spec.keys {
-        for index in spec.positions(args).unwrap_or_default() {
-            stripes.push(ctx.server.keyspace.key(args.get(index)).stripe());
-        }
+    key_words(ctx.row, args).map(|word| ctx.server.keyspace.key(word).stripe()).collect()
+}
+
+/// Computes where the command's keys are.
+fn find_keys(ctx: &mut Ctx<'_>, args: Args<'_>) {
+    for word in key_words(ctx.row, args) {
+        ctx.known_keys.push(word, ctx.server.keyspace.key(word).place());
     }
-    if ctx.row.flags.contains(Flags::MOVABLE_KEYS)
-        && let Some(find) = ctx.row.spec.key_finder
-    {
-        for (index, _) in find(args) {
-            stripes.push(ctx.server.keyspace.key(args.get(index)).stripe());
-        }
-    }
-    stripes
+}
+
+fn key_words<'a>(row: &CommandRow, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let positions = row.spec.keys.iter().filter_map(move |spec| spec.positions(args)).flatten();
+    let find = row.spec.key_finder.filter(|_| row.flags.contains(Flags::MOVABLE_KEYS));
+    let further = find.into_iter().flat_map(move |find| find(args)).map(|(index, _)| index);
+    positions.chain(further).map(move |index| args.get(index))
 }
 
 /// Runs a command whose stripes are held, alone or as part of a transaction.
@@ -265,6 +276,7 @@ pub fn run_locked(
     let interest = ctx.server.interests.get();
     ctx.effects.begin(interest);
     trace.wants_missed.set(interest.contains(Interest::MISSES));
+    trace.wants_created.set(interest.contains(Interest::FINE_EVENTS));
     let result = match ctx.row.spec.handler {
         Handler::Read(handler) => handler(&locked.read(db, &env, trace), ctx, args),
         Handler::Write(handler) | Handler::Exclusive(handler) => {
@@ -281,10 +293,9 @@ pub fn run_locked(
         // Containers have no handler of their own; the others are never queued.
         Handler::Container | Handler::Gated(_) => Err(CommandError::Syntax),
     };
-    if trace.wants_missed.get() {
-        for (db, key) in trace.missed.borrow_mut().drain(..) {
-            ctx.server.notify(db, &key, Event::KEY_MISS);
-        }
+    // An expired key that a reader met expires first, then it is missed.
+    if trace.expired.borrow().is_empty() {
+        effects::tell_missed(ctx.server, trace);
     }
     finish(ctx, mark, result);
 }
@@ -310,5 +321,6 @@ fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
 fn remove_met(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
     if !trace.expired.borrow().is_empty() {
         crate::expire::remove_met(ctx.server, pass, &ctx.env, trace);
+        effects::tell_missed(ctx.server, trace);
     }
 }

@@ -73,6 +73,17 @@ impl Effects {
         }
     }
 
+    /// The value of a key was replaced by another one, perhaps of another type.
+    #[inline]
+    pub fn overwritten(&mut self, db: usize, key: &[u8], type_changed: bool) {
+        if self.interest.contains(Interest::FINE_EVENTS) {
+            self.note(db, key, Some(Event::OVERWRITTEN));
+            if type_changed {
+                self.note(db, key, Some(Event::TYPE_CHANGED));
+            }
+        }
+    }
+
     /// A key was touched: its watchers must know, but there is no event.
     pub fn touched(&mut self, db: usize, key: &[u8]) {
         if !self.interest.is_empty() {
@@ -109,22 +120,49 @@ impl Effects {
         if !trace.expired.borrow().is_empty() {
             crate::expire::tell_removed(server, trace);
         }
+        tell_missed(server, trace);
         if !self.interest.is_empty() {
-            self.tell_changes(server, locked, args);
+            self.tell_changes(server, locked, trace, args);
         }
     }
 
     #[cold]
-    fn tell_changes(&mut self, server: &Server, locked: &mut Locked<'_>, args: Args<'_>) {
+    fn tell_changes(
+        &mut self,
+        server: &Server,
+        locked: &mut Locked<'_>,
+        trace: &Trace,
+        args: Args<'_>,
+    ) {
+        let mut created = trace.created.borrow_mut();
         for Change { db, key, event } in self.changes.drain(..) {
             let place = locked.keyspace().key(&key).place();
             locked.touch_watchers(db, &place.key(&key));
             if let Some(event) = event {
+                // That a key is new is told before anything else about it.
+                let news = created.iter().position(|new| (new.0, &*new.1) == (db, &*key));
+                if let Some(index) = news {
+                    created.remove(index);
+                    server.notify(db, &key, Event::NEW);
+                }
                 server.notify(db, &key, event);
             }
         }
+        for (db, key) in created.drain(..) {
+            server.notify(db, &key, Event::NEW);
+        }
         if self.n_dirty > 0 && self.interest.contains(Interest::PROPAGATION) {
             server.propagate(args, &self.propagation);
+        }
+    }
+}
+
+/// Tells of keys that look-ups missed, if somebody wants to know.
+#[inline]
+pub fn tell_missed(server: &Server, trace: &Trace) {
+    if trace.wants_missed.get() {
+        for (db, key) in trace.missed.borrow_mut().drain(..) {
+            server.notify(db, &key, Event::KEY_MISS);
         }
     }
 }

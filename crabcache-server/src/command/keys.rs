@@ -4,6 +4,8 @@
 use super::{Args, Command};
 use bitflags::bitflags;
 use crabcache_resp::number::parse_i64;
+use std::iter::StepBy;
+use std::ops::Range;
 
 bitflags! {
     /// What a command does with a key. The names are COMMAND's.
@@ -87,6 +89,9 @@ pub enum Find {
     /// Nobody can tell.
     Unknown,
 }
+
+/// Positions of keys among the words of a request.
+pub type Positions = StepBy<Range<usize>>;
 
 /// One place where a command has keys. Built like `KeySpec::at(1).ro().access()`.
 #[derive(Debug, Clone, Copy)]
@@ -206,19 +211,19 @@ impl KeySpec {
     }
 
     /// The positions of the keys in `args`, or `None` if the request is malformed.
-    pub fn positions(&self, args: Args<'_>) -> Option<Vec<usize>> {
+    pub fn positions(&self, args: Args<'_>) -> Option<Positions> {
         let len = args.len();
         let begin = match self.begin {
             Begin::Index(index) => index,
             Begin::Keyword(word, start) => match find_keyword(args, word, start) {
                 Some(index) => index + 1,
-                None => return Some(Vec::new()),
+                None => return Some(positions(0..0, 1)),
             },
-            Begin::Unknown => return Some(Vec::new()),
+            Begin::Unknown => return Some(positions(0..0, 1)),
         };
         if begin >= len {
             // An optional key that was left out.
-            return Some(Vec::new());
+            return Some(positions(0..0, 1));
         }
         match self.find {
             Find::Range { last, step, limit } => {
@@ -229,7 +234,7 @@ impl KeySpec {
                         begin + ((len - begin) / limit).checked_sub(last.unsigned_abs() as usize)?
                     }
                 };
-                (begin <= last && last < len).then(|| (begin..=last).step_by(step).collect())
+                (begin <= last && last < len).then(|| positions(begin..last + 1, step))
             }
             Find::KeyNum { number, first, step } => {
                 let number = begin + number;
@@ -237,11 +242,15 @@ impl KeySpec {
                 let n_keys = usize::try_from(n_keys).ok()?;
                 let first = begin + first;
                 let end = n_keys.checked_mul(step)?.checked_add(first)?;
-                (end <= len).then(|| (first..end).step_by(step).collect())
+                (end <= len).then(|| positions(first..end, step))
             }
-            Find::Unknown => Some(Vec::new()),
+            Find::Unknown => Some(positions(0..0, 1)),
         }
     }
+}
+
+fn positions(range: Range<usize>, step: usize) -> Positions {
+    range.step_by(step)
 }
 
 /// The keys of a request with what is done with them, as COMMAND GETKEYS tells them. Empty if it has
@@ -257,7 +266,7 @@ pub fn keys_of(command: &Command, args: Args<'_>) -> Vec<(usize, KeyFlags)> {
                 return None;
             }
             let positions = spec.positions(args)?;
-            keys.extend(positions.into_iter().map(|index| (index, spec.flags)));
+            keys.extend(positions.map(|index| (index, spec.flags)));
         }
         Some(keys)
     };
@@ -325,7 +334,8 @@ mod tests {
 
     fn check(spec: KeySpec, request: &str, expected: Option<&[usize]>) {
         let owned = OwnedArgs::new(request.split(' ').map(str::as_bytes));
-        assert_eq!(spec.positions(owned.as_args()).as_deref(), expected, "{request}");
+        let found = spec.positions(owned.as_args()).map(Iterator::collect::<Vec<_>>);
+        assert_eq!(found.as_deref(), expected, "{request}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod effects;
 mod help;
 pub mod keys;
+pub mod known_keys;
 pub mod pipeline;
 pub mod syntax;
 pub mod table;

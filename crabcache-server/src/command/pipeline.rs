@@ -6,6 +6,7 @@
 
 use super::context::Ctx;
 use super::dispatch::{Outcome, execute, refuse_unknown};
+use super::known_keys::KnownKeys;
 use super::table::Found;
 use super::{Args, CommandRow, Effects};
 use crate::client::{Client, ClientFlags};
@@ -177,7 +178,7 @@ impl Pipeline {
             env,
             effects: Effects::default(),
             row: server.commands.row(0),
-            known_key: None,
+            known_keys: KnownKeys::default(),
             in_exec: false,
         };
         if self.requests.len() > 1 {

@@ -20,6 +20,8 @@ bitflags! {
         const PROPAGATION = 1 << 3;
         /// Some client monitors commands.
         const MONITOR = 1 << 4;
+        /// Keyspace events beyond those that `A` stands for are on: new, overwritten, type_changed.
+        const FINE_EVENTS = 1 << 5;
     }
 }
 
