@@ -1,0 +1,46 @@
+# CrabCache: what there is to do. `make run` starts the server, `make test` checks everything.
+
+export PATH := $(CURDIR)/.tools/cargo/bin:$(PATH)
+
+.PHONY: run build test lint fmt compat miri ci help
+
+## Builds the server and starts it on port 6379.
+run: build
+	exec target/release/crabcache-server $(ARGS)
+
+## Builds target/release/crabcache-server.
+build:
+	scripts/install_build
+	cargo build --release --package crabcache-server
+
+## Installs what the tests need and runs all of them.
+test:
+	scripts/install_tests
+	$(MAKE) lint
+	scripts/run_tests --workspace
+	scripts/miri --short
+
+## Form and lints.
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+## Formats the source.
+fmt:
+	cargo fmt --all
+
+## The case files on the reference and on CrabCache.
+compat:
+	scripts/install_tests
+	scripts/run_tests --package compat-tests --test cases
+
+## The tests of the store under Miri.
+miri:
+	scripts/miri
+
+## What CI runs.
+ci: test
+
+## This list.
+help:
+	@awk '/^## /{text=substr($$0,4)} /^[a-z-]+:/{if(text){sub(/:.*/,"");printf "  %-14s %s\n",$$0,text;text=""}}' Makefile

@@ -1,0 +1,32 @@
+# Shared by the scripts here; sourced, not run.
+
+fail() {
+    echo "$(basename "$0"): $*" >&2
+    exit 1
+}
+
+# Runs a command as root, asking sudo where we are not.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        fail "this needs root, and there is no sudo: $*"
+    fi
+}
+
+# need PROGRAM PACKAGE...: installs Debian's packages unless the program is there.
+need() {
+    local program=$1
+    shift
+    command -v "$program" >/dev/null && return
+    command -v apt-get >/dev/null || fail "$program is missing; install it and try again"
+    apt_install "$@"
+}
+
+# Packages of Debian, whose lists a fresh machine does not have.
+apt_install() {
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
