@@ -7,13 +7,24 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[derive(Debug)]
 pub struct Clock {
     start: Instant,
+    /// The processor's time stamp counter: every command reads it, and it takes 10 ns where the
+    /// system's clock takes 40. Calibrated at the start, in less than a millisecond, to about 20
+    /// millionths.
+    counter: quanta::Clock,
+    start_ticks: u64,
     /// What tests added to the wall clock.
     advanced_ms: AtomicI64,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Clock { start: Instant::now(), advanced_ms: AtomicI64::new(0) }
+        let counter = quanta::Clock::new();
+        Clock {
+            start: Instant::now(),
+            start_ticks: counter.raw(),
+            counter,
+            advanced_ms: AtomicI64::new(0),
+        }
     }
 }
 
@@ -30,13 +41,14 @@ impl Clock {
         self.unix_us() / 1000
     }
 
-    /// Time since the clock was made, in nanoseconds; never goes back.
+    /// Time since the clock was made, in nanoseconds, for measuring how long something takes. Cheap;
+    /// processors whose counters differ may make it step back by a trifle.
     #[inline]
     pub fn elapsed_ns(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        self.counter.delta_as_nanos(self.start_ticks, self.counter.raw())
     }
 
-    /// Time since the clock was made.
+    /// Time since the clock was made; never goes back.
     pub fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }

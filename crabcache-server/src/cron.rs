@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What is done at each tick. Each must be short, or bound its own work.
-const TASKS: &[fn(&Server)] = &[end_pause];
+const TASKS: &[fn(&Server)] = &[end_pause, sample];
 
 /// Ticks until the server stops. Runs on a thread of its own.
 pub fn run(server: &Arc<Server>) {
     while !server.is_stopping() {
+        let began_ns = server.clock.elapsed_ns();
         for task in TASKS {
             task(server);
         }
+        let took_ns = server.clock.elapsed_ns().saturating_sub(began_ns);
+        server.stats.begin(server.cron_worker()).count_cycle(took_ns, 0);
         let hz = u32::try_from(server.config.get().hz).unwrap_or(10).max(1);
         std::thread::sleep(Duration::from_secs(1) / hz);
     }
@@ -25,4 +28,10 @@ fn end_pause(server: &Server) {
     if server.conditions.unpause_if_due(server.clock.unix_ms()) {
         server.clients.wake_all();
     }
+}
+
+/// Takes the samples that INFO's rates are made of.
+fn sample(server: &Server) {
+    let now_ms = u64::try_from(server.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    server.stats.sample_rates(now_ms);
 }

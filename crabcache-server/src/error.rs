@@ -140,6 +140,12 @@ pub enum ParamError {
     /// No amount of memory.
     #[error("argument must be a memory value")]
     NotMemory,
+    /// Percentiles that are no numbers.
+    #[error("Invalid latency-tracking-info-percentiles parameters")]
+    NotPercentiles,
+    /// A percentile below 0 or above 100.
+    #[error("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")]
+    PercentileOutOfRange,
     /// None of the names.
     #[error("argument(s) must be one of the following: {0}")]
     NotOneOf(String),

@@ -9,9 +9,11 @@ pub mod config;
 pub mod cron;
 pub mod error;
 pub mod expire;
+pub mod latency;
 pub mod net;
 pub mod notify;
 pub mod server;
+pub mod slowlog;
 pub mod stats;
 #[cfg(test)]
 mod testing;

@@ -109,7 +109,6 @@ fn exec_locked(
     }
     ctx.reply.array(multi.queue.len());
     let exec = ctx.row;
-    let worker = ctx.client.handle.worker;
     let mut began_ns = ctx.server.clock.elapsed_ns();
     for (id, args) in &multi.queue {
         ctx.row = ctx.server.commands.row(*id);
@@ -119,7 +118,7 @@ fn exec_locked(
         run_locked(locked, ctx, args.as_args(), trace, mark);
         expire_met(locked, ctx, trace);
         let ended_ns = ctx.server.clock.elapsed_ns();
-        ctx.server.count_call(worker, ctx, args.as_args(), ended_ns - began_ns);
+        ctx.server.count_call(ctx, args.as_args(), ended_ns.saturating_sub(began_ns));
         began_ns = ended_ns;
     }
     (ctx.row, ctx.in_exec) = (exec, false);

@@ -9,13 +9,16 @@ use crate::notify::Event;
 use crate::server::Server;
 use crabcache_resp::Reply;
 use crabcache_store::{Env, Key, Kind};
+use std::sync::Arc;
 
 /// The surroundings of one command.
 pub struct Ctx<'a> {
     /// What all connections share.
     pub server: &'a Server,
-    /// The configuration when the command began.
-    pub config: &'a Config,
+    /// The configuration when the command's batch began, or that it has put in force itself.
+    pub config: Arc<Config>,
+    /// Calls that take so long are slow to the slow log or the latency monitor.
+    pub(crate) slow_ns: u64,
     /// Who asks.
     pub client: &'a mut Client,
     /// Where the answer goes.
@@ -43,6 +46,12 @@ impl<'a> Ctx<'a> {
         }
     }
 
+    /// Lets the commands of the batch see a configuration that one of them has put in force.
+    pub fn refresh_config(&mut self) {
+        self.config = self.server.config.get();
+        self.slow_ns = slow_ns(&self.config);
+    }
+
     /// Says that a key of the client's database was changed.
     #[inline]
     pub fn changed(&mut self, key: &[u8], event: Event) {
@@ -63,4 +72,15 @@ impl<'a> Ctx<'a> {
     pub fn event(&mut self, key: &[u8], event: Event) {
         self.effects.event(self.client.db, key, event);
     }
+}
+
+/// How long a call may take without being noted anywhere.
+pub(super) fn slow_ns(config: &Config) -> u64 {
+    let limit = |limit: i64, is_on: bool, unit_ns: u64| match u64::try_from(limit) {
+        Ok(limit) if is_on => limit.saturating_mul(unit_ns),
+        _ => u64::MAX,
+    };
+    let slowlog_us = limit(config.slowlog_log_slower_than, config.slowlog_max_len > 0, 1000);
+    let monitor_ms = config.latency_monitor_threshold;
+    slowlog_us.min(limit(monitor_ms, monitor_ms > 0, 1_000_000))
 }

@@ -14,8 +14,10 @@ use crabcache_store::{Locked, Mode, Pass, Place, StripeSet, Trace, Walk};
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was answered, or will be.
-    Done,
+    /// It ran; it was answered, or will be.
+    Ran,
+    /// It was refused or queued.
+    NotRun,
     /// It cannot run now and is to be tried again.
     Postponed,
 }
@@ -54,17 +56,19 @@ pub fn execute(
                 .rejected_calls
                 .add(1);
             refuse(ctx, &error);
-            return Outcome::Done;
+            return Outcome::NotRun;
         }
     }
     let mark = ctx.reply.len();
-    if ctx.client.flags.contains(ClientFlags::MULTI) && !row.flags.contains(Flags::NOT_QUEUED) {
+    let is_queued =
+        ctx.client.flags.contains(ClientFlags::MULTI) && !row.flags.contains(Flags::NOT_QUEUED);
+    if is_queued {
         transaction::queue(ctx, args);
     } else {
         run(pass, ctx, args, trace, mark);
     }
     withhold_reply(ctx, mark);
-    Outcome::Done
+    if is_queued { Outcome::NotRun } else { Outcome::Ran }
 }
 
 /// Answers a request that names no command.

@@ -28,6 +28,9 @@ use crabcache_store::{Pass, ReadDb, Trace, Walk, WriteDb};
 /// What a handler returns: its reply is written, or it failed and has changed nothing.
 pub type CommandResult = Result<(), CommandError>;
 
+/// Whether word number `index` of a request is a secret.
+pub type Secrets = fn(Args<'_>, usize) -> bool;
+
 /// The function of a command. The kind decides what it can do and what is locked for it.
 #[derive(Clone, Copy)]
 pub enum Handler {
@@ -264,6 +267,8 @@ pub struct Command {
     pub keys: &'static [KeySpec],
     /// Finds keys that `keys` leaves open.
     pub key_finder: Option<KeyFinder>,
+    /// Which words of a request are not shown to anybody but the client.
+    pub secrets: Option<Secrets>,
     /// Hints for clients and proxies.
     pub tips: &'static [&'static str],
     /// What COMMAND DOCS tells.
@@ -280,6 +285,7 @@ const fn command(name: &'static str, handler: Handler, flags: Flags) -> Command 
         subcommands: &[],
         keys: &[],
         key_finder: None,
+        secrets: None,
         tips: &[],
         docs: Docs { since: "", complexity: "", syntax: "", summary: "", deprecated: None },
     }
@@ -374,6 +380,11 @@ impl Command {
     /// Finds keys that the specifications leave open, or whose flags depend on options.
     pub const fn key_finder(self, finder: KeyFinder) -> Command {
         Command { key_finder: Some(finder), ..self }
+    }
+
+    /// Keeps words, such as passwords, out of the slow log and away from monitors.
+    pub const fn secrets(self, secrets: Secrets) -> Command {
+        Command { secrets: Some(secrets), ..self }
     }
 
     /// Hints for clients and proxies.

@@ -4,7 +4,7 @@
 //! One pipeline serves all connections of a worker, one at a time, so its buffers are shared and
 //! stay warm. It does no I/O: bytes in, bytes out.
 
-use super::context::Ctx;
+use super::context::{Ctx, slow_ns};
 use super::dispatch::{Outcome, execute, refuse_unknown};
 use super::known_keys::KnownKeys;
 use super::table::Found;
@@ -162,8 +162,7 @@ impl Pipeline {
     ) -> Option<Stop> {
         self.refresh_config();
         let server = self.server.clone();
-        let config = self.config.clone();
-        let stats = &server.stats.workers[self.worker];
+        let stats = server.stats.begin(self.worker);
         let handle = client.handle.clone();
         let mut pass = server.keyspace.enter(self.worker);
         let mut env = server.env();
@@ -172,7 +171,8 @@ impl Pipeline {
         let protocol = client.protocol;
         let mut ctx = Ctx {
             server: &server,
-            config: &config,
+            config: self.config.clone(),
+            slow_ns: slow_ns(&self.config),
             client,
             reply: Reply::new(out, protocol),
             env,
@@ -185,7 +185,8 @@ impl Pipeline {
             let places = self.requests.iter().filter_map(|request| request.place);
             pass.prefetch(ctx.client.db, places);
         }
-        let mut began_ns = server.clock.elapsed_ns();
+        let batch_began_ns = server.clock.elapsed_ns();
+        let mut began_ns = batch_began_ns;
         let (mut end, mut stop, mut n_commands) = (0, None, 0);
         for request in &self.requests {
             let args = Args::new(input, &self.spans[request.words.clone()]);
@@ -199,9 +200,11 @@ impl Pipeline {
                         break;
                     }
                     let ended_ns = server.clock.elapsed_ns();
-                    server.count_call(self.worker, &ctx, args, ended_ns - began_ns);
+                    if outcome == Outcome::Ran {
+                        server.count_call(&ctx, args, ended_ns.saturating_sub(began_ns));
+                    }
                     handle.last_command.store(id + 1, Ordering::Relaxed);
-                    if ended_ns - began_ns > LONG_COMMAND_NS {
+                    if ended_ns.saturating_sub(began_ns) > LONG_COMMAND_NS {
                         ctx.env.now_ms = server.clock.unix_ms();
                     }
                     began_ns = ended_ns;
@@ -219,6 +222,7 @@ impl Pipeline {
         }
         drop(pass);
         crate::client::ClientHandle::add(&handle.n_commands, n_commands);
+        stats.count_cycle(began_ns.saturating_sub(batch_began_ns), n_commands);
         stats.keyspace_hits.add(self.trace.n_hits.take());
         stats.keyspace_misses.add(self.trace.n_misses.take());
         input.advance(end);

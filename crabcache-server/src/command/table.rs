@@ -30,6 +30,12 @@ pub struct CommandRow {
 }
 
 impl CommandRow {
+    /// A word of a request as others may see it.
+    pub fn shown_word<'a>(&self, args: Args<'a>, index: usize) -> &'a [u8] {
+        let is_secret = self.spec.secrets.is_some_and(|is_secret| is_secret(args, index));
+        if is_secret { b"(redacted)" } else { args.get(index) }
+    }
+
     /// Whether a request of `len` words, with the command's name, has as many as the row wants.
     #[inline]
     pub fn arity_fits(&self, len: usize) -> bool {

@@ -136,6 +136,40 @@ impl Kind for Words {
     }
 }
 
+/// Numbers from 0 to 100; one empty word is none.
+pub(super) struct Percentiles;
+
+impl Percentiles {
+    /// Six digits behind the point at most.
+    pub(super) fn format_one(percentile: f64) -> String {
+        let text = format!("{percentile:.6}");
+        text.trim_end_matches('0').trim_end_matches('.').to_string()
+    }
+}
+
+impl Kind for Percentiles {
+    type Value = Vec<f64>;
+
+    fn parse(&self, words: &[String]) -> Result<Vec<f64>, ParamError> {
+        if words == [""] {
+            return Ok(Vec::new());
+        }
+        let parse_one = |word: &String| {
+            let percentile = word.parse().ok().filter(|value: &f64| !value.is_nan());
+            match percentile.ok_or(ParamError::NotPercentiles)? {
+                percentile @ 0.0..=100.0 => Ok(percentile),
+                _ => Err(ParamError::PercentileOutOfRange),
+            }
+        };
+        words.iter().map(parse_one).collect()
+    }
+
+    fn format(&self, value: &Vec<f64>) -> String {
+        let words: Vec<String> = value.iter().copied().map(Percentiles::format_one).collect();
+        words.join(" ")
+    }
+}
+
 /// One of a few names.
 pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
 
@@ -205,6 +239,20 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn percentiles() {
+        let parse = |line: &str| {
+            let words: Vec<String> = line.split(' ').map(str::to_string).collect();
+            Percentiles.parse(&words).map(|value| Percentiles.format(&value))
+        };
+        assert_eq!(parse("0.0 50 99.90 1e1"), Ok("0 50 99.9 10".to_string()));
+        assert_eq!(parse(""), Ok(String::new()));
+        assert_eq!(parse("50 x"), Err(ParamError::NotPercentiles));
+        assert_eq!(parse("nan"), Err(ParamError::NotPercentiles));
+        assert_eq!(parse("100.1"), Err(ParamError::PercentileOutOfRange));
+        assert_eq!(parse("-1"), Err(ParamError::PercentileOutOfRange));
+    }
 
     #[test]
     fn memory_units() {

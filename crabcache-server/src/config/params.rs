@@ -1,6 +1,6 @@
 //! The parameter table: one row for each parameter, and nothing else knows their names.
 
-use super::kinds::{Choice, Int, Kind, Memory, ProtectedAction, Text, Words, YesNo};
+use super::kinds::{Choice, Int, Kind, Memory, Percentiles, ProtectedAction, Text, Words, YesNo};
 use super::{Param, ParamFlags};
 
 /// Makes the fields of `Config`, their defaults and the table from the rows.
@@ -77,6 +77,16 @@ params! {
     "enable-debug-command" => enable_debug_command: ProtectedAction = ProtectedAction::No, PROTECTED, IMMUTABLE;
     /// Whether the MODULE command may be used.
     "enable-module-command" => enable_module_command: ProtectedAction = ProtectedAction::No, PROTECTED, IMMUTABLE;
+    /// Microseconds from which a command is slow and goes into the slow log; -1 is never.
+    "slowlog-log-slower-than" => slowlog_log_slower_than: i64 = 10_000, Int { min: -1, max: i64::MAX }, MUTABLE;
+    /// Commands that the slow log keeps.
+    "slowlog-max-len" => slowlog_max_len: i64 = 128, Int { min: 0, max: i64::MAX }, MUTABLE;
+    /// Milliseconds from which the latency monitor notes an event; 0 is never.
+    "latency-monitor-threshold" => latency_monitor_threshold: i64 = 0, Int { min: 0, max: i64::MAX }, MUTABLE;
+    /// Whether the latencies of each command are recorded, for INFO latencystats and LATENCY HISTOGRAM.
+    "latency-tracking" => latency_tracking: bool = true, YesNo, MUTABLE;
+    /// Percentiles that INFO latencystats shows.
+    "latency-tracking-info-percentiles" => latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], Percentiles, MUTABLE.union(ParamFlags::WORDS);
     /// Times a second that background work is done.
     "hz" => hz: i64 = 10, Int { min: 1, max: 500 }, MUTABLE;
 }

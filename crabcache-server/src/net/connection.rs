@@ -231,7 +231,7 @@ impl Connection<'_> {
 
     #[inline]
     fn count_received(&self, n_bytes: usize) {
-        let stats = &self.shared.server.stats.workers[self.client.handle.worker];
+        let stats = self.shared.server.stats.begin(self.client.handle.worker);
         stats.total_reads_processed.add(1);
         stats.total_net_input_bytes.add(n_bytes as u64);
         ClientHandle::add(&self.client.handle.net_in_bytes, n_bytes as u64);

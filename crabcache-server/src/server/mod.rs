@@ -6,9 +6,11 @@ pub mod interest;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::command::effects::Propagation;
-use crate::command::{Args, CommandTable, Ctx};
+use crate::command::{Args, CommandTable, Ctx, Flags};
 use crate::config::{Config, ConfigStore};
+use crate::latency::Monitor;
 use crate::notify::Event;
+use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use conditions::Conditions;
 use crabcache_store::keyspace::N_STRIPES_DEFAULT;
@@ -28,6 +30,10 @@ pub struct Server {
     pub clients: Clients,
     /// Counters.
     pub stats: Stats,
+    /// Slow commands.
+    pub slowlog: SlowLog,
+    /// Slow events of all kinds.
+    pub latency: Monitor,
     /// Time.
     pub clock: Clock,
     /// Who wants to know what commands do.
@@ -69,6 +75,8 @@ impl Server {
         Ok(Server {
             keyspace: Keyspace::new(N_STRIPES_DEFAULT, n_gates, n_databases),
             stats: Stats::new(n_gates, commands.rows().len()),
+            slowlog: SlowLog::default(),
+            latency: Monitor::default(),
             commands,
             config: ConfigStore::new(config),
             clients: Clients::default(),
@@ -123,13 +131,41 @@ impl Server {
         });
     }
 
-    /// Counts a call that has run, and shows it to whoever looks on.
+    /// Counts a call that has run, and notes it where it was slow.
     #[inline]
-    pub fn count_call(&self, worker: usize, ctx: &Ctx<'_>, _args: Args<'_>, took_ns: u64) {
-        let stats = &self.stats.workers[worker];
+    pub fn count_call(&self, ctx: &Ctx<'_>, args: Args<'_>, took_ns: u64) {
+        let stats = &self.stats.workers[ctx.client.handle.worker];
         stats.total_commands_processed.add(1);
-        let command = &stats.commands[ctx.row.id];
-        command.calls.add(1);
-        command.nanoseconds.add(took_ns);
+        stats.commands[ctx.row.id].count(took_ns, ctx.config.latency_tracking);
+        if took_ns >= ctx.slow_ns {
+            self.note_slow_call(ctx, args, took_ns);
+        }
+    }
+
+    #[cold]
+    fn note_slow_call(&self, ctx: &Ctx<'_>, args: Args<'_>, took_ns: u64) {
+        let event = if ctx.row.flags.contains(Flags::FAST) { "fast-command" } else { "command" };
+        self.note_latency(event, took_ns / 1_000_000);
+        let config = &ctx.config;
+        let (Ok(threshold_us), Ok(len_max)) = (
+            u64::try_from(config.slowlog_log_slower_than),
+            usize::try_from(config.slowlog_max_len),
+        ) else {
+            return;
+        };
+        let is_slow = took_ns / 1000 >= threshold_us && len_max > 0;
+        if is_slow && !ctx.row.flags.contains(Flags::SKIP_SLOWLOG) {
+            let at_s = self.clock.unix_ms() / 1000;
+            let took_us = i64::try_from(took_ns / 1000).unwrap_or(i64::MAX);
+            self.slowlog.add(ctx.row, args, &ctx.client.handle, (at_s, took_us), len_max);
+        }
+    }
+
+    /// Tells the latency monitor of an event, if it was slow.
+    pub fn note_latency(&self, event: &'static str, latency_ms: u64) {
+        let threshold_ms = self.config.get().latency_monitor_threshold;
+        if threshold_ms > 0 && latency_ms >= threshold_ms.unsigned_abs() {
+            self.latency.add(event, self.clock.unix_ms() / 1000, latency_ms);
+        }
     }
 }
