@@ -3,6 +3,7 @@
 //! A line begins with its code (`ERR`, `WRONGTYPE`, ...), which INFO errorstats counts by. Texts
 //! are the reference's; variable parts are fields of the variant.
 
+use crate::command::Args;
 use crabcache_store::StoreError;
 
 /// Why a command was refused or failed. `Display` is the line on the wire, without `-` and CR LF.
@@ -88,6 +89,15 @@ pub enum CommandError {
     /// A value would become longer than `proto-max-bulk-len`.
     #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
     StringTooLong,
+    /// A subcommand that does not exist, or has other arguments: what was asked for and the command.
+    #[error("ERR unknown subcommand or wrong number of arguments for '{0}'. Try {1} HELP.")]
+    UnknownForm(String, &'static str),
+    /// SLOWLOG GET with a count that is none.
+    #[error("ERR count should be greater than or equal to -1")]
+    CountBelowMinusOne,
+    /// LATENCY GRAPH of an event that never was slow.
+    #[error("ERR No samples available for event '{0}'")]
+    NoLatencySamples(String),
     /// COMMAND GETKEYS of a request without such a command.
     #[error("ERR Invalid command specified")]
     InvalidCommand,
@@ -106,6 +116,13 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// The refusal of a request whose second word is no subcommand, or wants other arguments.
+    pub fn unknown_form(args: Args<'_>, command: &'static str) -> CommandError {
+        let word = args.get(1);
+        let word = String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned();
+        CommandError::UnknownForm(word, command)
+    }
+
     /// The code that the line begins with.
     pub fn code(line: &str) -> &str {
         line.split(' ').next().unwrap_or("ERR")

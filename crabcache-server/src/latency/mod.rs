@@ -3,6 +3,7 @@
 //! A class (`command`, `expire-cycle`, ...) keeps its worst latency of each of the last 160 seconds
 //! in which something was slower than `latency-monitor-threshold`.
 
+pub mod graph;
 pub mod histogram;
 
 use parking_lot::Mutex;

@@ -3,12 +3,26 @@
 //! A container's file exports its rows as `SUBCOMMANDS`.
 
 mod command;
+mod latency;
+mod slowlog;
 mod time;
 
-use crate::command::{Command, Flags, server};
+use crate::command::{Command, Flags, container, server};
 
 pub(super) const COMMANDS: &[Command] = &[
     command::COMMAND,
+    container("latency", latency::SUBCOMMANDS).doc(
+        "2.8.13",
+        "Depends on subcommand.",
+        "",
+        "Tells of slow events.",
+    ),
+    container("slowlog", slowlog::SUBCOMMANDS).doc(
+        "2.2.12",
+        "Depends on subcommand.",
+        "",
+        "Tells of slow commands.",
+    ),
     server("time", time::time)
         .arity(1)
         .fast()
