@@ -1,8 +1,9 @@
 # CrabCache: what there is to do. `make run` starts the server, `make test` checks everything.
 
 export PATH := $(CURDIR)/.tools/cargo/bin:$(PATH)
+N ?= 1000000
 
-.PHONY: run build test lint fmt compat miri ci help
+.PHONY: run build test lint fmt compat differential miri ci help
 
 ## Builds the server and starts it on port 6379.
 run: build
@@ -33,6 +34,11 @@ fmt:
 compat:
 	scripts/install_tests
 	scripts/run_tests --package compat-tests --test cases
+
+## N random commands on the reference and on CrabCache: make differential N=1000000 [SEED=1]
+differential:
+	scripts/install_reference
+	cargo run --package compat-tests --bin differential -- --commands $(N) $(if $(SEED),--seed $(SEED))
 
 ## The tests of the store under Miri.
 miri:

@@ -2,6 +2,7 @@
 //!
 //! - [`case`]: the case files, their syntax.
 //! - [`runner`]: runs a case on both servers and compares.
+//! - [`differential`]: random commands on both.
 //! - [`compare`]: when two replies count as equal.
 //! - [`skip`]: the list of known differences.
 //! - [`server`]: server processes, each on a port and in a folder of its own.
@@ -13,6 +14,7 @@
 
 pub mod case;
 pub mod compare;
+pub mod differential;
 pub mod frame;
 pub mod runner;
 pub mod server;

@@ -98,14 +98,20 @@ impl Pair {
         if report.is_empty() { Ok(()) } else { Err(report) }
     }
 
+    /// Empties both servers.
+    ///
+    /// # Errors
+    /// If one of them has to be replaced and cannot be.
+    pub fn reset(&mut self) -> Result<(), StartError> {
+        self.sides.iter_mut().try_for_each(Side::reset)
+    }
+
     /// Runs one case.
     ///
     /// # Errors
     /// What differs; a text for people.
     pub fn run_case(&mut self, case: &Case, protocol: Protocol) -> Result<(), String> {
-        for side in &mut self.sides {
-            side.reset().map_err(|error| format!("  {:?}: {error}\n", side.server.which))?;
-        }
+        self.reset().map_err(|error| format!("  {error}\n"))?;
         let mut sessions = [Session::default(), Session::default()];
         let mut report = String::new();
         let mut n_differences = 0;
@@ -266,10 +272,7 @@ fn compare_unread(sessions: &mut [Session; 2]) -> String {
 
 fn describe(action: &Action) -> String {
     let mut text = match action {
-        Action::Command(words) => {
-            let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-            words.join(" ")
-        }
+        Action::Command(words) => command_text(words),
         Action::Raw(bytes) => format!("%raw {}", quoted(bytes)),
         Action::Read => "%read".to_string(),
         other => format!("{other:?}"),
@@ -280,6 +283,12 @@ fn describe(action: &Action) -> String {
         text.push_str("...");
     }
     text
+}
+
+/// A command as it stands in a case file.
+pub fn command_text(words: &[Vec<u8>]) -> String {
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    words.join(" ")
 }
 
 fn quoted(word: &[u8]) -> String {

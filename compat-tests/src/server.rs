@@ -99,8 +99,9 @@ fn crabcache() -> Result<PathBuf, StartError> {
         return Ok(path.clone());
     }
     let test = std::env::current_exe().map_err(|error| StartError::Io("own path", error))?;
-    // <target>/<profile>/deps/<test>
-    let folder = test.ancestors().nth(2).unwrap_or(Path::new(""));
+    // <target>/<profile>/deps/<test> or <target>/<profile>/<program>
+    let beside = test.parent().unwrap_or(Path::new(""));
+    let folder = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside };
     let path = folder.join("crabcache-server");
     let modified = path.metadata().and_then(|metadata| metadata.modified());
     if modified.map_or(true, |modified| newest_source() > modified) {
