@@ -2,12 +2,13 @@
 //!
 //! It has a gate of its own, so it locks stripes like any worker and holds up nobody for long.
 
+use crate::expire;
 use crate::server::Server;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What is done at each tick. Each must be short, or bound its own work.
-const TASKS: &[fn(&Server)] = &[end_pause, sample];
+const TASKS: &[fn(&Server)] = &[end_pause, expire::slow_cycle, sample];
 
 /// Ticks until the server stops. Runs on a thread of its own.
 pub fn run(server: &Arc<Server>) {
@@ -19,7 +20,20 @@ pub fn run(server: &Arc<Server>) {
         let took_ns = server.clock.elapsed_ns().saturating_sub(began_ns);
         server.stats.begin(server.cron_worker()).count_cycle(took_ns, 0);
         let hz = u32::try_from(server.config.get().hz).unwrap_or(10).max(1);
-        std::thread::sleep(Duration::from_secs(1) / hz);
+        wait(server, Duration::from_secs(1) / hz);
+    }
+}
+
+/// Sleeps until the next tick. While there is much to expire, cycles go on in between.
+fn wait(server: &Server, tick: Duration) {
+    let end = server.clock.elapsed() + tick;
+    loop {
+        let rest = end.saturating_sub(server.clock.elapsed());
+        if rest.is_zero() {
+            return;
+        }
+        let pause = expire::fast_cycle(server).unwrap_or(rest);
+        std::thread::sleep(pause.min(end.saturating_sub(server.clock.elapsed())));
     }
 }
 

@@ -110,6 +110,64 @@ pub enum CommandError {
     /// COMMAND GETKEYS of a malformed request.
     #[error("ERR Invalid arguments specified for command")]
     InvalidArguments,
+    /// A key that must be there is not.
+    #[error("ERR no such key")]
+    NoSuchKey,
+    /// Source and destination are one key.
+    #[error("ERR source and destination objects are the same")]
+    SameKey,
+    /// A number that must fit 32 bits does not.
+    #[error("ERR value is out of range, value must between {min} and {max}", min = i32::MIN, max = i32::MAX)]
+    NotInt32,
+    /// SWAPDB: the first database number is none.
+    #[error("ERR invalid first DB index")]
+    InvalidFirstDbIndex,
+    /// SWAPDB: the second database number is none.
+    #[error("ERR invalid second DB index")]
+    InvalidSecondDbIndex,
+    /// EXPIRE and its siblings: no such option.
+    #[error("ERR Unsupported option {0}")]
+    UnsupportedOption(String),
+    /// EXPIRE and its siblings: NX with another condition.
+    #[error("ERR NX and XX, GT or LT options at the same time are not compatible")]
+    NxWithOthers,
+    /// EXPIRE and its siblings: both GT and LT.
+    #[error("ERR GT and LT options at the same time are not compatible")]
+    GtWithLt,
+    /// A SCAN cursor that is no number.
+    #[error("ERR invalid cursor")]
+    InvalidCursor,
+    /// NOVALUES for SCAN.
+    #[error("ERR NOVALUES option can only be used in HSCAN")]
+    NoValuesElsewhere,
+    /// OBJECT IDLETIME while use is counted.
+    #[error(
+        "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+    )]
+    NoIdleTime,
+    /// OBJECT FREQ while use is not counted.
+    #[error(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+    )]
+    NoFrequency,
+    /// RESTORE: the key is there.
+    #[error("BUSYKEY Target key name already exists.")]
+    BusyKey,
+    /// RESTORE: a negative TTL.
+    #[error("ERR Invalid TTL value, must be >= 0")]
+    InvalidTtl,
+    /// RESTORE: a negative idle time.
+    #[error("ERR Invalid IDLETIME value, must be >= 0")]
+    InvalidIdleTime,
+    /// RESTORE: a use counter out of range.
+    #[error("ERR Invalid FREQ value, must be >= 0 and <= 255")]
+    InvalidFrequency,
+    /// RESTORE: the payload is of another version or was damaged.
+    #[error("ERR DUMP payload version or checksum are wrong")]
+    WrongPayload,
+    /// RESTORE: the payload's value cannot be read.
+    #[error("ERR Bad data format")]
+    BadDataFormat,
     /// An expiry that is out of range for the command of this name.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpire(String),
@@ -135,6 +193,56 @@ impl From<StoreError> for CommandError {
             StoreError::WrongType => CommandError::WrongType,
             StoreError::NotInteger => CommandError::NotInteger,
             StoreError::Overflow => CommandError::IncrementOverflow,
+        }
+    }
+}
+
+/// Why something in RDB format cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RdbError {
+    /// It ends too early.
+    #[error("unexpected end")]
+    Truncated,
+    /// It cannot be read at all.
+    #[error("read error: {0}")]
+    Io(std::io::ErrorKind),
+    /// A length that begins with an unknown byte.
+    #[error("unknown form of a length: {0}")]
+    UnknownLength(u8),
+    /// A string in an unknown encoding, or an encoding where a length should stand.
+    #[error("unknown encoding of a string: {0}")]
+    UnknownEncoding(u8),
+    /// A compressed string that cannot be expanded to its length.
+    #[error("damaged compressed string")]
+    BadCompression,
+    /// A value of an unknown type.
+    #[error("unknown type of value: {0}")]
+    UnknownType(u8),
+    /// A value is followed by what does not belong to it.
+    #[error("bytes behind the value")]
+    TrailingBytes,
+    /// Written by a newer server.
+    #[error("newer version of the format")]
+    NewerVersion,
+    /// The checksum does not fit.
+    #[error("wrong checksum")]
+    WrongChecksum,
+}
+
+impl From<std::io::Error> for RdbError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => RdbError::Truncated,
+            kind => RdbError::Io(kind),
+        }
+    }
+}
+
+impl From<RdbError> for CommandError {
+    fn from(error: RdbError) -> Self {
+        match error {
+            RdbError::NewerVersion | RdbError::WrongChecksum => CommandError::WrongPayload,
+            _ => CommandError::BadDataFormat,
         }
     }
 }

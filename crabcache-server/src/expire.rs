@@ -1,42 +1,313 @@
-//! Keys whose time has come: removal of those that commands met, and the active expire cycle.
+//! Keys whose time has come: removal of those that commands met, and the active expire cycle, which
+//! finds those that nobody asks for.
+//!
+//! The cycle runs on the cron thread. It goes through the databases in turn and through the stripes
+//! of each, passing over stripes that cannot hold an expired key. Its time is bounded: a share of
+//! each tick, and only a small part of that where little comes of it. When a cycle had to end before
+//! its time, short ones follow between the ticks.
 
+use crate::config::Config;
 use crate::notify::Event;
 use crate::server::Server;
-use crabcache_store::{Env, Locked, Mode, Pass, Trace};
-use std::sync::atomic::Ordering;
+use crabcache_store::{Env, Locked, Mode, Pass, Swept, Trace};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Time between the beginnings of two fast cycles, in multiples of the time that one may take.
+const FAST_PERIOD_FACTOR: u64 = 2;
+/// Buckets that are swept before the stripe is given up.
+const N_BUCKETS: usize = 32;
+/// Keys looked at, at least, to estimate how long keys live.
+const N_SAMPLES_MIN: usize = 20;
+/// A database in which little has expired gets this part of the cycle's time.
+const FRUGAL_DIVISOR: u64 = 16;
+/// Weight of the newest estimate of the average TTL, and of the share of stale keys.
+const AVG_TTL_WEIGHT: f64 = 0.02;
+const STALE_WEIGHT: f64 = 0.05;
+
+/// What `active-expire-effort` decides. The figures are the reference's.
+struct Effort {
+    /// Share of a tick that a slow cycle may take.
+    slow_percent: u64,
+    /// Time that a fast cycle may take.
+    fast_ns: u64,
+    /// Share of expired keys that is not worth more than the frugal part of the time.
+    acceptable_stale_percent: usize,
+}
+
+impl Effort {
+    fn of(config: &Config) -> Effort {
+        let effort = u64::try_from(config.active_expire_effort - 1).unwrap_or(0).min(9);
+        Effort {
+            slow_percent: 25 + 2 * effort,
+            fast_ns: 1_000_000 + 250_000 * effort,
+            acceptable_stale_percent: 10 - effort as usize,
+        }
+    }
+}
+
+/// The cycle's switch, its estimates, and where it goes on.
+#[derive(Debug)]
+pub struct ActiveExpire {
+    is_enabled: AtomicBool,
+    avg_ttl_ms: Box<[AtomicI64]>,
+    /// An `f64`, 0..1.
+    stale_share: AtomicU64,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Debug)]
+struct Progress {
+    next_db: usize,
+    /// By database.
+    next_stripe: Box<[u32]>,
+    /// The last cycle ended because its time was up.
+    was_cut: bool,
+    /// When the last fast cycle began: on the clock's elapsed time.
+    fast_began_ns: u64,
+}
+
+impl ActiveExpire {
+    /// A cycle that has not begun.
+    pub fn new(n_databases: usize) -> ActiveExpire {
+        let progress = Progress {
+            next_db: 0,
+            next_stripe: vec![0; n_databases].into(),
+            was_cut: false,
+            fast_began_ns: 0,
+        };
+        ActiveExpire {
+            is_enabled: AtomicBool::new(true),
+            avg_ttl_ms: (0..n_databases).map(|_| AtomicI64::new(0)).collect(),
+            stale_share: AtomicU64::new(0f64.to_bits()),
+            progress: Mutex::new(progress),
+        }
+    }
+
+    /// Turns the cycle on or off (DEBUG SET-ACTIVE-EXPIRE).
+    pub fn enable(&self, is_enabled: bool) {
+        self.is_enabled.store(is_enabled, Ordering::Relaxed);
+    }
+
+    /// How long keys of a database still have on average, estimated; 0 if nothing is known.
+    pub fn avg_ttl_ms(&self, db: usize) -> i64 {
+        self.avg_ttl_ms[db].load(Ordering::Relaxed)
+    }
+
+    /// Share of keys with an expiry that have expired and are still there, in percent, estimated:
+    /// INFO's `expired_stale_perc`.
+    pub fn stale_percent(&self) -> f64 {
+        f64::from_bits(self.stale_share.load(Ordering::Relaxed)) * 100.0
+    }
+
+    /// A database was emptied.
+    pub fn forget(&self, db: usize) {
+        self.avg_ttl_ms[db].store(0, Ordering::Relaxed);
+    }
+
+    /// Two databases were exchanged.
+    pub fn swap(&self, first: usize, second: usize) {
+        let (ttl1, ttl2) = (self.avg_ttl_ms(first), self.avg_ttl_ms(second));
+        self.avg_ttl_ms[first].store(ttl2, Ordering::Relaxed);
+        self.avg_ttl_ms[second].store(ttl1, Ordering::Relaxed);
+    }
+
+    fn note_ttl(&self, db: usize, swept: &Swept) {
+        let n_alive = (swept.n_sampled - swept.n_expired) as i64;
+        if n_alive > 0 {
+            let (old, new) = (self.avg_ttl_ms(db), swept.ttl_sum_ms / n_alive);
+            let avg =
+                if old == 0 { new } else { mix(old as f64, new as f64, AVG_TTL_WEIGHT) as i64 };
+            self.avg_ttl_ms[db].store(avg, Ordering::Relaxed);
+        }
+    }
+
+    fn note_stale(&self, swept: &Swept) {
+        let n_known = swept.n_sampled + swept.n_passed;
+        let share = if n_known == 0 { 0.0 } else { swept.n_expired as f64 / n_known as f64 };
+        let old = f64::from_bits(self.stale_share.load(Ordering::Relaxed));
+        let share = mix(old, share, STALE_WEIGHT);
+        self.stale_share.store(share.to_bits(), Ordering::Relaxed);
+    }
+}
+
+fn mix(old: f64, new: f64, weight: f64) -> f64 {
+    old * (1.0 - weight) + new * weight
+}
+
+/// The cycle of each tick.
+pub fn slow_cycle(server: &Server) {
+    let config = server.config.get();
+    let tick_ns = 1_000_000_000 / u64::try_from(config.hz).unwrap_or(10).max(1);
+    let effort = Effort::of(&config);
+    let limit_ns = tick_ns * effort.slow_percent / 100;
+    cycle(server, &config, &effort, &mut server.active_expire.progress.lock(), limit_ns);
+}
+
+/// A short cycle between ticks, if there is reason for one. Returns how long to wait before the
+/// next; `None` if the next tick is early enough.
+pub fn fast_cycle(server: &Server) -> Option<Duration> {
+    let config = server.config.get();
+    let effort = Effort::of(&config);
+    let mut progress = server.active_expire.progress.lock();
+    let stale_percent = server.active_expire.stale_percent();
+    if !is_active(server)
+        || (!progress.was_cut && stale_percent < effort.acceptable_stale_percent as f64)
+    {
+        return None;
+    }
+    let period_ns = effort.fast_ns * FAST_PERIOD_FACTOR;
+    let now_ns = server.clock.elapsed_ns();
+    if now_ns >= progress.fast_began_ns + period_ns {
+        progress.fast_began_ns = now_ns;
+        cycle(server, &config, &effort, &mut progress, effort.fast_ns);
+    }
+    Some(Duration::from_nanos(period_ns))
+}
+
+fn is_active(server: &Server) -> bool {
+    let is_paused = server.conditions.is_paused(true);
+    server.active_expire.is_enabled.load(Ordering::Relaxed) && !is_paused
+}
+
+fn cycle(
+    server: &Server,
+    config: &Config,
+    effort: &Effort,
+    progress: &mut Progress,
+    limit_ns: u64,
+) {
+    if !is_active(server) {
+        return;
+    }
+    let began_ns = server.clock.elapsed_ns();
+    let mut total = Swept::default();
+    let n_databases = server.keyspace.n_databases();
+    progress.was_cut = false;
+    for _ in 0..n_databases {
+        let db = progress.next_db;
+        progress.next_db = (db + 1) % n_databases;
+        if server.keyspace.size(db).n_expires == 0 {
+            server.active_expire.forget(db);
+            continue;
+        }
+        let deadline_ns = began_ns + limit_ns;
+        let frugal_ns = server.clock.elapsed_ns() + limit_ns / FRUGAL_DIVISOR;
+        let next_stripe = &mut progress.next_stripe[db];
+        let (swept, is_cut) = sweep(server, config, db, next_stripe, |swept| {
+            let now_ns = server.clock.elapsed_ns();
+            let is_poor =
+                swept.n_expired * 100 <= swept.n_sampled * effort.acceptable_stale_percent;
+            match now_ns {
+                _ if now_ns > deadline_ns => Next::Cut,
+                _ if now_ns > frugal_ns && is_poor => Next::Enough,
+                _ => Next::GoOn,
+            }
+        });
+        server.active_expire.note_ttl(db, &swept);
+        add(&mut total, &swept);
+        if is_cut {
+            progress.was_cut = true;
+            server.stats.expired_time_cap_reached_count.fetch_add(1, Ordering::Relaxed);
+            break;
+        }
+    }
+    server.active_expire.note_stale(&total);
+    let took_us = (server.clock.elapsed_ns() - began_ns) / 1000;
+    server.stats.expire_cycle_cpu_microseconds.fetch_add(took_us, Ordering::Relaxed);
+}
+
+/// What a sweep does next.
+enum Next {
+    GoOn,
+    /// The rest is not worth it.
+    Enough,
+    /// There is no more time.
+    Cut,
+}
+
+/// Sweeps the stripes of a database once, from `next_stripe` on, until `next` ends it. Returns
+/// whether it was cut short.
+fn sweep(
+    server: &Server,
+    config: &Config,
+    db: usize,
+    next_stripe: &mut u32,
+    next: impl Fn(&Swept) -> Next,
+) -> (Swept, bool) {
+    let mut pass = server.keyspace.enter(server.cron_worker());
+    let n_stripes = server.keyspace.n_stripes() as u32;
+    let now_ms = server.clock.unix_ms();
+    let is_lazy = config.lazyfree_lazy_expire;
+    let (mut sum, mut n_seen) = (Swept::default(), 0);
+    while n_seen < n_stripes {
+        pass.give_way();
+        let wants_sample = sum.n_sampled < N_SAMPLES_MIN;
+        let swept =
+            pass.sweep_expired(*next_stripe, db, now_ms, N_BUCKETS, wants_sample, |entry| {
+                tell(server, db, entry.key(), is_lazy);
+                server.lazyfree.free(entry, is_lazy);
+            });
+        add(&mut sum, &swept);
+        if swept.n_buckets < N_BUCKETS {
+            *next_stripe = (*next_stripe + 1) % n_stripes;
+            n_seen += 1;
+        }
+        if swept.n_buckets > 0 {
+            match next(&sum) {
+                Next::GoOn => {}
+                Next::Enough => return (sum, false),
+                Next::Cut => return (sum, true),
+            }
+        }
+    }
+    // Begin elsewhere the next time: samples come from the first stripes.
+    *next_stripe = (*next_stripe + 1) % n_stripes;
+    (sum, false)
+}
+
+fn add(sum: &mut Swept, swept: &Swept) {
+    sum.n_buckets += swept.n_buckets;
+    sum.n_sampled += swept.n_sampled;
+    sum.n_expired += swept.n_expired;
+    sum.n_passed += swept.n_passed;
+    sum.ttl_sum_ms = sum.ttl_sum_ms.saturating_add(swept.ttl_sum_ms);
+}
 
 /// Tells of the keys that a command's views have removed, and forgets them.
 pub fn tell_removed(server: &Server, trace: &Trace) {
+    let is_lazy = server.config.get().lazyfree_lazy_expire;
     trace.expired.borrow_mut().retain(|expired| {
         if expired.is_removed {
-            tell(server, expired.db, &expired.key);
+            tell(server, expired.db, &expired.key, is_lazy);
         }
         !expired.is_removed
     });
 }
 
-fn tell(server: &Server, db: usize, key: &[u8]) {
+/// Tells that a key has expired, while its stripe is held.
+fn tell(server: &Server, db: usize, key: &[u8], is_lazy: bool) {
     server.stats.expired_keys.fetch_add(1, Ordering::Relaxed);
     server.notify(db, key, Event::EXPIRED);
+    server.propagate_removal(db, key, is_lazy);
 }
 
 /// Removes the expired keys that readers met, unless they have changed meanwhile.
 #[cold]
 pub fn remove_met(server: &Server, pass: &mut Pass<'_>, env: &Env, trace: &Trace) {
-    let met = std::mem::take(&mut *trace.expired.borrow_mut());
-    for expired in met {
+    for expired in trace.expired.take() {
         let key = server.keyspace.key(&expired.key);
         let mut locked = pass.lock_one(key.stripe(), Mode::Write);
         locked.write(expired.db, env, trace).expire_if_due(&key);
+        tell_removed(server, trace);
     }
-    tell_removed(server, trace);
 }
 
 /// The same inside a transaction, which holds the stripes for writing.
 #[cold]
 pub fn remove_met_locked(server: &Server, locked: &mut Locked<'_>, env: &Env, trace: &Trace) {
-    let met = std::mem::take(&mut *trace.expired.borrow_mut());
-    for expired in met {
+    for expired in trace.expired.take() {
         let key = server.keyspace.key(&expired.key);
         locked.write(expired.db, env, trace).expire_if_due(&key);
     }

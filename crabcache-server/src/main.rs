@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let server = Arc::new(Server::new(config).expect("configuration"));
     let workers: Arc<[Worker]> =
         (0..server.n_workers).map(|i| Worker::start(server.clone(), i).expect("worker")).collect();
+    server.lazyfree.start();
     let cron = server.clone();
     std::thread::spawn(move || crabcache_server::cron::run(&cron));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("rt");

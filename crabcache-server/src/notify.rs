@@ -66,6 +66,12 @@ events! {
     DEL = GENERIC "del";
     EXPIRE = GENERIC "expire";
     PERSIST = GENERIC "persist";
+    RENAME_FROM = GENERIC "rename_from";
+    RENAME_TO = GENERIC "rename_to";
+    MOVE_FROM = GENERIC "move_from";
+    MOVE_TO = GENERIC "move_to";
+    COPY_TO = GENERIC "copy_to";
+    RESTORE = GENERIC "restore";
     EXPIRED = EXPIRED "expired";
     KEY_MISS = KEY_MISS "keymiss";
     NEW = NEW "new";

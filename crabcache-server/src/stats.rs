@@ -188,6 +188,10 @@ pub struct Stats {
     pub rejected_connections: AtomicU64,
     /// Keys removed because their time had come.
     pub expired_keys: AtomicU64,
+    /// Expire cycles that ended because their time was up.
+    pub expired_time_cap_reached_count: AtomicU64,
+    /// Microseconds of all expire cycles; INFO shows milliseconds.
+    pub expire_cycle_cpu_microseconds: AtomicU64,
     /// Error replies.
     pub total_error_replies: AtomicU64,
     errors: Mutex<Errors>,
@@ -228,12 +232,20 @@ impl Stats {
             total_connections_received,
             rejected_connections,
             expired_keys,
+            expired_time_cap_reached_count,
+            expire_cycle_cpu_microseconds,
             total_error_replies,
             errors,
             rates,
         } = self;
-        let totals =
-            [total_connections_received, rejected_connections, expired_keys, total_error_replies];
+        let totals = [
+            total_connections_received,
+            rejected_connections,
+            expired_keys,
+            expired_time_cap_reached_count,
+            expire_cycle_cpu_microseconds,
+            total_error_replies,
+        ];
         totals.into_iter().for_each(|total| total.store(0, Ordering::Relaxed));
         *errors.lock() = Errors::default();
         *rates.lock() = Rates::default();

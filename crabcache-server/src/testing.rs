@@ -128,13 +128,15 @@ impl TestServer {
         events.into_iter().map(line).collect()
     }
 
-    /// What was to be replicated since the last call, a line per command.
+    /// What was to be replicated since the last call, a line per command (with `@db` before it where
+    /// it is not 0).
     pub(crate) fn propagated(&self) -> Vec<String> {
         let commands = std::mem::take(&mut *self.server.recorded.propagated.lock());
-        let line = |command: Vec<Vec<u8>>| {
+        let line = |(db, command): (usize, Vec<Vec<u8>>)| {
+            let at = if db == 0 { String::new() } else { format!("@{db} ") };
             let words: Vec<String> =
                 command.iter().map(|word| word.escape_ascii().to_string()).collect();
-            words.join(" ")
+            at + &words.join(" ")
         };
         commands.into_iter().map(line).collect()
     }

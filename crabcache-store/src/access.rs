@@ -52,10 +52,29 @@ impl Access {
         }
     }
 
+    /// The clock of an entry that comes from elsewhere with what is known about its use (RESTORE).
+    /// `None` if that is nothing of interest here.
+    pub fn restored(&self, idle_s: Option<i64>, frequency: Option<u8>) -> Option<u32> {
+        match self {
+            Access::Lru { clock } => idle_s.map(|idle_s| {
+                // Compat: whatever overflows there, overflows here.
+                let idle_s = idle_s.wrapping_mul(1000) / 1000;
+                let clock = i64::from(*clock).wrapping_sub(idle_s);
+                let clock = if clock < 0 { clock.wrapping_add(CLOCK_MASK.into()) } else { clock };
+                clock as u32 & CLOCK_MASK
+            }),
+            Access::Lfu { minutes, .. } => {
+                frequency.map(|frequency| u32::from(*minutes) << 8 | u32::from(frequency))
+            }
+        }
+    }
+
     /// Seconds since the last use, by an LRU clock.
     pub fn idle_s(&self, clock: u32) -> u32 {
         match self {
-            Access::Lru { clock: now } => now.wrapping_sub(clock) & CLOCK_MASK,
+            Access::Lru { clock: now } if *now >= clock => now - clock,
+            // Compat: a second is lost where the clock begins anew.
+            Access::Lru { clock: now } => now + (CLOCK_MASK - clock),
             Access::Lfu { .. } => 0,
         }
     }
@@ -82,7 +101,19 @@ mod tests {
     fn lru_clock_wraps() {
         let access = Access::Lru { clock: 5 };
         assert_eq!((access.initial(), access.used(0, || 0.0)), (5, 5));
-        assert_eq!((access.idle_s(3), access.idle_s(0x00ff_ffff)), (2, 6));
+        assert_eq!((access.idle_s(3), access.idle_s(0x00ff_ffff)), (2, 5));
+    }
+
+    #[test]
+    fn clocks_are_restored() {
+        let lru = Access::Lru { clock: 100 };
+        assert_eq!(lru.restored(Some(30), None), Some(70));
+        assert_eq!(lru.restored(Some(101), None), Some(0x00ff_fffe));
+        assert_eq!(lru.restored(None, Some(7)), None);
+        assert!(lru.restored(Some(i64::MAX), None).is_some());
+        let lfu = Access::Lfu { minutes: 3, log_factor: 10, decay_minutes: 1 };
+        assert_eq!(lfu.restored(None, Some(7)).map(|clock| lfu.frequency(clock)), Some(7));
+        assert_eq!(lfu.restored(Some(7), None), None);
     }
 
     #[test]

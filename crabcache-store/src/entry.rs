@@ -236,6 +236,23 @@ impl Entry {
         self.encoding() == Encoding::Raw
     }
 
+    /// Whether the entry is so large that its memory should be given back when no lock is held.
+    #[inline]
+    pub fn is_costly_to_free(&self) -> bool {
+        /// Measured: the allocator gives the pages of a large block back to the system at once,
+        /// which takes 0.1 ms and more from about this size on.
+        const BYTES_MAX: usize = 1 << 20;
+        Body::of(self.byte(FLAGS_AT)) == Body::Heap && self.mem_bytes() > BYTES_MAX
+    }
+
+    /// Whether the reference would free the value on another thread where a command asks for it
+    /// (UNLINK); it counts what it has freed so. It never does that with a string.
+    pub fn is_freed_lazily(&self) -> bool {
+        match self.kind() {
+            Kind::String => false,
+        }
+    }
+
     /// When the entry expires, in Unix milliseconds.
     #[inline]
     pub fn expire_at_ms(&self) -> Option<i64> {
@@ -254,12 +271,8 @@ impl Entry {
     /// Sets the access clock. Needs no exclusive access.
     #[inline]
     pub fn set_clock(&self, clock: u32) {
-        let clock = clock & CLOCK_MASK;
-        // A key that all threads read must not travel between their caches for nothing.
-        if self.clock() != clock {
-            // Other bits of the word do not exist yet; a lost update would not matter.
-            self.clock_word().store(clock, Ordering::Relaxed);
-        }
+        // Other bits of the word do not exist yet; a lost update of a clock would not matter.
+        self.clock_word().store(clock & CLOCK_MASK, Ordering::Relaxed);
     }
 
     /// Bytes that the entry takes, with what its value owns.
@@ -529,6 +542,13 @@ impl Entry {
     unsafe fn at(&self, offset: usize) -> *mut u8 {
         // SAFETY: by the caller's promise.
         unsafe { self.0.as_ptr().add(offset) }
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let key = self.key().escape_ascii().to_string();
+        f.debug_struct("Entry").field("key", &key).field("kind", &self.kind()).finish()
     }
 }
 

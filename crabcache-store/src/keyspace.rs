@@ -20,7 +20,7 @@ use crate::view::{Env, ReadDb, Trace, WriteDb};
 use crate::watch::WatchFlag;
 use crate::{Entry, Table};
 use crossbeam_utils::CachePadded;
-use parking_lot::lock_api::{GuardNoSend, RawMutex as _, RawRwLock as _};
+use parking_lot::lock_api::{GuardNoSend, RawMutex as _, RawMutexFair as _, RawRwLock as _};
 use parking_lot::{RawMutex, RawRwLock};
 use smallvec::SmallVec;
 use std::cell::UnsafeCell;
@@ -213,6 +213,12 @@ impl<'k> Pass<'k> {
         self.keyspace
     }
 
+    /// Lets whoever waits for the gate pass first, in the middle of a long walk.
+    pub fn give_way(&mut self) {
+        // SAFETY: the gate is held by `self`, and is held again afterwards.
+        unsafe { self.keyspace.gates[self.gate].lock.bump(&mut GuardNoSend::new()) };
+    }
+
     /// Locks one stripe.
     #[inline]
     pub fn lock_one(&mut self, stripe: u32, mode: Mode) -> Locked<'_> {
@@ -271,20 +277,33 @@ impl<'k> Pass<'k> {
 
     /// Removes expired entries of one stripe and database from up to `n_buckets_max` buckets.
     /// Calls `expired` with each while the stripe is locked.
+    ///
+    /// Where nothing can have expired, it only looks at a few entries that have an expiry, if
+    /// `wants_sample`.
     pub fn sweep_expired(
         &mut self,
         stripe: u32,
         db: usize,
         now_ms: i64,
         n_buckets_max: usize,
+        wants_sample: bool,
         mut expired: impl FnMut(Entry),
     ) -> Swept {
-        let is_idle = |locked: &Locked<'_>| {
-            !locked.stripe(stripe).db(db).is_some_and(|db| db.may_have_expired(now_ms))
-        };
-        if is_idle(&self.lock_one(stripe, Mode::Read)) {
+        /// Buckets of a sample.
+        const N_SAMPLED_BUCKETS: usize = 4;
+        let locked = self.lock_one(stripe, Mode::Read);
+        let Some(part) = locked.stripe(stripe).db(db).filter(|part| part.n_expires > 0) else {
             return Swept::default();
+        };
+        if !part.may_have_expired(now_ms) {
+            let swept = if wants_sample {
+                part.sample(now_ms, now_ms.cast_unsigned(), N_SAMPLED_BUCKETS)
+            } else {
+                Swept::default()
+            };
+            return Swept { n_buckets: 0, n_passed: part.n_expires, ..swept };
         }
+        drop(locked);
         let mut locked = self.lock_one(stripe, Mode::Write);
         let parts = locked.stripe_mut(stripe);
         let mut names: SmallVec<[Box<[u8]>; 8]> = SmallVec::new();
@@ -309,93 +328,6 @@ impl Drop for Pass<'_> {
     fn drop(&mut self) {
         // SAFETY: locked in `enter`; `lock_all` leaves it locked.
         unsafe { self.keyspace.gates[self.gate].lock.unlock(GuardNoSend::new()) };
-    }
-}
-
-/// A way through all stripes of a database, one after the other: each is locked while it is looked
-/// at, or all are held already. What it sees is no single instant unless they are.
-pub enum Walk<'a, 'k> {
-    /// Locks each stripe in its turn.
-    Stepwise(&'a mut Pass<'k>),
-    /// Holds the whole keyspace (a transaction, a script).
-    Held(&'a Locked<'k>),
-}
-
-impl Walk<'_, '_> {
-    /// The keyspace.
-    pub fn keyspace(&self) -> &Keyspace {
-        match self {
-            Walk::Stepwise(pass) => pass.keyspace,
-            Walk::Held(locked) => locked.keyspace,
-        }
-    }
-
-    /// Goes through a database from where `cursor` stands and calls `visit` with each entry, until
-    /// `n_entries` were visited or all were. Returns the next cursor, 0 at the end. Every entry
-    /// that is there from the first call to the last is visited.
-    pub fn scan(
-        &mut self,
-        db: usize,
-        cursor: u64,
-        n_entries: usize,
-        mut visit: impl FnMut(&Entry),
-    ) -> u64 {
-        let n_stripes = self.keyspace().stripes.len();
-        let stripe_bits = n_stripes.trailing_zeros();
-        let mut stripe = cursor as usize & (n_stripes - 1);
-        let mut inner = cursor >> stripe_bits;
-        let (mut n_visited, mut n_buckets) = (0, 0);
-        // As in the reference: a sparse table ends the call after ten times as many buckets.
-        while n_visited < n_entries.max(1) && n_buckets < n_entries.saturating_mul(10).max(1) {
-            self.with_entries(stripe, db, |entries| {
-                n_buckets += usize::from(!entries.is_empty());
-                inner = entries.scan(inner, |entry| {
-                    n_visited += 1;
-                    visit(entry);
-                });
-            });
-            if inner == 0 {
-                stripe += 1;
-                if stripe == n_stripes {
-                    return 0;
-                }
-            }
-        }
-        inner << stripe_bits | stripe as u64
-    }
-
-    /// An entry drawn at random, of which `look` takes what it needs; `None` if that is nothing
-    /// (an expired entry, say) or there is no entry.
-    pub fn random<T>(
-        &mut self,
-        db: usize,
-        mut random: impl FnMut(usize) -> usize,
-        mut look: impl FnMut(&Entry) -> Option<T>,
-    ) -> Option<T> {
-        let n_stripes = self.keyspace().stripes.len();
-        // Stripes are about equally full; with few keys most are empty, so the search goes on.
-        let first = random(n_stripes);
-        for offset in 0..n_stripes {
-            let mut found = None;
-            self.with_entries((first + offset) % n_stripes, db, |entries| {
-                found = entries.random(&mut random).map(|entry| look(&entry));
-            });
-            if let Some(found) = found {
-                return found;
-            }
-        }
-        None
-    }
-
-    fn with_entries(&mut self, stripe: usize, db: usize, look: impl FnOnce(&Table<Entry>)) {
-        const NOTHING: &Table<Entry> = &Table::new();
-        let entries = |locked: &Locked<'_>| {
-            look(locked.stripe(stripe as u32).db(db).map_or(NOTHING, |db| &db.table));
-        };
-        match self {
-            Walk::Stepwise(pass) => entries(&pass.lock_one(stripe as u32, Mode::Read)),
-            Walk::Held(locked) => entries(locked),
-        }
     }
 }
 

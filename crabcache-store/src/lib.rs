@@ -3,7 +3,7 @@
 //! - [`keyspace`]: gates and stripes, and the lock sets that make commands atomic.
 //! - [`view`]: what a command sees of a database: look-ups that know time, changes that count.
 //! - [`entry`]: one key with its value, expiry and access clock in one allocation.
-//! - [`algorithms`]: glob patterns, longest common subsequence, 80-bit floats.
+//! - [`algorithms`]: glob patterns, longest common subsequence, 80-bit floats, LZF, checksums.
 //! - [`types`]: what values can be; [`structures`]: how they are laid out.
 //!
 //! It knows no RESP, client, configuration file, Tokio, clock or log: time, limits and randomness
@@ -19,14 +19,18 @@ mod stripe;
 pub mod structures;
 pub mod types;
 pub mod view;
+mod walk;
 pub mod watch;
 
 pub use access::Access;
 pub use entry::{Entry, Kind};
 pub use error::StoreError;
-pub use keyspace::{DbSize, Key, Keyspace, Locked, Mode, Pass, Place, StripeSet, Walk};
+pub use keyspace::{DbSize, Key, Keyspace, Locked, Mode, Pass, Place, StripeSet};
 pub use stripe::Swept;
 pub use structures::table::Table;
 pub use types::string::{Str, StrRef};
-pub use view::{Env, ExpiredKey, Expiry, Lookup, ReadDb, SetExpire, Trace, WriteDb};
+pub use view::{
+    Discard, Discarded, Env, ExpiredKey, Expiry, Lookup, ReadDb, SetExpire, Trace, WriteDb,
+};
+pub use walk::Walk;
 pub use watch::WatchFlag;

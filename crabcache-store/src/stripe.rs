@@ -28,8 +28,14 @@ pub(crate) struct Db {
 pub struct Swept {
     /// Buckets looked at.
     pub n_buckets: usize,
+    /// Entries with an expiry among what was looked at.
+    pub n_sampled: usize,
     /// Entries removed.
     pub n_expired: usize,
+    /// Milliseconds that the others still have, together.
+    pub ttl_sum_ms: i64,
+    /// Entries with an expiry that needed no look: none of them had expired.
+    pub n_passed: usize,
 }
 
 impl Db {
@@ -46,6 +52,26 @@ impl Db {
         self.n_expires > 0 && self.next_expire_ms < now_ms
     }
 
+    /// Looks at how long entries still have, in up to `n_buckets_max` buckets; which these are,
+    /// `start` decides. Removes nothing.
+    pub(crate) fn sample(&self, now_ms: i64, start: u64, n_buckets_max: usize) -> Swept {
+        let mut swept = Swept::default();
+        let mut cursor = start;
+        while swept.n_buckets < n_buckets_max {
+            cursor = self.table.scan(cursor, |entry| {
+                if let Some(at_ms) = entry.expire_at_ms().filter(|at_ms| *at_ms >= now_ms) {
+                    swept.n_sampled += 1;
+                    swept.ttl_sum_ms = swept.ttl_sum_ms.saturating_add(at_ms - now_ms);
+                }
+            });
+            swept.n_buckets += 1;
+            if cursor == 0 {
+                break;
+            }
+        }
+        swept
+    }
+
     /// Removes expired entries from up to `n_buckets_max` buckets, going on where the last sweep
     /// ended; gives each to `expired` first.
     pub(crate) fn sweep(
@@ -60,11 +86,13 @@ impl Db {
         }
         self.sweep_n_buckets = self.sweep_n_buckets.max(self.table.n_buckets());
         while swept.n_buckets < n_buckets_max && self.sweep_index < self.table.n_buckets() {
-            let sweep_min_ms = &mut self.sweep_min_ms;
+            let (sweep_min_ms, counts) = (&mut self.sweep_min_ms, &mut swept);
             let taken = self.table.take_flagged(self.sweep_index, |entry| {
                 let at_ms = entry.expire_at_ms().unwrap_or(i64::MAX);
+                counts.n_sampled += 1;
                 if at_ms >= now_ms {
                     *sweep_min_ms = at_ms.min(*sweep_min_ms);
+                    counts.ttl_sum_ms = counts.ttl_sum_ms.saturating_add(at_ms - now_ms);
                 }
                 at_ms < now_ms
             });
@@ -160,13 +188,18 @@ mod tests {
         let mut n_expired = 0;
         for _ in 0..n {
             let swept = db.sweep(1031, 3, |entry| names.push(entry.key().to_vec()));
-            assert!(swept.n_buckets <= 3);
+            assert!(swept.n_buckets <= 3 && swept.n_sampled >= swept.n_expired);
+            assert!(swept.ttl_sum_ms <= swept.n_sampled as i64 * 600);
             n_expired += swept.n_expired;
         }
         assert_eq!((n_expired, names.len()), (20, 20));
         assert_eq!(db.table.len(), n as usize - 20);
         assert_eq!(db.n_expires, n as usize * 2 / 3 - 20);
         assert!(!db.may_have_expired(1031) && db.may_have_expired(1033));
+        let sampled = db.sample(1031, 0, usize::MAX);
+        assert_eq!(sampled.n_sampled, n as usize * 2 / 3 - 20);
+        assert!(sampled.ttl_sum_ms > 0 && sampled.n_expired == 0);
+        assert_eq!(db.sample(1031, 5, 2).n_buckets, 2);
         // The round under way ends, and another one finds the rest.
         let n_expired = [(); 2].map(|()| db.sweep(9999, usize::MAX, drop).n_expired);
         assert_eq!(n_expired.iter().sum::<usize>(), n as usize * 2 / 3 - 20);

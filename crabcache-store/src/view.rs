@@ -66,27 +66,59 @@ pub struct Trace {
     pub wants_created: Cell<bool>,
     /// Keys that came into being, if they are wanted.
     pub created: RefCell<Vec<(usize, Box<[u8]>)>>,
+    /// What was taken out and is costly to free: to be freed when no lock is held.
+    pub discarded: RefCell<Vec<Discarded>>,
     random: Cell<u64>,
 }
 
+/// Why a view took an entry out that no command asked it to give back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discard {
+    /// Another took its place.
+    Replaced,
+    /// Its time had come.
+    Expired,
+}
+
+/// An entry that a view took out.
+#[derive(Debug)]
+pub struct Discarded {
+    /// The entry.
+    pub entry: Entry,
+    /// Why it was taken out.
+    pub why: Discard,
+}
+
 impl Trace {
-    fn count_lookup(&self, db: usize, key: &[u8], is_hit: bool) {
+    fn count_lookup(&self, db: usize, key: &[u8], is_hit: bool, lookup: Lookup) {
         if is_hit {
             self.n_hits.set(self.n_hits.get() + 1);
         } else {
             self.n_misses.set(self.n_misses.get() + 1);
-            if self.wants_missed.get() {
+            if self.wants_missed.get() && lookup != Lookup::Inspect {
                 self.missed.borrow_mut().push((db, key.into()));
             }
         }
     }
 
+    /// Frees an entry, at once if that is cheap.
+    #[inline]
+    fn discard(&self, entry: Entry, why: Discard) {
+        if entry.is_costly_to_free() {
+            self.discarded.borrow_mut().push(Discarded { entry, why });
+        }
+    }
+
+    /// Notes an expired entry that somebody met and could not remove.
+    pub(crate) fn note_met(&self, env: &Env, db: usize, entry: &Entry) {
+        if env.expiry == Expiry::Remove {
+            self.note_expired(db, entry.key(), false);
+        }
+    }
+
     #[cold]
     fn note_expired(&self, db: usize, key: &[u8], is_removed: bool) {
-        let mut expired = self.expired.borrow_mut();
-        if is_removed || !expired.iter().any(|seen| seen.db == db && *seen.key == *key) {
-            expired.push(ExpiredKey { db, key: key.into(), is_removed });
-        }
+        self.expired.borrow_mut().push(ExpiredKey { db, key: key.into(), is_removed });
     }
 
     #[inline]
@@ -109,11 +141,15 @@ impl Trace {
 pub enum Lookup {
     /// A use: counted as hit or miss, and sets the access clock.
     Use,
+    /// A use even by a client that leaves no trace on access clocks otherwise (TOUCH).
+    Touch,
     /// Counted as hit or miss, leaves the access clock alone (TTL, TYPE, EXISTS).
     Glance,
+    /// The same without an event if the key is missed (OBJECT).
+    Inspect,
     /// Not counted, sets the access clock (look-ups of commands that write).
     Write,
-    /// Leaves no trace (OBJECT, DEBUG).
+    /// Leaves no trace (DEBUG).
     Peek,
 }
 
@@ -181,8 +217,8 @@ impl<'a> ReadDb<'a> {
     #[inline]
     fn is_expired(&self, entry: &Entry) -> bool {
         let is_expired = is_expired(self.env, entry);
-        if is_expired && self.env.expiry == Expiry::Remove {
-            self.trace.note_expired(self.db, entry.key(), false);
+        if is_expired {
+            self.trace.note_met(self.env, self.db, entry);
         }
         is_expired
     }
@@ -369,11 +405,15 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         self.take(key)
     }
 
-    /// Puts an entry into the place of `key`, which its key must be; an older one is dropped.
+    /// Puts an entry into the place of `key`, which its key must be; an older one is discarded.
+    /// The access clock begins anew.
     pub fn put(&mut self, key: &Key<'_>, entry: Entry) {
         debug_assert_eq!(entry.key(), key.bytes);
         self.expire_if_due(key);
-        drop(self.take(key));
+        if let Some(old) = self.take(key) {
+            self.trace.discard(old, Discard::Replaced);
+        }
+        entry.set_clock(self.env.access.initial());
         self.insert_new(key, entry);
     }
 
@@ -386,7 +426,9 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         let is_due =
             db.table.get(key.hash, key.bytes).is_some_and(|entry| is_expired(self.env, &entry));
         if is_due {
-            drop(self.take(key));
+            if let Some(entry) = self.take(key) {
+                self.trace.discard(entry, Discard::Expired);
+            }
             self.locked.touch_watchers(self.db, key);
             self.trace.note_expired(self.db, key.bytes, true);
         }
@@ -431,7 +473,7 @@ impl<'a, 'p> WriteDb<'a, 'p> {
 }
 
 #[inline]
-fn is_expired(env: &Env, entry: &Entry) -> bool {
+pub(crate) fn is_expired(env: &Env, entry: &Entry) -> bool {
     match entry.expire_at_ms() {
         Some(at_ms) => at_ms < env.now_ms && env.expiry != Expiry::Ignore,
         None => false,
@@ -447,12 +489,16 @@ fn note_lookup(
     found: Option<&Entry>,
     lookup: Lookup,
 ) {
-    if matches!(lookup, Lookup::Use | Lookup::Glance) {
-        trace.count_lookup(db, key.bytes, found.is_some());
+    if !matches!(lookup, Lookup::Write | Lookup::Peek) {
+        trace.count_lookup(db, key.bytes, found.is_some(), lookup);
     }
+    let touches = match lookup {
+        Lookup::Use | Lookup::Write => env.touches,
+        Lookup::Touch => true,
+        Lookup::Glance | Lookup::Inspect | Lookup::Peek => false,
+    };
     if let Some(entry) = found
-        && matches!(lookup, Lookup::Use | Lookup::Write)
-        && env.touches
+        && touches
     {
         entry.set_clock(env.access.used(entry.clock(), || trace.chance()));
     }

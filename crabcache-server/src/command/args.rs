@@ -58,6 +58,14 @@ impl<'a> Args<'a> {
         parse_i64(self.get(index)).ok_or(CommandError::NotInteger)
     }
 
+    /// Word number `index` as an integer of 32 bits, such as a database number.
+    ///
+    /// # Errors
+    /// [`CommandError::NotInteger`], [`CommandError::NotInt32`]
+    pub fn int32(&self, index: usize) -> Result<i32, CommandError> {
+        i32::try_from(self.int(index)?).map_err(|_| CommandError::NotInt32)
+    }
+
     /// Whether word number `index` is `word` in any letter case.
     pub fn is(&self, index: usize, word: &str) -> bool {
         self.get(index).eq_ignore_ascii_case(word.as_bytes())
@@ -103,6 +111,14 @@ impl<'a> Words<'a> {
     /// [`CommandError::Syntax`] at the end, [`CommandError::NotInteger`].
     pub fn int(&mut self) -> Result<i64, CommandError> {
         parse_i64(self.word()?).ok_or(CommandError::NotInteger)
+    }
+
+    /// As [`Words::int`], of 32 bits.
+    ///
+    /// # Errors
+    /// As [`Words::int`]; [`CommandError::NotInt32`].
+    pub fn int32(&mut self) -> Result<i32, CommandError> {
+        i32::try_from(self.int()?).map_err(|_| CommandError::NotInt32)
     }
 
     /// Words that are left.

@@ -5,6 +5,7 @@ use super::known_keys::KnownKeys;
 use super::table::CommandRow;
 use crate::client::Client;
 use crate::config::Config;
+use crate::error::CommandError;
 use crate::notify::Event;
 use crate::server::Server;
 use crabcache_resp::Reply;
@@ -50,6 +51,16 @@ impl<'a> Ctx<'a> {
     pub fn refresh_config(&mut self) {
         self.config = self.server.config.get();
         self.slow_ns = slow_ns(&self.config);
+    }
+
+    /// The number of a database that exists.
+    ///
+    /// # Errors
+    /// [`CommandError::DbIndex`] if there is none.
+    pub fn db_number(&self, number: i32) -> Result<usize, CommandError> {
+        let number = usize::try_from(number).map_err(|_| CommandError::DbIndex)?;
+        let exists = number < self.server.keyspace.n_databases();
+        exists.then_some(number).ok_or(CommandError::DbIndex)
     }
 
     /// Says that a key of the client's database was changed.

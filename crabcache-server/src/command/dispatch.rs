@@ -200,14 +200,15 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
             return finish(ctx, mark, result);
         }
         Handler::Walk(handler) => {
-            let result = handler(&mut Walk::Stepwise(pass), ctx, args);
+            let env = ctx.env;
+            let result = handler(&mut Walk::stepwise(pass, &env, trace), ctx, args);
             finish(ctx, mark, result);
-            return remove_met(pass, ctx, trace);
+            return settle(pass, ctx, trace);
         }
         Handler::Gated(handler) => {
             let result = handler(pass, ctx, args, trace);
             finish(ctx, mark, result);
-            return remove_met(pass, ctx, trace);
+            return settle(pass, ctx, trace);
         }
         Handler::Exclusive(_) => Lock::All,
         _ => match ctx.known_keys.places() {
@@ -231,7 +232,7 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
     };
     run_locked(&mut locked, ctx, args, trace, mark);
     drop(locked);
-    remove_met(pass, ctx, trace);
+    settle(pass, ctx, trace);
 }
 
 /// Keys of one command that are fetched before it runs: what the second-level cache can hold.
@@ -289,10 +290,10 @@ pub fn run_locked(
             if ctx.effects.n_dirty > 0 {
                 stats.dirty.add(ctx.effects.n_dirty);
             }
-            ctx.effects.perform(ctx.server, locked, trace, args);
+            ctx.effects.perform(ctx.server, db, locked, trace, args);
             result
         }
-        Handler::Walk(handler) => handler(&mut Walk::Held(locked), ctx, args),
+        Handler::Walk(handler) => handler(&mut Walk::held(locked, &env, trace), ctx, args),
         Handler::Server(handler) => handler(ctx, args),
         // Containers have no handler of their own; the others are never queued.
         Handler::Container | Handler::Gated(_) => Err(CommandError::Syntax),
@@ -320,11 +321,15 @@ fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
     write_error(ctx, error);
 }
 
-/// Removes the expired keys that readers met, now that their stripes can be locked for writing.
+/// Does what had to wait until the command held no stripe: removes the expired keys that readers
+/// met, frees what is costly to free.
 #[inline]
-fn remove_met(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
+fn settle(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
     if !trace.expired.borrow().is_empty() {
         crate::expire::remove_met(ctx.server, pass, &ctx.env, trace);
         effects::tell_missed(ctx.server, trace);
+    }
+    if !trace.discarded.borrow().is_empty() {
+        ctx.server.lazyfree.free_discarded(&ctx.config, trace);
     }
 }

@@ -40,6 +40,8 @@ pub struct Effects {
     interest: Interest,
     changes: Vec<Change>,
     propagation: Propagation,
+    /// Replicated even if nothing was changed.
+    is_forced: bool,
 }
 
 impl Effects {
@@ -48,6 +50,7 @@ impl Effects {
     pub fn begin(&mut self, interest: Interest) {
         self.n_dirty = 0;
         self.interest = interest;
+        self.is_forced = false;
         if !self.changes.is_empty() {
             self.changes.clear();
         }
@@ -91,6 +94,11 @@ impl Effects {
         }
     }
 
+    /// Replicates the request even if it changed nothing (FLUSHALL).
+    pub fn propagate_always(&mut self) {
+        self.is_forced = true;
+    }
+
     /// Replicates `command` instead of the request; more calls add more commands.
     pub fn propagate<'w>(&mut self, command: impl IntoIterator<Item = &'w [u8]>) {
         if self.interest.contains(Interest::PROPAGATION) {
@@ -108,11 +116,12 @@ impl Effects {
     }
 
     /// Tells everybody who wants to know, in the order in which things happened. `args` is the
-    /// request.
+    /// request, and `db` the database that it was made for.
     #[inline]
     pub fn perform(
         &mut self,
         server: &Server,
+        db: usize,
         locked: &mut Locked<'_>,
         trace: &Trace,
         args: Args<'_>,
@@ -122,7 +131,7 @@ impl Effects {
         }
         tell_missed(server, trace);
         if !self.interest.is_empty() {
-            self.tell_changes(server, locked, trace, args);
+            self.tell_changes(server, db, locked, trace, args);
         }
     }
 
@@ -130,6 +139,7 @@ impl Effects {
     fn tell_changes(
         &mut self,
         server: &Server,
+        request_db: usize,
         locked: &mut Locked<'_>,
         trace: &Trace,
         args: Args<'_>,
@@ -138,21 +148,22 @@ impl Effects {
         for Change { db, key, event } in self.changes.drain(..) {
             let place = locked.keyspace().key(&key).place();
             locked.touch_watchers(db, &place.key(&key));
+            // That a key is new is told before anything else about it.
+            let news = created.iter().position(|new| (new.0, &*new.1) == (db, &*key));
+            if let Some(index) = news {
+                created.remove(index);
+                server.notify(db, &key, Event::NEW);
+            }
             if let Some(event) = event {
-                // That a key is new is told before anything else about it.
-                let news = created.iter().position(|new| (new.0, &*new.1) == (db, &*key));
-                if let Some(index) = news {
-                    created.remove(index);
-                    server.notify(db, &key, Event::NEW);
-                }
                 server.notify(db, &key, event);
             }
         }
         for (db, key) in created.drain(..) {
             server.notify(db, &key, Event::NEW);
         }
-        if self.n_dirty > 0 && self.interest.contains(Interest::PROPAGATION) {
-            server.propagate(args, &self.propagation);
+        let is_wanted = self.n_dirty > 0 || self.is_forced;
+        if is_wanted && self.interest.contains(Interest::PROPAGATION) {
+            server.propagate(request_db, args, &self.propagation);
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The command table of a server: the families' rows with all that follows from them.
 
 use super::keys::{Begin, Find, KeyRange, KeySpec};
-use super::name::PackedName;
 use super::{Args, Categories, Command, Flags, Group, Handler};
 use std::ops::Range;
 
@@ -55,16 +54,11 @@ pub enum Found<'t> {
     Nothing,
 }
 
-/// Several times the number of commands.
-const N_SLOTS: usize = 2048;
-
 /// All rows; containers stand before their subcommands.
 pub struct CommandTable {
     rows: Vec<CommandRow>,
-    /// By row: the name that a command is found by.
-    names: Box<[PackedName]>,
-    /// Open addressing over the names: row number + 1, or 0.
-    slots: [u16; N_SLOTS],
+    /// Open addressing over the names of commands: row number + 1, or 0.
+    slots: Box<[u16]>,
 }
 
 impl CommandTable {
@@ -97,13 +91,10 @@ impl CommandTable {
                 names.push((new, row));
             }
         }
-        let packed = vec![PackedName::default(); rows.len()].into();
-        let mut table = CommandTable { rows, names: packed, slots: [0; N_SLOTS] };
+        let mut table = CommandTable { rows, slots: vec![0; 2048].into() };
         for (name, row) in names {
-            let packed = PackedName::new(name.as_bytes());
-            let slot = table.free_slot(packed);
-            table.names[row] = packed;
-            table.rows[row].full_name = name;
+            table.rows[row].full_name.clone_from(&name);
+            let slot = table.free_slot(name.as_bytes());
             table.slots[slot] = u16::try_from(row + 1).expect("a few hundred commands");
         }
         Ok(table)
@@ -125,15 +116,11 @@ impl CommandTable {
     /// The command of this name, in any letter case.
     #[inline]
     pub fn command(&self, name: &[u8]) -> Option<&CommandRow> {
-        let packed = PackedName::new(name);
-        let mut slot = self.first_slot(packed);
+        let mut slot = hash_of(name) % self.slots.len();
         loop {
-            let id = usize::from(self.slots[slot].checked_sub(1)?);
-            if self.names[id] == packed
-                && (!packed.is_cut()
-                    || self.rows[id].full_name.as_bytes().eq_ignore_ascii_case(name))
-            {
-                return Some(&self.rows[id]);
+            let row = &self.rows[usize::from(self.slots[slot].checked_sub(1)?)];
+            if row.full_name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(row);
             }
             slot = (slot + 1) % self.slots.len();
         }
@@ -172,18 +159,22 @@ impl CommandTable {
         })
     }
 
-    #[inline]
-    fn first_slot(&self, name: PackedName) -> usize {
-        (name.hash() >> 32) as usize % self.slots.len()
-    }
-
-    fn free_slot(&self, name: PackedName) -> usize {
-        let mut slot = self.first_slot(name);
+    fn free_slot(&self, name: &[u8]) -> usize {
+        let mut slot = hash_of(name) % self.slots.len();
         while self.slots[slot] != 0 {
             slot = (slot + 1) % self.slots.len();
         }
         slot
     }
+}
+
+/// A hash that ignores letter case.
+#[inline]
+fn hash_of(name: &[u8]) -> usize {
+    let hash = name.iter().fold(name.len(), |hash, byte| {
+        hash.wrapping_mul(31).wrapping_add(usize::from(byte | 0x20))
+    });
+    hash ^ (hash >> 11)
 }
 
 fn add_rows(rows: &mut Vec<CommandRow>, group: Group, spec: &'static Command) {

@@ -1,7 +1,9 @@
 //! The types of parameters: how a value is read from words and written back.
 
+use super::Config;
 use crate::client::{ClientFlags, ClientHandle};
 use crate::error::ParamError;
+use crabcache_store::Access;
 
 /// A type of parameter.
 pub(super) trait Kind {
@@ -213,6 +215,47 @@ impl ProtectedAction {
                     || client.addr.starts_with("127.")
                     || client.addr.starts_with("[::1]")
             }
+        }
+    }
+}
+
+/// Which keys go when there is too little memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxmemoryPolicy {
+    /// Of those with an expiry, the longest unused.
+    VolatileLru,
+    /// Of those with an expiry, the least often used.
+    VolatileLfu,
+    /// Of those with an expiry, any.
+    VolatileRandom,
+    /// Of those with an expiry, the next to expire.
+    VolatileTtl,
+    /// The longest unused.
+    AllkeysLru,
+    /// The least often used.
+    AllkeysLfu,
+    /// Any.
+    AllkeysRandom,
+    /// None.
+    NoEviction,
+}
+
+impl MaxmemoryPolicy {
+    /// Whether access clocks tell how often keys were used.
+    pub fn is_lfu(self) -> bool {
+        matches!(self, MaxmemoryPolicy::VolatileLfu | MaxmemoryPolicy::AllkeysLfu)
+    }
+
+    /// What uses leave on access clocks at this time.
+    pub fn access(self, config: &Config, now_ms: i64) -> Access {
+        if !self.is_lfu() {
+            return Access::Lru { clock: (now_ms / 1000) as u32 & 0x00ff_ffff };
+        }
+        let factor = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+        Access::Lfu {
+            minutes: (now_ms / 60_000) as u16,
+            log_factor: factor(config.lfu_log_factor),
+            decay_minutes: factor(config.lfu_decay_time),
         }
     }
 }

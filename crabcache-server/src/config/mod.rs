@@ -9,7 +9,7 @@
 mod kinds;
 mod params;
 
-pub use kinds::{Endpoint, Memory, ProtectedAction};
+pub use kinds::{Endpoint, MaxmemoryPolicy, Memory, ProtectedAction};
 pub use params::{Config, PARAMS};
 
 use crate::error::ParamError;

@@ -1,6 +1,8 @@
 //! The parameter table: one row for each parameter, and nothing else knows their names.
 
-use super::kinds::{Choice, Int, Kind, Memory, Percentiles, ProtectedAction, Text, Words, YesNo};
+use super::kinds::{
+    Choice, Int, Kind, MaxmemoryPolicy, Memory, Percentiles, ProtectedAction, Text, Words, YesNo,
+};
 use super::{Param, ParamFlags};
 
 /// Makes the fields of `Config`, their defaults and the table from the rows.
@@ -48,6 +50,17 @@ const PROTECTED: Choice<ProtectedAction> = Choice(&[
     ("local", ProtectedAction::Local),
 ]);
 
+const MAXMEMORY_POLICY: Choice<MaxmemoryPolicy> = Choice(&[
+    ("volatile-lru", MaxmemoryPolicy::VolatileLru),
+    ("volatile-lfu", MaxmemoryPolicy::VolatileLfu),
+    ("volatile-random", MaxmemoryPolicy::VolatileRandom),
+    ("volatile-ttl", MaxmemoryPolicy::VolatileTtl),
+    ("allkeys-lru", MaxmemoryPolicy::AllkeysLru),
+    ("allkeys-lfu", MaxmemoryPolicy::AllkeysLfu),
+    ("allkeys-random", MaxmemoryPolicy::AllkeysRandom),
+    ("noeviction", MaxmemoryPolicy::NoEviction),
+]);
+
 params! {
     /// Addresses to listen on. `-` before an address: no error if it does not exist.
     "bind" => bind: Vec<String> = vec!["*".to_string(), "-::*".to_string()], Words, MUTABLE.union(ParamFlags::WORDS);
@@ -87,6 +100,25 @@ params! {
     "latency-tracking" => latency_tracking: bool = true, YesNo, MUTABLE;
     /// Percentiles that INFO latencystats shows.
     "latency-tracking-info-percentiles" => latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], Percentiles, MUTABLE.union(ParamFlags::WORDS);
+    /// Which keys go when memory is above `maxmemory`; also whether access clocks tell how often
+    /// (LFU) or how recently a key was used.
+    "maxmemory-policy" => maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::NoEviction, MAXMEMORY_POLICY, MUTABLE;
+    /// The larger, the more uses it takes to raise a key's use counter.
+    "lfu-log-factor" => lfu_log_factor: i64 = 10, Int { min: 0, max: INT_MAX }, MUTABLE;
+    /// Minutes after which a key's use counter sinks by one; 0 is never.
+    "lfu-decay-time" => lfu_decay_time: i64 = 1, Int { min: 0, max: INT_MAX }, MUTABLE;
+    /// From 1 to 10: how much time is spent on finding expired keys.
+    "active-expire-effort" => active_expire_effort: i64 = 1, Int { min: 1, max: 10 }, MUTABLE;
+    /// Replicate the removal of expired keys as UNLINK, and count their values as freed lazily.
+    "lazyfree-lazy-expire" => lazyfree_lazy_expire: bool = false, YesNo, MUTABLE;
+    /// Count replaced values (RENAME, RESTORE) as freed lazily.
+    "lazyfree-lazy-server-del" => lazyfree_lazy_server_del: bool = false, YesNo, MUTABLE;
+    /// Make DEL the same as UNLINK.
+    "lazyfree-lazy-user-del" => lazyfree_lazy_user_del: bool = false, YesNo, MUTABLE;
+    /// FLUSHALL and FLUSHDB are ASYNC unless SYNC is asked for.
+    "lazyfree-lazy-user-flush" => lazyfree_lazy_user_flush: bool = false, YesNo, MUTABLE;
+    /// Compress strings in snapshots and DUMP.
+    "rdbcompression" => rdbcompression: bool = true, YesNo, MUTABLE;
     /// Times a second that background work is done.
     "hz" => hz: i64 = 10, Int { min: 1, max: 500 }, MUTABLE;
 }

@@ -5,17 +5,20 @@ pub mod interest;
 
 use crate::clients::Clients;
 use crate::clock::Clock;
+use crate::command::args::OwnedArgs;
 use crate::command::effects::Propagation;
 use crate::command::{Args, CommandTable, Ctx, Flags};
 use crate::config::{Config, ConfigStore};
+use crate::expire::ActiveExpire;
 use crate::latency::Monitor;
+use crate::lazyfree::LazyFree;
 use crate::notify::Event;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use conditions::Conditions;
 use crabcache_store::keyspace::N_STRIPES_DEFAULT;
-use crabcache_store::{Access, Env, Expiry, Keyspace};
-use interest::Interests;
+use crabcache_store::{Env, Expiry, Keyspace};
+use interest::{Interest, Interests};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// See the module's text.
@@ -40,6 +43,10 @@ pub struct Server {
     pub interests: Interests,
     /// What commands must be checked for.
     pub conditions: Conditions,
+    /// The active expire cycle.
+    pub active_expire: ActiveExpire,
+    /// Memory to be freed.
+    pub lazyfree: LazyFree,
     /// Number of worker threads; gates and counters beyond are those of background threads.
     pub n_workers: usize,
     is_stopping: AtomicBool,
@@ -53,7 +60,7 @@ pub struct Server {
 #[derive(Default)]
 pub(crate) struct Recorded {
     pub(crate) events: parking_lot::Mutex<Vec<(usize, Vec<u8>, Event)>>,
-    pub(crate) propagated: parking_lot::Mutex<Vec<Vec<Vec<u8>>>>,
+    pub(crate) propagated: parking_lot::Mutex<Vec<(usize, Vec<Vec<u8>>)>>,
 }
 
 /// Threads beside the workers that touch data: the expire cycle.
@@ -83,6 +90,8 @@ impl Server {
             clock: Clock::default(),
             interests: Interests::default(),
             conditions: Conditions::default(),
+            active_expire: ActiveExpire::new(n_databases),
+            lazyfree: LazyFree::default(),
             n_workers,
             is_stopping: AtomicBool::new(false),
             #[cfg(test)]
@@ -106,13 +115,15 @@ impl Server {
     }
 
     /// The circumstances of a command that begins now.
-    pub fn env(&self) -> Env {
+    pub fn env(&self, config: &Config) -> Env {
         let now_ms = self.clock.unix_ms();
+        // While writes are paused, nothing is removed either.
+        let is_paused = self.conditions.any() && self.conditions.is_paused(true);
         Env {
             now_ms,
-            access: Access::Lru { clock: (now_ms / 1000) as u32 & 0x00ff_ffff },
+            access: config.maxmemory_policy.access(config, now_ms),
             touches: true,
-            expiry: Expiry::Remove,
+            expiry: if is_paused { Expiry::Hide } else { Expiry::Remove },
         }
     }
 
@@ -122,13 +133,25 @@ impl Server {
         self.recorded.events.lock().push((_db, _key.to_vec(), _event));
     }
 
-    /// Replicates a change. Called while the stripes of its keys are held.
-    pub fn propagate(&self, _args: Args<'_>, _propagation: &Propagation) {
+    /// Replicates a change of database `_db`. Called while the stripes of its keys are held.
+    pub fn propagate(&self, _db: usize, _args: Args<'_>, _propagation: &Propagation) {
         #[cfg(test)]
-        self.recorded.propagated.lock().extend(match _propagation {
-            Propagation::AsIs => vec![_args.iter().map(<[u8]>::to_vec).collect()],
-            Propagation::Instead(commands) => commands.clone(),
-        });
+        {
+            let commands = match _propagation {
+                Propagation::AsIs => vec![_args.iter().map(<[u8]>::to_vec).collect()],
+                Propagation::Instead(commands) => commands.clone(),
+            };
+            let commands = commands.into_iter().map(|command| (_db, command));
+            self.recorded.propagated.lock().extend(commands);
+        }
+    }
+
+    /// Replicates that the server itself has removed a key. Called while its stripe is held.
+    pub fn propagate_removal(&self, db: usize, key: &[u8], is_lazy: bool) {
+        if self.interests.get().contains(Interest::PROPAGATION) {
+            let command: [&[u8]; 2] = [if is_lazy { b"UNLINK" } else { b"DEL" }, key];
+            self.propagate(db, OwnedArgs::new(command).as_args(), &Propagation::AsIs);
+        }
     }
 
     /// Counts a call that has run, and notes it where it was slow.

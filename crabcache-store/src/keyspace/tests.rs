@@ -3,7 +3,7 @@
 use super::*;
 use crate::view::{ExpiredKey, Expiry, Lookup, SetExpire};
 use crate::{Access, Str};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 fn env(now_ms: i64) -> Env {
     Env { now_ms, access: Access::Lru { clock: 1 }, touches: true, expiry: Expiry::Remove }
@@ -103,49 +103,20 @@ fn sweeps_find_expired_keys() {
     }
     let mut names = HashSet::new();
     for stripe in 0..4 {
-        pass.sweep_expired(stripe, 1, 50, usize::MAX, |entry| {
+        pass.sweep_expired(stripe, 1, 50, usize::MAX, false, |entry| {
             names.insert(entry.key().to_vec());
         });
     }
     assert_eq!((names.len(), keyspace.size(1)), (25, DbSize { n_keys: 75, n_expires: 25 }));
-    assert_eq!(pass.sweep_expired(0, 1, 50, usize::MAX, drop), Swept::default());
-}
-
-#[test]
-fn scan_visits_every_key_of_every_stripe() {
-    let keyspace = Keyspace::new(16, 1, 1);
-    let mut pass = keyspace.enter(0);
-    let n = if cfg!(miri) { 100 } else { 3000 };
-    (0..n).for_each(|number| set(&mut pass, 0, &number.to_string(), number, None));
-    for count in [1, 10, 100_000] {
-        let (mut seen, mut cursor, mut n_calls) = (HashMap::new(), 0, 0);
-        loop {
-            n_calls += 1;
-            cursor = Walk::Stepwise(&mut pass).scan(0, cursor, count, |entry| {
-                *seen.entry(entry.key().to_vec()).or_insert(0) += 1;
-            });
-            if cursor == 0 {
-                break;
-            }
-        }
-        assert_eq!(seen.len(), n as usize);
-        assert!(seen.values().all(|n_seen| *n_seen == 1));
-        assert_eq!(n_calls == 1, count > n as usize);
+    let mut n_passed = 0;
+    for stripe in 0..4 {
+        let swept = pass.sweep_expired(stripe, 1, 50, usize::MAX, false, drop);
+        assert_eq!(swept, Swept { n_passed: swept.n_passed, ..Swept::default() });
+        n_passed += swept.n_passed;
     }
-}
-
-#[test]
-fn random_keys() {
-    let keyspace = Keyspace::new(16, 1, 1);
-    let mut pass = keyspace.enter(0);
-    let name = |entry: &Entry| Some(entry.key().to_vec());
-    assert_eq!(Walk::Stepwise(&mut pass).random(0, |below| below / 2, name), None);
-    set(&mut pass, 0, "only", 1, None);
-    let mut all = pass.lock_all();
-    assert_eq!(Walk::Held(&all).random(0, |below| below / 2, name), Some(b"only".to_vec()));
-    assert_eq!(Walk::Held(&all).random(0, |below| below / 2, |_| None::<()>), None);
-    all.flush(0, 0);
-    assert_eq!(Walk::Held(&all).random(0, |below| below / 2, name), None);
+    assert_eq!(n_passed, 25);
+    let swept = pass.sweep_expired(0, 1, 50, usize::MAX, true, drop);
+    assert!(swept.n_sampled > 0 && swept.ttl_sum_ms > 0);
 }
 
 fn watch(pass: &mut Pass<'_>, now_ms: i64, key: &str) -> Arc<WatchFlag> {
@@ -190,7 +161,7 @@ fn removal_of_a_key_that_had_expired_before_is_no_change() {
     set(&mut pass, 0, "a", 1, Some(10));
     let (before, after) = (watch(&mut pass, 5, "a"), watch(&mut pass, 11, "a"));
     for stripe in 0..4 {
-        pass.sweep_expired(stripe, 0, 11, usize::MAX, drop);
+        pass.sweep_expired(stripe, 0, 11, usize::MAX, false, drop);
     }
     assert!(before.is_dirty() && !after.is_dirty());
     set(&mut pass, 0, "a", 2, None);

@@ -62,7 +62,8 @@ mod tests {
     use crabcache_store::Trace;
 
     fn encoding(t: &TestServer, key: &str) -> &'static str {
-        let (keyspace, env, trace) = (&t.server.keyspace, t.server.env(), Trace::default());
+        let (keyspace, env, trace) =
+            (&t.server.keyspace, t.server.env(&t.server.config.get()), Trace::default());
         let key = keyspace.key(key.as_bytes());
         let mut pass = keyspace.enter(0);
         let locked = pass.lock_one(key.stripe(), crabcache_store::Mode::Read);

@@ -1,0 +1,19 @@
+//! RDB: the format of snapshots, and of the values that DUMP and RESTORE carry.
+//!
+//! - [`opcodes`]: the numbers of the format.
+//! - [`string`]: lengths and strings, which everything else is made of.
+//! - [`object`]: values of all types.
+//! - [`payload`]: one value with a version and a checksum behind it.
+//!
+//! Reading trusts nothing: memory is taken as bytes arrive, never by a length that was claimed, and
+//! whatever is damaged gives an [`RdbError`].
+
+pub mod object;
+pub mod opcodes;
+pub mod payload;
+pub mod string;
+
+pub use crate::error::RdbError;
+
+/// The version that is written: Redis 8.2's.
+pub const VERSION: u16 = 12;

@@ -1,0 +1,72 @@
+//! Values of all types: a type byte and what follows from it.
+
+use super::string::{RdbString, read_array, read_string, write_int, write_string};
+use super::{RdbError, opcodes};
+use crabcache_store::{Entry, Kind, Str, StrRef};
+use std::io::Read;
+
+/// Writes the type and the value of an entry; `compress`: strings may be compressed.
+pub fn write_object(out: &mut Vec<u8>, entry: &Entry, compress: bool) {
+    match entry.kind() {
+        Kind::String => {
+            out.push(opcodes::TYPE_STRING);
+            match entry.string() {
+                StrRef::Int(value) => write_int(out, value),
+                StrRef::Bytes(bytes) => write_string(out, bytes, compress),
+            }
+        }
+    }
+}
+
+/// Reads a type and a value, and makes an entry of it.
+///
+/// # Errors
+/// If the input ends, the type is unknown, or the value is damaged.
+pub fn read_object(
+    input: &mut impl Read,
+    key: &[u8],
+    expire_at_ms: Option<i64>,
+) -> Result<Entry, RdbError> {
+    match read_array(input)? {
+        [opcodes::TYPE_STRING] => {
+            let string = read_string(input)?;
+            let value = match &string {
+                RdbString::Int(value) => Str::Int(*value),
+                RdbString::Bytes(bytes) => Str::encode(bytes),
+            };
+            Ok(Entry::new(key, value, expire_at_ms, 0))
+        }
+        [unknown] => Err(RdbError::UnknownType(unknown)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(value: Str<'_>, expected: &[u8]) {
+        let entry = Entry::new(b"k", value, None, 0);
+        let mut out = Vec::new();
+        write_object(&mut out, &entry, true);
+        assert_eq!(out, expected);
+        let read = read_object(&mut &out[..], b"other", Some(7)).unwrap();
+        assert_eq!((read.key(), read.expire_at_ms()), (&b"other"[..], Some(7)));
+        assert_eq!(read.string().to_vec(), entry.string().to_vec());
+    }
+
+    #[test]
+    fn strings() {
+        check(Str::Int(5), b"\x00\xc0\x05");
+        check(Str::Int(i64::MAX), b"\x00\x139223372036854775807");
+        check(Str::Bytes(b"abc"), b"\x00\x03abc");
+        check(Str::Raw(b"12".to_vec()), b"\x00\xc0\x0c");
+    }
+
+    #[test]
+    fn unknown_types_are_refused() {
+        let read = |mut input: &[u8]| read_object(&mut input, b"k", None).err();
+        assert_eq!(read(b"\xff"), Some(RdbError::UnknownType(255)));
+        assert_eq!(read(b""), Some(RdbError::Truncated));
+        assert_eq!(read(b"\x00"), Some(RdbError::Truncated));
+    }
+}
