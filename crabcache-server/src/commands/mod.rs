@@ -1,6 +1,7 @@
 //! The commands: one row and one function each, in files named after their group.
 
 mod connection;
+mod generic;
 mod server;
 mod string;
 mod transactions;
@@ -10,7 +11,14 @@ use crate::command::{Command, Group};
 /// All families.
 pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Connection, connection::COMMANDS),
+    (Group::Generic, generic::dump::COMMANDS),
+    (Group::Generic, generic::expire::COMMANDS),
+    (Group::Generic, generic::keys::COMMANDS),
+    (Group::Generic, generic::object::COMMANDS),
+    (Group::Generic, generic::rename::COMMANDS),
+    (Group::Generic, generic::scan::COMMANDS),
     (Group::Server, server::COMMANDS),
+    (Group::Server, server::keyspace::COMMANDS),
     (Group::String, string::COMMANDS),
     (Group::Transactions, transactions::COMMANDS),
 ];

@@ -3,6 +3,7 @@
 //! A container's file exports its rows as `SUBCOMMANDS`.
 
 mod command;
+pub(super) mod keyspace;
 mod latency;
 mod slowlog;
 mod time;
