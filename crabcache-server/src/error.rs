@@ -4,6 +4,7 @@
 //! are the reference's; variable parts are fields of the variant.
 
 use crate::command::Args;
+use crabcache_resp::ProtocolError;
 use crabcache_store::StoreError;
 
 /// Why a command was refused or failed. `Display` is the line on the wire, without `-` and CR LF.
@@ -45,6 +46,9 @@ pub enum CommandError {
     /// LCS of strings that are too long together.
     #[error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")]
     LcsTooMuchMemory,
+    /// Bytes that are no request; the connection ends.
+    #[error("ERR {0}")]
+    Protocol(ProtocolError),
     /// No such command. The fields are the name and the first arguments.
     #[error("ERR unknown command '{0}', with args beginning with: {1}")]
     UnknownCommand(String, String),

@@ -11,6 +11,7 @@ use super::table::Found;
 use super::{Args, CommandRow, Effects};
 use crate::client::{Client, ClientFlags};
 use crate::config::Config;
+use crate::error::CommandError;
 use crate::server::Server;
 use bytes::{Buf, BytesMut};
 use crabcache_resp::{Limits, Progress, ProtocolError, Reply, Span};
@@ -242,8 +243,8 @@ impl Pipeline {
     /// Answers bytes that are no request.
     #[cold]
     fn refuse_protocol(&mut self, client: &mut Client, error: ProtocolError, out: &mut Vec<u8>) {
-        let line = format!("ERR {error}");
-        self.server.stats.count_error("ERR");
+        let line = CommandError::Protocol(error).to_string();
+        self.server.stats.count_error(CommandError::code(&line));
         Reply::new(out, client.protocol).error(line.as_bytes());
         client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);
     }

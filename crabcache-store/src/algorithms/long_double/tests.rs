@@ -1,3 +1,5 @@
+//! Tests of the 80-bit arithmetic: against exact arithmetic, and what the reference printed.
+
 use super::*;
 use num_bigint::BigInt;
 use proptest::prelude::*;
