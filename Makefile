@@ -3,7 +3,7 @@
 export PATH := $(CURDIR)/.tools/cargo/bin:$(PATH)
 N ?= 1000000
 
-.PHONY: run build test lint fmt compat differential miri ci help
+.PHONY: run build test lint fmt compat differential miri tcl ci help
 
 ## Builds the server and starts it on port 6379.
 run: build
@@ -43,6 +43,11 @@ differential:
 ## The tests of the store under Miri.
 miri:
 	scripts/miri
+
+## Redis's own test suite: make tcl SUITE=path-of-a-checkout UNITS="unit/type/string unit/expire"
+tcl: build
+	scripts/install_reference
+	scripts/tcl_suite "$(SUITE)" $(UNITS)
 
 ## What CI runs.
 ci: test

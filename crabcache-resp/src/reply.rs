@@ -93,7 +93,13 @@ impl<'a> Reply<'a> {
         self.out.extend_from_slice(b"+OK\r\n");
     }
 
-    /// A status line, such as `+PONG`. Line ends in `text` become spaces.
+    /// `+PONG`
+    #[inline]
+    pub fn pong(&mut self) {
+        self.out.extend_from_slice(b"+PONG\r\n");
+    }
+
+    /// A status line, such as `+string`. Line ends in `text` become spaces.
     pub fn status(&mut self, text: &str) {
         self.line(b'+', text.as_bytes());
     }
@@ -261,11 +267,15 @@ impl<'a> Reply<'a> {
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {
+        self.out.reserve(text.len() + 3);
         self.out.push(kind);
-        self.out.extend(text.iter().map(|byte| match byte {
-            b'\r' | b'\n' => b' ',
-            other => *other,
-        }));
+        let start = self.out.len();
+        self.out.extend_from_slice(text);
+        for byte in &mut self.out[start..] {
+            if matches!(byte, b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
         self.out.extend_from_slice(b"\r\n");
     }
 }
@@ -286,7 +296,8 @@ mod tests {
     fn each_kind_in_both_versions() {
         let same = |write: fn(&mut Reply<'_>), text: &str| check(write, text, text);
         same(|r| r.ok(), r"+OK\r\n");
-        same(|r| r.status("PONG"), r"+PONG\r\n");
+        same(|r| r.pong(), r"+PONG\r\n");
+        same(|r| r.status("string"), r"+string\r\n");
         same(|r| r.error(b"ERR bad\r\nthing"), r"-ERR bad  thing\r\n");
         same(|r| r.int(-7), r":-7\r\n");
         same(|r| r.bulk(b"a\0b"), r"$3\r\na\x00b\r\n");

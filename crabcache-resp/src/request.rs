@@ -271,6 +271,18 @@ enum Line {
 /// Reads a decimal number that a CR LF ends. Compat: the byte after CR is not looked at.
 #[inline]
 fn read_number(request: &[u8], pos: usize) -> Line {
+    let digit = |byte: u8| byte.wrapping_sub(b'0');
+    // Nearly all counts and lengths have one digit or two.
+    match request[pos..] {
+        [a, b'\r', _, ..] if digit(a) <= 9 => Line::Number(i64::from(digit(a)), pos + 3),
+        [a, b, b'\r', _, ..] if (1..=9).contains(&digit(a)) && digit(b) <= 9 => {
+            Line::Number(i64::from(digit(a) * 10 + digit(b)), pos + 4)
+        }
+        _ => read_long_number(request, pos),
+    }
+}
+
+fn read_long_number(request: &[u8], pos: usize) -> Line {
     let mut value: i64 = 0;
     // Up to 18 digits cannot overflow; anything else goes the careful way.
     for (index, &byte) in request[pos..].iter().take(19).enumerate() {

@@ -167,8 +167,10 @@ pub struct Mail {
     pub unblock: Option<Vec<u8>>,
 }
 
-/// The part of a client that other threads see. Numbers are written by its connection alone.
+/// The part of a client that other threads see. Numbers are written by its connection alone, so it
+/// shares no cache line with a client of another worker.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct ClientHandle {
     /// Unique in the server's life.
     pub id: u64,

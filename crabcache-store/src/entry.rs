@@ -271,8 +271,12 @@ impl Entry {
     /// Sets the access clock. Needs no exclusive access.
     #[inline]
     pub fn set_clock(&self, clock: u32) {
-        // Other bits of the word do not exist yet; a lost update of a clock would not matter.
-        self.clock_word().store(clock & CLOCK_MASK, Ordering::Relaxed);
+        let clock = clock & CLOCK_MASK;
+        // A key that all threads read must not travel between their caches for nothing.
+        if self.clock() != clock {
+            // Other bits of the word do not exist yet; a lost update would not matter.
+            self.clock_word().store(clock, Ordering::Relaxed);
+        }
     }
 
     /// Bytes that the entry takes, with what its value owns.

@@ -10,6 +10,7 @@ pub mod effects;
 mod help;
 pub mod keys;
 pub mod known_keys;
+mod name;
 pub mod pipeline;
 pub mod syntax;
 pub mod table;

@@ -58,6 +58,7 @@ struct Request {
 pub struct Pipeline {
     server: Arc<Server>,
     worker: usize,
+    /// Of this worker alone: see [`own_copy`].
     config: Arc<Config>,
     config_generation: u64,
     requests: Vec<Request>,
@@ -70,7 +71,7 @@ impl Pipeline {
     pub fn new(server: Arc<Server>, worker: usize) -> Pipeline {
         Pipeline {
             config_generation: server.config.generation(),
-            config: server.config.get(),
+            config: own_copy(&server),
             server,
             worker,
             requests: Vec::new(),
@@ -162,18 +163,18 @@ impl Pipeline {
         out: &mut Vec<u8>,
     ) -> Option<Stop> {
         self.refresh_config();
-        let server = self.server.clone();
-        let stats = server.stats.begin(self.worker);
-        let handle = client.handle.clone();
-        let mut pass = server.keyspace.enter(self.worker);
-        let mut env = server.env(&self.config);
+        // Borrowed, not cloned: workers would take the counts of references from each other.
+        let Pipeline { server, config, worker, requests, spans, trace, .. } = &*self;
+        let stats = server.stats.begin(*worker);
+        let mut pass = server.keyspace.enter(*worker);
+        let mut env = server.env(config);
         env.touches = !client.flags.contains(ClientFlags::NO_TOUCH);
-        handle.active_ms.store(env.now_ms, Ordering::Relaxed);
+        client.handle.active_ms.store(env.now_ms, Ordering::Relaxed);
         let protocol = client.protocol;
         let mut ctx = Ctx {
-            server: &server,
-            config: self.config.clone(),
-            slow_ns: slow_ns(&self.config),
+            server,
+            config: config.clone(),
+            slow_ns: slow_ns(config),
             client,
             reply: Reply::new(out, protocol),
             env,
@@ -182,20 +183,20 @@ impl Pipeline {
             known_keys: KnownKeys::default(),
             in_exec: false,
         };
-        if self.requests.len() > 1 {
-            let places = self.requests.iter().filter_map(|request| request.place);
+        if requests.len() > 1 {
+            let places = requests.iter().filter_map(|request| request.place);
             pass.prefetch(ctx.client.db, places);
         }
         let batch_began_ns = server.clock.elapsed_ns();
         let mut began_ns = batch_began_ns;
         let (mut end, mut stop, mut n_commands) = (0, None, 0);
-        for request in &self.requests {
-            let args = Args::new(input, &self.spans[request.words.clone()]);
+        for request in requests {
+            let args = Args::new(input, &spans[request.words.clone()]);
             match request.row {
                 None => refuse_unknown(&mut ctx, args),
                 Some(id) => {
                     ctx.row = server.commands.row(id);
-                    let outcome = execute(&mut pass, &mut ctx, args, request.place, &self.trace);
+                    let outcome = execute(&mut pass, &mut ctx, args, request.place, trace);
                     if outcome == Outcome::Postponed {
                         stop = Some(Stop::Waits);
                         break;
@@ -204,7 +205,7 @@ impl Pipeline {
                     if outcome == Outcome::Ran {
                         server.count_call(&ctx, args, ended_ns.saturating_sub(began_ns));
                     }
-                    handle.last_command.store(id + 1, Ordering::Relaxed);
+                    ctx.client.handle.last_command.store(id + 1, Ordering::Relaxed);
                     if ended_ns.saturating_sub(began_ns) > LONG_COMMAND_NS {
                         ctx.env.now_ms = server.clock.unix_ms();
                     }
@@ -222,10 +223,10 @@ impl Pipeline {
             }
         }
         drop(pass);
-        crate::client::ClientHandle::add(&handle.n_commands, n_commands);
+        crate::client::ClientHandle::add(&ctx.client.handle.n_commands, n_commands);
         stats.count_cycle(began_ns.saturating_sub(batch_began_ns), n_commands);
-        stats.keyspace_hits.add(self.trace.n_hits.take());
-        stats.keyspace_misses.add(self.trace.n_misses.take());
+        stats.keyspace_hits.add(trace.n_hits.take());
+        stats.keyspace_misses.add(trace.n_misses.take());
         input.advance(end);
         stop
     }
@@ -253,7 +254,13 @@ impl Pipeline {
     fn refresh_config(&mut self) {
         let generation = self.server.config.generation();
         if generation != self.config_generation {
-            (self.config_generation, self.config) = (generation, self.server.config.get());
+            (self.config_generation, self.config) = (generation, own_copy(&self.server));
         }
     }
+}
+
+/// A copy of the configuration whose count of references no other worker touches: each batch does,
+/// and a cache line that two processors write costs more than a command.
+fn own_copy(server: &Server) -> Arc<Config> {
+    Arc::new(Config::clone(&server.config.get()))
 }

@@ -1,6 +1,7 @@
 //! The command table of a server: the families' rows with all that follows from them.
 
 use super::keys::{Begin, Find, KeyRange, KeySpec};
+use super::name::PackedName;
 use super::{Args, Categories, Command, Flags, Group, Handler};
 use std::ops::Range;
 
@@ -54,11 +55,16 @@ pub enum Found<'t> {
     Nothing,
 }
 
+/// Several times the number of commands.
+const N_SLOTS: usize = 2048;
+
 /// All rows; containers stand before their subcommands.
 pub struct CommandTable {
     rows: Vec<CommandRow>,
-    /// Open addressing over the names of commands: row number + 1, or 0.
-    slots: Box<[u16]>,
+    /// By row: the name that a command is found by.
+    names: Box<[PackedName]>,
+    /// Open addressing over the names: row number + 1, or 0.
+    slots: [u16; N_SLOTS],
 }
 
 impl CommandTable {
@@ -91,10 +97,13 @@ impl CommandTable {
                 names.push((new, row));
             }
         }
-        let mut table = CommandTable { rows, slots: vec![0; 2048].into() };
+        let packed = vec![PackedName::default(); rows.len()].into();
+        let mut table = CommandTable { rows, names: packed, slots: [0; N_SLOTS] };
         for (name, row) in names {
-            table.rows[row].full_name.clone_from(&name);
-            let slot = table.free_slot(name.as_bytes());
+            let packed = PackedName::new(name.as_bytes());
+            let slot = table.free_slot(packed);
+            table.names[row] = packed;
+            table.rows[row].full_name = name;
             table.slots[slot] = u16::try_from(row + 1).expect("a few hundred commands");
         }
         Ok(table)
@@ -116,11 +125,15 @@ impl CommandTable {
     /// The command of this name, in any letter case.
     #[inline]
     pub fn command(&self, name: &[u8]) -> Option<&CommandRow> {
-        let mut slot = hash_of(name) % self.slots.len();
+        let packed = PackedName::new(name);
+        let mut slot = self.first_slot(packed);
         loop {
-            let row = &self.rows[usize::from(self.slots[slot].checked_sub(1)?)];
-            if row.full_name.as_bytes().eq_ignore_ascii_case(name) {
-                return Some(row);
+            let id = usize::from(self.slots[slot].checked_sub(1)?);
+            if self.names[id] == packed
+                && (!packed.is_cut()
+                    || self.rows[id].full_name.as_bytes().eq_ignore_ascii_case(name))
+            {
+                return Some(&self.rows[id]);
             }
             slot = (slot + 1) % self.slots.len();
         }
@@ -159,22 +172,18 @@ impl CommandTable {
         })
     }
 
-    fn free_slot(&self, name: &[u8]) -> usize {
-        let mut slot = hash_of(name) % self.slots.len();
+    #[inline]
+    fn first_slot(&self, name: PackedName) -> usize {
+        (name.hash() >> 32) as usize % self.slots.len()
+    }
+
+    fn free_slot(&self, name: PackedName) -> usize {
+        let mut slot = self.first_slot(name);
         while self.slots[slot] != 0 {
             slot = (slot + 1) % self.slots.len();
         }
         slot
     }
-}
-
-/// A hash that ignores letter case.
-#[inline]
-fn hash_of(name: &[u8]) -> usize {
-    let hash = name.iter().fold(name.len(), |hash, byte| {
-        hash.wrapping_mul(31).wrapping_add(usize::from(byte | 0x20))
-    });
-    hash ^ (hash >> 11)
 }
 
 fn add_rows(rows: &mut Vec<CommandRow>, group: Group, spec: &'static Command) {

@@ -13,7 +13,7 @@ fn ping(ctx: &mut Ctx, args: Args) -> CommandResult {
     if args.len() > 1 {
         ctx.reply.bulk(args.get(1))
     } else {
-        ctx.reply.status("PONG")
+        ctx.reply.pong()
     }
     Ok(())
 }
