@@ -3,7 +3,7 @@
 export PATH := $(CURDIR)/.tools/cargo/bin:$(PATH)
 N ?= 1000000
 
-.PHONY: run build test lint fmt compat differential miri tcl ci help
+.PHONY: run build test lint fmt compat differential miri tcl bench ci help
 
 ## Builds the server and starts it on port 6379.
 run: build
@@ -48,6 +48,11 @@ miri:
 tcl: build
 	scripts/install_reference
 	scripts/tcl_suite "$(SUITE)" $(UNITS)
+
+## The benchmarks in short, beside the reference; writes docs/benchmarks.md.
+bench: build
+	scripts/install_reference
+	scripts/bench
 
 ## What CI runs.
 ci: test
