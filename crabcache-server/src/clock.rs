@@ -28,12 +28,16 @@ impl Default for Clock {
     }
 }
 
+/// Unix time in microseconds, for the log, which is there before any server.
+pub fn wall_us() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
+}
+
 impl Clock {
     /// Unix time in microseconds.
     pub fn unix_us(&self) -> i64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
-        now_us.saturating_add(self.advanced_ms.load(Ordering::Relaxed) * 1000)
+        wall_us().saturating_add(self.advanced_ms.load(Ordering::Relaxed) * 1000)
     }
 
     /// Unix time in milliseconds.

@@ -11,11 +11,14 @@ pub mod error;
 pub mod expire;
 pub mod latency;
 pub mod lazyfree;
+pub mod log;
 pub mod net;
 pub mod notify;
 pub mod persistence;
 pub mod server;
+pub mod shutdown;
 pub mod slowlog;
+pub mod start;
 pub mod stats;
 #[cfg(test)]
 mod testing;

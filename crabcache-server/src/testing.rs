@@ -44,8 +44,8 @@ impl TestServer {
         let mut config = Config::default();
         let all = [("io-threads", "1"), ("enable-debug-command", "yes")];
         for (name, value) in all.iter().chain(params) {
-            let param = Param::find(name).unwrap();
-            (param.set)(&mut config, &split(value)).unwrap();
+            let param = Param::find(name.as_bytes()).unwrap();
+            (param.set)(&mut config, &split_words(value.as_bytes()).unwrap(), false).unwrap();
         }
         let server = Arc::new(Server::new(config).unwrap());
         server.interests.set(Interest::EVENTS | Interest::PROPAGATION, true);
@@ -140,11 +140,6 @@ impl TestServer {
         };
         commands.into_iter().map(line).collect()
     }
-}
-
-fn split(line: &str) -> Vec<String> {
-    let words = split_words(line.as_bytes()).unwrap();
-    words.into_iter().map(|word| String::from_utf8(word).unwrap()).collect()
 }
 
 fn request(words: &[&[u8]]) -> Vec<u8> {

@@ -214,7 +214,9 @@ impl Pipeline {
             }
             n_commands += 1;
             end = request.end;
-            if ctx.client.is_held_up() {
+            // What CONFIG SET changed holds for the next request.
+            let is_outdated = server.config.generation() != self.config_generation;
+            if ctx.client.is_held_up() || is_outdated {
                 break;
             }
             if ctx.reply.len() >= OUTPUT_BYTES_MAX {

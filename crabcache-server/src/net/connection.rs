@@ -108,6 +108,10 @@ impl Connection<'_> {
             self.has_work = true;
         }
         let is_sent = self.poll_send(cx)?.is_ready();
+        if self.shared.server.is_stopping() {
+            // The last replies still go out, for as long as the server waits for that.
+            return if is_sent { Poll::Ready(Err(Closed)) } else { Poll::Pending };
+        }
         if self.client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY) && is_sent {
             return Poll::Ready(Err(Closed));
         }

@@ -3,72 +3,233 @@
 use super::stream::RawStream;
 use super::worker::{Accepted, Worker};
 use crate::client::Peer;
+use crate::config::apply::system_text;
 use crate::config::{Config, Endpoint};
+use crate::error::{Logged, PROTECTED_MODE};
 use crate::server::Server;
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use nix::errno::Errno;
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinHandle;
 
-/// Opens the TCP sockets that the configuration asks for. Needs a runtime.
-///
-/// # Errors
-/// The first address that cannot be listened on, unless it is optional.
-pub fn listen_tcp(config: &Config) -> io::Result<Vec<TcpListener>> {
-    let port = u16::try_from(config.port).unwrap_or(0);
-    let mut listeners = Vec::new();
-    if port == 0 {
-        return Ok(listeners);
-    }
-    for word in &config.bind {
-        let endpoint = Endpoint::parse(word);
-        let listener = resolve(&endpoint.host)
-            .and_then(|host| open_tcp(SocketAddr::new(host, port), config.tcp_backlog));
-        match listener {
-            Ok(listener) => listeners.push(listener),
-            Err(_) if endpoint.is_optional => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(listeners)
+/// The listening sockets of a server, each with a task that accepts. Lives on the main thread.
+pub struct Listeners {
+    server: Arc<Server>,
+    workers: Arc<[Worker]>,
+    tcp: Vec<JoinHandle<()>>,
+    unix: Vec<JoinHandle<()>>,
 }
 
+impl Listeners {
+    /// No sockets yet.
+    pub fn new(server: Arc<Server>, workers: Arc<[Worker]>) -> Listeners {
+        Listeners { server, workers, tcp: Vec::new(), unix: Vec::new() }
+    }
+
+    /// Opens the TCP sockets that `config` asks for. Needs a runtime.
+    ///
+    /// # Errors
+    /// If one cannot be opened that is not optional; then none is open.
+    pub fn open(&mut self, config: &Config) -> Result<(), Logged> {
+        let port = u16::try_from(config.port).unwrap_or(0);
+        if port == 0 {
+            return Ok(());
+        }
+        let mut sockets = Vec::new();
+        for word in &config.bind {
+            let endpoint = Endpoint::parse(word);
+            match open_tcp(&endpoint.host, port, config.tcp_backlog) {
+                Ok(socket) => sockets.push(socket),
+                Err(failure) => {
+                    tracing::warn!(
+                        "Warning: Could not create server TCP listening socket {}:{port}: {}",
+                        endpoint.host,
+                        failure.text
+                    );
+                    if !failure.is_pardonable(endpoint.is_optional) {
+                        return Err(Logged);
+                    }
+                }
+            }
+        }
+        for socket in sockets {
+            let accepts = accept_tcp(self.server.clone(), self.workers.clone(), socket);
+            self.tcp.push(tokio::spawn(accepts));
+        }
+        Ok(())
+    }
+
+    /// Opens the unix socket, if `config` asks for one. Needs a runtime.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open_unix(&mut self, config: &Config) -> Result<(), Logged> {
+        let path = &config.unixsocket;
+        if path.is_empty() {
+            return Ok(());
+        }
+        let listener = open_unix(path, config).map_err(|failure| {
+            tracing::warn!("Failed opening Unix socket: {}", failure.text);
+            Logged
+        })?;
+        let accepts =
+            accept_unix(self.server.clone(), self.workers.clone(), listener, path.clone());
+        self.unix.push(tokio::spawn(accepts));
+        Ok(())
+    }
+
+    /// Opens the TCP sockets of `new` instead of those of `old`. The old ones are closed first,
+    /// since addresses may overlap.
+    ///
+    /// # Errors
+    /// If that fails; then those of `old` are open again.
+    pub async fn reopen(&mut self, old: &Config, new: &Config) -> Result<(), Logged> {
+        close_all(&mut self.tcp).await;
+        let Err(Logged) = self.open(new) else { return Ok(()) };
+        if self.open(old).is_err() {
+            tracing::warn!("Failed listening on port {} (tcp) again.", old.port);
+        }
+        Err(Logged)
+    }
+
+    /// Whether there is no socket.
+    pub fn is_empty(&self) -> bool {
+        self.tcp.is_empty() && self.unix.is_empty()
+    }
+
+    /// The kinds of socket that are open.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        let kinds = [("tcp", self.tcp.is_empty()), ("unix", self.unix.is_empty())];
+        kinds.into_iter().filter(|(_, is_empty)| !is_empty).map(|(kind, _)| kind)
+    }
+
+    /// Closes all sockets.
+    pub async fn close(mut self) {
+        close_all(&mut self.tcp).await;
+        close_all(&mut self.unix).await;
+    }
+}
+
+/// Ends tasks that accept; their sockets are closed when this returns.
+async fn close_all(tasks: &mut Vec<JoinHandle<()>>) {
+    for task in tasks.drain(..) {
+        task.abort();
+        // It ends as cancelled, or has ended.
+        let _ = task.await;
+    }
+}
+
+/// Why a socket cannot be opened.
+struct Failure {
+    errno: Errno,
+    text: String,
+}
+
+impl Failure {
+    /// `step` is the system call that failed.
+    fn at(step: &str) -> impl FnOnce(io::Error) -> Failure {
+        move |error| Failure {
+            errno: Errno::from_raw(error.raw_os_error().unwrap_or(0)),
+            text: format!("{step}: {}", system_text(&error)),
+        }
+    }
+
+    /// Whether the server can do without: an address family that the system does not have, or an
+    /// optional address that does not exist.
+    fn is_pardonable(&self, is_optional: bool) -> bool {
+        match self.errno {
+            Errno::EADDRNOTAVAIL => is_optional,
+            Errno::ENOPROTOOPT
+            | Errno::EPROTONOSUPPORT
+            | Errno::ESOCKTNOSUPPORT
+            | Errno::EPFNOSUPPORT
+            | Errno::EAFNOSUPPORT => true,
+            _ => false,
+        }
+    }
+}
+
+/// The address of a word of `bind`: IPv6 if it has a colon, else IPv4, by name if need be.
 fn resolve(host: &str) -> io::Result<IpAddr> {
     match host {
         "*" => Ok(Ipv4Addr::UNSPECIFIED.into()),
         "::*" => Ok(Ipv6Addr::UNSPECIFIED.into()),
-        host => host.parse().map_err(|_| io::ErrorKind::AddrNotAvailable.into()),
+        _ => {
+            let mut found = (host, 0).to_socket_addrs()?.map(|address| address.ip());
+            let found = found.find(|address| address.is_ipv6() == host.contains(':'));
+            found.ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+        }
     }
 }
 
-fn open_tcp(address: SocketAddr, backlog: i64) -> io::Result<TcpListener> {
+fn open_tcp(host: &str, port: u16, backlog: i64) -> Result<TcpListener, Failure> {
+    let address = SocketAddr::new(resolve(host).map_err(Failure::at("resolve"))?, port);
     let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
-    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
+    let socket =
+        Socket::new(domain, Type::STREAM, Some(Protocol::TCP)).map_err(Failure::at("socket"))?;
+    let prepare = || {
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)
+    };
+    prepare().map_err(Failure::at("setsockopt"))?;
+    socket.bind(&address.into()).map_err(Failure::at("bind"))?;
+    listen(&socket, backlog)?;
+    TcpListener::from_std(socket.into()).map_err(Failure::at("epoll"))
+}
+
+fn open_unix(path: &str, config: &Config) -> Result<UnixListener, Failure> {
+    // What a server left behind that did not end in order.
+    let _ = std::fs::remove_file(path);
+    let address = SockAddr::unix(path).map_err(Failure::at("path"))?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(Failure::at("socket"))?;
+    socket.bind(&address).map_err(Failure::at("bind"))?;
+    if let Ok(mode @ 1..) = u32::try_from(config.unixsocketperm) {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, permissions).map_err(Failure::at("chmod"))?;
     }
-    socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    socket.set_nonblocking(true)?;
-    TcpListener::from_std(socket.into())
+    socket.set_nonblocking(true).map_err(Failure::at("fcntl"))?;
+    listen(&socket, config.tcp_backlog)?;
+    UnixListener::from_std(socket.into()).map_err(Failure::at("epoll"))
+}
+
+fn listen(socket: &Socket, backlog: i64) -> Result<(), Failure> {
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX)).map_err(Failure::at("listen"))
+}
+
+/// Waits a little after a connection could not be accepted: out of file descriptors, most likely.
+async fn let_some_be_closed(error: &io::Error) {
+    tracing::warn!("Accepting client connection: accept: {}", system_text(error));
+    tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
 /// Accepts connections for ever and gives each to the worker with the fewest.
-pub async fn accept_tcp(server: Arc<Server>, workers: Arc<[Worker]>, listener: TcpListener) {
+async fn accept_tcp(server: Arc<Server>, workers: Arc<[Worker]>, listener: TcpListener) {
     loop {
-        let Ok((stream, peer)) = listener.accept().await else {
-            // Out of file descriptors, most likely: let some be closed.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                let_some_be_closed(&error).await;
+                continue;
+            }
         };
         let Ok(stream) = stream.into_std() else { continue };
-        server.stats.total_connections_received.fetch_add(1, Ordering::Relaxed);
         let config = server.config.get();
+        if is_refused(&config, &peer) {
+            server.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
+            // The peer may be gone.
+            let _ = (&stream).write_all(PROTECTED_MODE.as_bytes());
+            continue;
+        }
         // A socket that is gone already will be noticed by its worker.
         let _ = stream.set_nodelay(true);
         if let Ok(seconds @ 1..) = u64::try_from(config.tcp_keepalive) {
@@ -81,9 +242,68 @@ pub async fn accept_tcp(server: Arc<Server>, workers: Arc<[Worker]>, listener: T
         let laddr = stream.local_addr().map_or(String::new(), |address| address.to_string());
         let fd = stream.as_raw_fd();
         let peer = Peer { addr: peer.to_string(), laddr, fd, is_unix: false };
-        let least_loaded = workers.iter().min_by_key(|worker| worker.n_connections());
-        if let Some(worker) = least_loaded {
-            worker.give(Accepted { stream: RawStream::Tcp(stream), peer });
-        }
+        assign(&server, &workers, Accepted { stream: RawStream::Tcp(stream), peer });
+    }
+}
+
+/// As [`accept_tcp`], of a unix socket.
+async fn accept_unix(
+    server: Arc<Server>,
+    workers: Arc<[Worker]>,
+    listener: UnixListener,
+    path: String,
+) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream.into_std(),
+            Err(error) => {
+                let_some_be_closed(&error).await;
+                continue;
+            }
+        };
+        let Ok(stream) = stream else { continue };
+        let addr = format!("{path}:0");
+        let peer = Peer { laddr: addr.clone(), addr, fd: stream.as_raw_fd(), is_unix: true };
+        assign(&server, &workers, Accepted { stream: RawStream::Unix(stream), peer });
+    }
+}
+
+/// Whether protected mode refuses a peer: it is on another host and there is no password.
+fn is_refused(config: &Config, peer: &SocketAddr) -> bool {
+    config.protected_mode && config.requirepass.is_empty() && !peer.ip().is_loopback()
+}
+
+fn assign(server: &Server, workers: &[Worker], accepted: Accepted) {
+    server.stats.total_connections_received.fetch_add(1, Ordering::Relaxed);
+    let least_loaded = workers.iter().min_by_key(|worker| worker.n_connections());
+    if let Some(worker) = least_loaded {
+        worker.give(accepted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_bind() {
+        let address = |host: &str| resolve(host).ok().map(|address| address.to_string());
+        assert_eq!(address("*").as_deref(), Some("0.0.0.0"));
+        assert_eq!(address("::*").as_deref(), Some("::"));
+        assert_eq!(address("127.0.0.1").as_deref(), Some("127.0.0.1"));
+        assert_eq!(address("::1").as_deref(), Some("::1"));
+        assert_eq!(address("nosuch.invalid"), None);
+    }
+
+    #[test]
+    fn protected_mode_lets_only_this_host_in() {
+        let mut config = Config::default();
+        let is_refused = |config: &Config, peer: &str| is_refused(config, &peer.parse().unwrap());
+        assert!(is_refused(&config, "10.0.0.1:1"));
+        assert!(!is_refused(&config, "127.0.0.2:1") && !is_refused(&config, "[::1]:1"));
+        config.requirepass = b"x".to_vec();
+        assert!(!is_refused(&config, "10.0.0.1:1"));
+        config = Config { protected_mode: false, ..Config::default() };
+        assert!(!is_refused(&config, "10.0.0.1:1"));
     }
 }

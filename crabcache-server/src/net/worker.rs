@@ -2,9 +2,10 @@
 
 use super::connection::{Shared, serve};
 use super::stream::RawStream;
-use crate::client::{Client, Peer};
+use crate::client::{Client, ClientHandle, Peer};
 use crate::command::pipeline::Pipeline;
 use crate::server::Server;
+use parking_lot::Mutex;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,9 +22,9 @@ pub(super) struct Accepted {
 
 /// A running worker, as the listener sees it.
 pub struct Worker {
-    queue: UnboundedSender<Accepted>,
+    /// The way to the thread, and the thread; `None` when it was stopped.
+    running: Mutex<Option<(UnboundedSender<Accepted>, JoinHandle<()>)>>,
     n_connections: Arc<AtomicUsize>,
-    thread: JoinHandle<()>,
 }
 
 impl Worker {
@@ -41,7 +42,7 @@ impl Worker {
                 let tasks = LocalSet::new();
                 tasks.block_on(&runtime, work(server, index, accepted, counter));
             })?;
-        Ok(Worker { queue, n_connections, thread })
+        Ok(Worker { running: Mutex::new(Some((queue, thread))), n_connections })
     }
 
     /// Connections that the worker serves or is about to.
@@ -51,17 +52,34 @@ impl Worker {
 
     /// Gives the worker a connection.
     pub(super) fn give(&self, accepted: Accepted) {
+        let running = self.running.lock();
+        let Some((queue, _)) = &*running else { return };
         self.n_connections.fetch_add(1, Ordering::Relaxed);
-        if self.queue.send(accepted).is_err() {
+        if queue.send(accepted).is_err() {
             self.n_connections.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// Lets the worker end: its connections are dropped.
-    pub fn stop(self) {
-        drop(self.queue);
+    /// Ends the worker: its connections are dropped.
+    pub fn stop(&self) {
+        let Some((queue, thread)) = self.running.lock().take() else { return };
+        drop(queue);
         // A panic of the worker has been logged by its own thread.
-        let _ = self.thread.join();
+        let _ = thread.join();
+    }
+}
+
+/// A client is known to the server as long as this exists: also when its connection panics.
+struct Registered {
+    server: Arc<Server>,
+    handle: Arc<ClientHandle>,
+    n_connections: Arc<AtomicUsize>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.server.clients.remove(self.handle.id);
+        self.n_connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -81,12 +99,12 @@ async fn work(
         let handle = server.clients.add(peer, index, server.clock.unix_ms());
         let needs_auth = !server.config.get().requirepass.is_empty();
         let client = Client::new(handle.clone(), needs_auth);
-        let (shared, server, n_connections) =
-            (shared.clone(), server.clone(), n_connections.clone());
+        let registered =
+            Registered { server: server.clone(), handle, n_connections: n_connections.clone() };
+        let shared = shared.clone();
         tokio::task::spawn_local(async move {
+            let _registered = registered;
             serve(&shared, stream, client).await;
-            server.clients.remove(handle.id);
-            n_connections.fetch_sub(1, Ordering::Relaxed);
         });
     }
 }

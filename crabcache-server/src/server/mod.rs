@@ -1,6 +1,7 @@
 //! What all threads of one server share.
 
 pub mod conditions;
+pub mod control;
 pub mod interest;
 
 use crate::clients::Clients;
@@ -16,9 +17,11 @@ use crate::notify::Event;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use conditions::Conditions;
+use control::Control;
 use crabcache_store::keyspace::N_STRIPES_DEFAULT;
 use crabcache_store::{Env, Expiry, Keyspace};
 use interest::{Interest, Interests};
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// See the module's text.
@@ -49,6 +52,10 @@ pub struct Server {
     pub lazyfree: LazyFree,
     /// Number of worker threads; gates and counters beyond are those of background threads.
     pub n_workers: usize,
+    /// The way to the main thread.
+    pub control: Control,
+    /// What the out-of-memory killer thought of the process before we told it something else.
+    pub oom_base: Mutex<Option<i64>>,
     is_stopping: AtomicBool,
     /// What tests look at.
     #[cfg(test)]
@@ -76,7 +83,7 @@ impl Server {
             Ok(0) | Err(_) => std::thread::available_parallelism().map_or(1, usize::from),
             Ok(n_threads) => n_threads,
         };
-        let commands = CommandTable::new(&[])?;
+        let commands = CommandTable::new(&config.renames)?;
         let n_gates = n_workers + N_BACKGROUND_THREADS;
         let n_databases = usize::try_from(config.databases).map_err(|error| error.to_string())?;
         Ok(Server {
@@ -93,6 +100,8 @@ impl Server {
             active_expire: ActiveExpire::new(n_databases),
             lazyfree: LazyFree::default(),
             n_workers,
+            control: Control::default(),
+            oom_base: Mutex::new(None),
             is_stopping: AtomicBool::new(false),
             #[cfg(test)]
             recorded: Recorded::default(),

@@ -3,8 +3,10 @@
 //! A container's file exports its rows as `SUBCOMMANDS`.
 
 mod command;
+mod config;
 pub(super) mod keyspace;
 mod latency;
+mod shutdown;
 mod slowlog;
 mod time;
 
@@ -12,12 +14,34 @@ use crate::command::{Command, Flags, container, server};
 
 pub(super) const COMMANDS: &[Command] = &[
     command::COMMAND,
+    container("config", config::SUBCOMMANDS).doc(
+        "2.0.0",
+        "Depends on subcommand.",
+        "",
+        "Reads and changes parameters.",
+    ),
     container("latency", latency::SUBCOMMANDS).doc(
         "2.8.13",
         "Depends on subcommand.",
         "",
         "Tells of slow events.",
     ),
+    server("shutdown", shutdown::shutdown)
+        .arity(-1)
+        .flags(
+            Flags::ADMIN
+                .union(Flags::NOSCRIPT)
+                .union(Flags::LOADING)
+                .union(Flags::STALE)
+                .union(Flags::NO_MULTI)
+                .union(Flags::ALLOW_BUSY),
+        )
+        .doc(
+            "1.0.0",
+            "O(1)",
+            "[save-selector:{NOSAVE | SAVE}] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
+            "Ends the server.",
+        ),
     container("slowlog", slowlog::SUBCOMMANDS).doc(
         "2.2.12",
         "Depends on subcommand.",

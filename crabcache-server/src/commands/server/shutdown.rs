@@ -1,0 +1,55 @@
+//! SHUTDOWN: ends the server.
+
+use crate::client::ClientFlags;
+use crate::command::{Args, CommandResult, Ctx};
+use crate::config::ShutdownFlags;
+use crate::error::CommandError;
+
+/// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
+///
+/// There is no reply to a shutdown that succeeds: the connection ends.
+pub(super) fn shutdown(ctx: &mut Ctx, args: Args) -> CommandResult {
+    let mut flags = ShutdownFlags::empty();
+    let mut is_abort = false;
+    for word in args.from(1) {
+        match word.to_ascii_lowercase().as_slice() {
+            b"nosave" => flags |= ShutdownFlags::NOSAVE,
+            b"save" => flags |= ShutdownFlags::SAVE,
+            b"now" => flags |= ShutdownFlags::NOW,
+            b"force" => flags |= ShutdownFlags::FORCE,
+            b"abort" => is_abort = true,
+            _ => return Err(CommandError::Syntax),
+        }
+    }
+    let is_contradictory = flags.contains(ShutdownFlags::SAVE | ShutdownFlags::NOSAVE);
+    if is_contradictory || (is_abort && !flags.is_empty()) {
+        return Err(CommandError::Syntax);
+    }
+    if is_abort {
+        // Without replicas to wait for, a shutdown is never under way for long.
+        return Err(CommandError::NoShutdown);
+    }
+    crate::shutdown::prepare(ctx.server, flags).map_err(|_| CommandError::ShutdownFailed)?;
+    ctx.server.control.shutdown();
+    ctx.client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::TestServer;
+
+    #[test]
+    fn shutdown_options() {
+        let mut t = TestServer::new();
+        t.check_all(&[
+            ("SHUTDOWN SAVE NOSAVE", "-ERR syntax error"),
+            ("SHUTDOWN ABORT NOW", "-ERR syntax error"),
+            ("SHUTDOWN x", "-ERR syntax error"),
+            ("SHUTDOWN abort", "-ERR No shutdown in progress."),
+            ("SHUTDOWN SAVE", "-ERR Errors trying to SHUTDOWN. Check logs."),
+            ("PING", "+PONG"),
+            ("SHUTDOWN NOSAVE", ""),
+        ]);
+    }
+}

@@ -1,0 +1,88 @@
+//! What happens when a parameter changes at run time.
+//!
+//! Each function gets the old configuration and the new one, which is not in force yet. One that
+//! fails has had no effect; one that succeeded can be called with the two exchanged.
+
+use super::Config;
+use crate::error::ParamError;
+use crate::server::Server;
+use crate::start::{limits, oom};
+use nix::errno::Errno;
+
+type Result = std::result::Result<(), ParamError>;
+
+/// The text of an error of the operating system, as C programs print it.
+pub fn system_text(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) => Errno::from_raw(code).desc().to_string(),
+        None => error.to_string(),
+    }
+}
+
+/// The working directory.
+pub(super) fn current_dir() -> String {
+    let dir = std::env::current_dir().unwrap_or_default();
+    dir.to_string_lossy().into_owned()
+}
+
+pub(super) fn port(server: &Server, _: &Config, new: &mut Config) -> Result {
+    server.control.listen(new).map_err(|_| ParamError::CannotListen)
+}
+
+pub(super) fn bind(server: &Server, _: &Config, new: &mut Config) -> Result {
+    server.control.listen(new).map_err(|_| ParamError::CannotBind)
+}
+
+/// Makes `new.dir` the working directory, and the absolute path of it.
+pub(super) fn dir(_: &Server, _: &Config, new: &mut Config) -> Result {
+    enter_dir(new)
+}
+
+/// See [`dir`].
+pub(super) fn enter_dir(config: &mut Config) -> Result {
+    std::env::set_current_dir(&config.dir)
+        .map_err(|error| ParamError::System(system_text(&error)))?;
+    config.dir = current_dir();
+    Ok(())
+}
+
+pub(super) fn loglevel(_: &Server, _: &Config, new: &mut Config) -> Result {
+    crate::log::set_level(new.loglevel);
+    Ok(())
+}
+
+pub(super) fn maxclients(_: &Server, _: &Config, new: &mut Config) -> Result {
+    match limits::raise_open_files(new.maxclients) {
+        possible if possible < new.maxclients => Err(ParamError::TooManyClients(possible)),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn oom_score(server: &Server, _: &Config, new: &mut Config) -> Result {
+    oom::adjust(&server.oom_base, new).map_err(|_| ParamError::CannotSetOomScore)
+}
+
+/// Locales that compare bytes, which is what we do.
+pub fn is_known_locale(locale: &str) -> bool {
+    matches!(locale, "" | "C" | "POSIX" | "C.UTF-8" | "C.utf8")
+}
+
+pub(super) fn locale(_: &Server, _: &Config, new: &mut Config) -> Result {
+    if is_known_locale(&new.locale_collate) { Ok(()) } else { Err(ParamError::InvalidLocale) }
+}
+
+pub(super) fn appendonly(_: &Server, _: &Config, new: &mut Config) -> Result {
+    if !new.appendonly {
+        return Ok(());
+    }
+    tracing::warn!("appendonly: persistence is not supported");
+    Err(ParamError::CannotStartAof)
+}
+
+pub(super) fn tls(_: &Server, _: &Config, new: &mut Config) -> Result {
+    if new.tls_port == 0 && !new.tls_cluster && !new.tls_replication {
+        return Ok(());
+    }
+    tracing::warn!("TLS is not supported");
+    Err(ParamError::Tls)
+}

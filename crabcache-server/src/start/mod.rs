@@ -1,0 +1,298 @@
+//! From the command line to a server that accepts connections, and to its end.
+//!
+//! The order matters: daemonizing comes before any thread exists; log lines come in the order that
+//! scripts wait for; sockets are open before "Ready to accept connections".
+
+pub mod arguments;
+mod banner;
+pub mod limits;
+pub mod oom;
+pub mod supervisor;
+mod system;
+
+use crate::config::apply::{is_known_locale, system_text};
+use crate::config::file::{LoadError, Sources, load};
+use crate::config::{Config, ShutdownFlags, Supervised, support};
+use crate::error::Logged;
+use crate::net::listener::Listeners;
+use crate::net::worker::Worker;
+use crate::server::Server;
+use crate::server::control::Order;
+use crate::{cron, log, shutdown};
+use arguments::{Arguments, CRABCACHE_VERSION, REDIS_VERSION};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// How long clients get to take their last replies.
+const FLUSH_TIME: Duration = Duration::from_millis(500);
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing can be told to whom does not read.
+            let _ = error.print();
+            return if arguments::is_answer(&error) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
+        }
+    };
+    match arguments {
+        Arguments::Serve(sources) => {
+            log::begin();
+            log::log_panics();
+            serve(&sources).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+        }
+        Arguments::CheckSystem => check_system(),
+        Arguments::Unsupported(answer) => {
+            let _ = writeln!(io::stderr(), "{answer}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Lists the checks of the system and how they came out.
+fn check_system() -> ExitCode {
+    let mut is_well = true;
+    for check in system::CHECKS {
+        let warning = (check.warning)();
+        is_well &= warning.is_none();
+        let outcome = warning.map_or("OK".to_string(), |text| format!("WARNING:\n{text}\n"));
+        let _ = writeln!(io::stdout(), "[{}]...{outcome}", check.name);
+    }
+    if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Serves until the end.
+fn serve(sources: &Sources) -> Result<(), Logged> {
+    let mut config = load(sources).map_err(|error| report(&error))?;
+    log::configure(&config);
+    system::warn(&config);
+    let is_supervised = supervisor::begin(&config);
+    let in_background = config.daemonize && !is_supervised;
+    if in_background && let Err(error) = nix::unistd::daemon(true, false) {
+        tracing::warn!("Can't run in the background: {}", error.desc());
+        return Err(Logged);
+    }
+    greet(sources);
+    check_config(&mut config)?;
+    write_pid_file(&mut config, in_background);
+    banner::show(&config);
+    system::warn_of_backlog(&config);
+    check_unknown(&config)?;
+    let server = Arc::new(Server::new(config).map_err(|error| {
+        tracing::warn!("{error}");
+        Logged
+    })?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| give_up("start the event loop", &error))?;
+    runtime.block_on(run(&server))
+}
+
+/// Says why the configuration cannot be used.
+fn report(error: &LoadError) -> Logged {
+    if let LoadError::CannotOpen { .. } = error {
+        tracing::warn!("{error}");
+    } else {
+        let head = format!("\n*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***\n");
+        let _ = writeln!(io::stderr(), "{head}{error}");
+    }
+    Logged
+}
+
+fn give_up(what: &str, error: &io::Error) -> Logged {
+    tracing::warn!("Can't {what}: {}", system_text(error));
+    Logged
+}
+
+fn greet(sources: &Sources) {
+    tracing::info!("oO0OoO0OoO0Oo CrabCache is starting oO0OoO0OoO0Oo");
+    tracing::info!(
+        "CrabCache version={CRABCACHE_VERSION}, redis_version={REDIS_VERSION}, bits={}, pid={}, \
+         just started",
+        usize::BITS,
+        std::process::id()
+    );
+    if *sources == Sources::default() {
+        let program = std::env::args().next().unwrap_or_default();
+        tracing::warn!(
+            "Warning: no config file specified, using the default config. In order to specify a \
+             config file use {program} /path/to/redis.conf"
+        );
+    } else {
+        tracing::info!("Configuration loaded");
+    }
+    log::server_begins();
+}
+
+/// Refuses what cannot be done, and reduces what the system does not allow.
+fn check_config(config: &mut Config) -> Result<(), Logged> {
+    let broken = support::broken_promises(config);
+    for text in &broken {
+        tracing::warn!("{text}. Remove it from the configuration to start the server.");
+    }
+    if !is_known_locale(&config.locale_collate) {
+        tracing::warn!("Failed to configure LOCALE for invalid locale name.");
+        return Err(Logged);
+    }
+    config.maxclients = limits::raise_open_files(config.maxclients);
+    if broken.is_empty() && config.maxclients > 0 { Ok(()) } else { Err(Logged) }
+}
+
+fn check_unknown(config: &Config) -> Result<(), Logged> {
+    if config.unknown.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!("Unresolved Configuration(s) Detected:");
+    for line in &config.unknown {
+        tracing::warn!(">>> '{line}'");
+    }
+    tracing::warn!("There are no such parameters, and no modules that could have them: aborting");
+    Err(Logged)
+}
+
+fn write_pid_file(config: &mut Config, in_background: bool) {
+    if in_background && config.pidfile.is_empty() {
+        config.pidfile = "/var/run/redis.pid".to_string();
+    }
+    if config.pidfile.is_empty() {
+        return;
+    }
+    if let Err(error) = std::fs::write(&config.pidfile, format!("{}\n", std::process::id())) {
+        tracing::warn!("Failed to write PID file: {}", system_text(&error));
+    }
+}
+
+/// The threads that serve.
+struct Threads {
+    workers: Arc<[Worker]>,
+    cron: JoinHandle<()>,
+}
+
+fn start_threads(server: &Arc<Server>) -> io::Result<Threads> {
+    let workers: io::Result<Vec<Worker>> =
+        (0..server.n_workers).map(|index| Worker::start(server.clone(), index)).collect();
+    server.lazyfree.start();
+    let cron = {
+        let server = server.clone();
+        std::thread::Builder::new().name("cron".to_string()).spawn(move || cron::run(&server))?
+    };
+    Ok(Threads { workers: workers?.into(), cron })
+}
+
+/// Accepts connections until the server is to end.
+async fn run(server: &Arc<Server>) -> Result<(), Logged> {
+    let orders = server.control.connect();
+    let threads =
+        start_threads(server).map_err(|error| give_up("start the worker threads", &error))?;
+    let mut listeners = Listeners::new(server.clone(), threads.workers.clone());
+    let config = server.config.get();
+    if listeners.open(&config).is_err() {
+        tracing::warn!("Failed listening on port {} (tcp), aborting.", config.port);
+        return Err(Logged);
+    }
+    if listeners.open_unix(&config).is_err() {
+        tracing::warn!("Failed listening on port 0 (unix), aborting.");
+        return Err(Logged);
+    }
+    if listeners.is_empty() {
+        tracing::warn!("Configured to not listen anywhere, exiting.");
+        return Err(Logged);
+    }
+    tracing::info!("Server initialized");
+    for kind in listeners.kinds() {
+        tracing::info!("Ready to accept connections {kind}");
+    }
+    if config.supervised != Supervised::No {
+        supervisor::tell(&config, "STATUS=Ready to accept connections\n");
+        supervisor::tell(&config, "READY=1\n");
+    }
+    // A score that cannot be set was logged, and is no reason not to serve.
+    let _ = oom::adjust(&server.oom_base, &config);
+    let outcome = wait_for_end(server, orders, &mut listeners).await;
+    finish(server, listeners, threads).await;
+    outcome.map_err(|error| give_up("wait for signals", &error))
+}
+
+/// Carries out orders and signals until one of them is the end.
+async fn wait_for_end(
+    server: &Arc<Server>,
+    mut orders: UnboundedReceiver<Order>,
+    listeners: &mut Listeners,
+) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // Received and forgotten: a server outlives the terminal that it was started from.
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        let is_end = tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::Listen(config, done)) => {
+                    let result = listeners.reopen(&server.config.get(), &config).await;
+                    // Who asked may have gone with its connection.
+                    let _ = done.send(result);
+                    false
+                }
+                Some(Order::Shutdown) | None => true,
+            },
+            _ = terminate.recv() => {
+                signalled(server, "SIGTERM", |config| config.shutdown_on_sigterm)
+            }
+            _ = interrupt.recv() => {
+                signalled(server, "SIGINT", |config| config.shutdown_on_sigint)
+            }
+            _ = hangup.recv() => false,
+        };
+        if is_end {
+            return Ok(());
+        }
+    }
+}
+
+/// A signal asks for the end. Whether it comes.
+fn signalled(server: &Server, name: &str, flags: fn(&Config) -> ShutdownFlags) -> bool {
+    tracing::warn!(target: log::SIGNAL, "Received {name} scheduling shutdown...");
+    let may_end = shutdown::prepare(server, flags(&server.config.get())).is_ok();
+    if !may_end {
+        tracing::warn!(
+            "Received {name} but errors trying to shut down the server, check the logs for more \
+             information"
+        );
+    }
+    may_end
+}
+
+/// Ends in order: no new connections, last replies, threads, files.
+async fn finish(server: &Arc<Server>, listeners: Listeners, threads: Threads) {
+    let config = server.config.get();
+    if !config.pidfile.is_empty() {
+        tracing::info!("Removing the pid file.");
+        // It may be gone, and then that is well.
+        let _ = std::fs::remove_file(&config.pidfile);
+    }
+    let is_unix = !config.unixsocket.is_empty();
+    listeners.close().await;
+    if is_unix {
+        tracing::info!("Removing the unix socket file.");
+        let _ = std::fs::remove_file(&config.unixsocket);
+    }
+    server.stop();
+    server.clients.wake_all();
+    let is_idle = || threads.workers.iter().all(|worker| worker.n_connections() == 0);
+    let began = server.clock.elapsed();
+    while !is_idle() && server.clock.elapsed() - began < FLUSH_TIME {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    threads.workers.iter().for_each(Worker::stop);
+    // A panic of the thread has been logged.
+    let _ = threads.cron.join();
+    tracing::warn!("Redis is now ready to exit, bye bye...");
+}
