@@ -9,7 +9,7 @@
 //! Source: the RESP specification; where that is silent, the behaviour of Redis 8.2.
 
 use crate::error::ProtocolError;
-use crate::words::split_words;
+use crate::words::{plain_words, split_words};
 
 /// A line (inline request, count after `*`, length after `$`) must end within this many bytes.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -92,7 +92,8 @@ impl RequestParser {
     /// of `buf`.
     ///
     /// After `Incomplete`, call again with the same bytes and more behind them; the request may
-    /// have moved in the buffer. Quotes of an inline request are resolved in place.
+    /// have moved in the buffer. Quotes of an inline request are resolved in place; any other
+    /// request is left as it is and can be parsed again.
     /// O(new bytes).
     ///
     /// # Errors
@@ -320,7 +321,7 @@ fn read_number_slowly(request: &[u8], pos: usize) -> Line {
     }
 }
 
-/// A line without `*`: words with quoting, resolved in place.
+/// A line without `*`: words, with quoting that is resolved in place.
 #[cold]
 fn parse_inline(
     buf: &mut [u8],
@@ -336,6 +337,10 @@ fn parse_inline(
         };
     };
     let line = rest[..line_end].strip_suffix(b"\r").unwrap_or(&rest[..line_end]);
+    if memchr::memchr2(b'"', b'\'', line).is_none() {
+        out.extend(plain_words(line).map(|word| Span { start: start + word.start, ..word }));
+        return Ok(Progress::Complete { consumed: line_end + 1 });
+    }
     let words = split_words(line).ok_or(ProtocolError::UnbalancedQuotes)?;
     // A word is never longer than its quoted form, so the words fit where the line stood.
     let mut at = start;

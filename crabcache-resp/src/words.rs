@@ -3,6 +3,8 @@
 //! Words are separated by white space. `"..."` understands `\xHH`, `\n`, `\r`, `\t`, `\b`, `\a` and
 //! `\` before any other byte; `'...'` understands only `\'`. A closing quote must end the word.
 
+use crate::request::Span;
+
 /// Splits `line` into words. `None` where a quote stays open or is followed by more text.
 ///
 /// A NUL byte ends the line, as in the reference.
@@ -24,6 +26,19 @@ pub fn split_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
         at = take_word(line, at, &mut word)?;
         words.push(word);
     }
+}
+
+/// The words of a line without quotes: as [`split_words`], without copying.
+pub fn plain_words(line: &[u8]) -> impl Iterator<Item = Span> {
+    let end = memchr::memchr(0, line).unwrap_or(line.len());
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        at += line[at..end].iter().position(|byte| !is_space(*byte))?;
+        let len = line[at..end].iter().position(|byte| is_space(*byte)).unwrap_or(end - at);
+        let word = Span { start: at, len };
+        at += len;
+        Some(word)
+    })
 }
 
 /// Quotes `text` so that [`split_words`] gives it back as one word.
@@ -170,6 +185,13 @@ mod tests {
         #[test]
         fn quoting_is_undone_by_splitting(word in proptest::collection::vec(any::<u8>(), 0..50)) {
             prop_assert_eq!(split_words(quote(&word).as_bytes()), Some(vec![word]));
+        }
+
+        #[test]
+        fn plain_words_are_those_of_splitting(line in r"[ab\\ \t\r\x0b\x00\\x]{0,20}") {
+            let words: Vec<Vec<u8>> =
+                plain_words(line.as_bytes()).map(|word| word.of(line.as_bytes()).into()).collect();
+            prop_assert_eq!(Some(words), split_words(line.as_bytes()));
         }
     }
 }

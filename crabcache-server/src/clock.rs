@@ -62,3 +62,40 @@ impl Clock {
         self.advanced_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 }
+
+/// Lets something through at most once in a while: log lines that clients can provoke.
+#[derive(Debug)]
+pub struct Throttle {
+    last_ms: AtomicI64,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Throttle { last_ms: AtomicI64::new(i64::MIN) }
+    }
+}
+
+impl Throttle {
+    /// Whether more than `every_ms` have passed since this last was true.
+    pub fn is_due(&self, now_ms: i64, every_ms: i64) -> bool {
+        let last_ms = self.last_ms.load(Ordering::Relaxed);
+        let is_due = now_ms.saturating_sub(last_ms) > every_ms;
+        is_due
+            && self
+                .last_ms
+                .compare_exchange(last_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_throttle_opens_once_in_a_while() {
+        let throttle = Throttle::default();
+        let open: Vec<bool> = [5, 6, 15, 16].map(|now_ms| throttle.is_due(now_ms, 10)).into();
+        assert_eq!(open, [true, false, false, true]);
+    }
+}

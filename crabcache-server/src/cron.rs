@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What is done at each tick. Each must be short, or bound its own work.
-const TASKS: &[fn(&Server)] = &[end_pause, expire::slow_cycle, sample];
+const TASKS: &[fn(&Server)] = &[end_pause, expire::slow_cycle, sample, check_clients];
 
 /// Ticks until the server stops. Runs on a thread of its own.
 pub fn run(server: &Arc<Server>) {
@@ -40,7 +40,7 @@ fn wait(server: &Server, tick: Duration) {
 /// Ends CLIENT PAUSE when its time has come.
 fn end_pause(server: &Server) {
     if server.conditions.unpause_if_due(server.clock.unix_ms()) {
-        server.clients.wake_all();
+        server.resume_paused();
     }
 }
 
@@ -48,4 +48,9 @@ fn end_pause(server: &Server) {
 fn sample(server: &Server) {
     let now_ms = u64::try_from(server.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     server.stats.sample_rates(now_ms);
+}
+
+/// Cuts clients that are idle for too long or do not take their output.
+fn check_clients(server: &Server) {
+    server.clients.check_some(server, &server.config.get());
 }

@@ -69,6 +69,15 @@ pub enum CommandError {
     /// Bytes that are no request; the connection ends.
     #[error("ERR {0}")]
     Protocol(ProtocolError),
+    /// A time-out that is no integer.
+    #[error("ERR timeout is not an integer or out of range")]
+    TimeoutNotInteger,
+    /// A time-out below 0.
+    #[error("ERR timeout is negative")]
+    TimeoutNegative,
+    /// A time-out that ends after the end of time.
+    #[error("ERR timeout is out of range")]
+    TimeoutOutOfRange,
     /// No such command. The fields are the name and the first arguments.
     #[error("ERR unknown command '{0}', with args beginning with: {1}")]
     UnknownCommand(String, String),
@@ -78,6 +87,79 @@ pub enum CommandError {
     /// Too few or too many arguments for the command of this full name.
     #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(String),
+    /// A subcommand with too many arguments: its name as it came, and the command's.
+    #[error("ERR unknown subcommand or wrong number of arguments for '{0}'. Try {1} HELP.")]
+    SubcommandSyntax(String, String),
+    /// No such user, or not this password.
+    #[error("WRONGPASS invalid username-password pair or user is disabled.")]
+    WrongPassword,
+    /// AUTH with a password alone where the default user has none.
+    #[error(
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
+    )]
+    NoPasswordConfigured,
+    /// HELLO with something that is no version.
+    #[error("ERR Protocol version is not an integer or out of range")]
+    ProtocolVersionNotInteger,
+    /// HELLO with a version that we do not speak.
+    #[error("NOPROTO unsupported protocol version")]
+    ProtocolVersion,
+    /// HELLO with an option that does not exist or lacks its values.
+    #[error("ERR Syntax error in HELLO option '{0}'")]
+    HelloOption(String),
+    /// HELLO before authentication.
+    #[error(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+    )]
+    HelloNotAuthenticated,
+    /// A client name that would break CLIENT LIST.
+    #[error("ERR Client names cannot contain spaces, newlines or special characters.")]
+    ClientName,
+    /// The same of an attribute of CLIENT SETINFO.
+    #[error("ERR {0} cannot contain spaces, newlines or special characters.")]
+    ClientAttribute(String),
+    /// CLIENT SETINFO of something else.
+    #[error("ERR Unrecognized option '{0}'")]
+    UnrecognizedOption(String),
+    /// No such type of client.
+    #[error("ERR Unknown client type '{0}'")]
+    UnknownClientType(String),
+    /// CLIENT LIST ID of something that is no id.
+    #[error("ERR Invalid client ID")]
+    InvalidClientId,
+    /// CLIENT KILL ID of something that is no id.
+    #[error("ERR client-id should be greater than 0")]
+    ClientIdOutOfRange,
+    /// CLIENT KILL MAXAGE of something that is no integer.
+    #[error("ERR maxage is not an integer or out of range")]
+    MaxAgeNotInteger,
+    /// CLIENT KILL MAXAGE below 1.
+    #[error("ERR maxage should be greater than 0")]
+    MaxAgeOutOfRange,
+    /// CLIENT KILL USER of nobody.
+    #[error("ERR No such user '{0}'")]
+    NoSuchUser(String),
+    /// CLIENT KILL of an address that nobody has.
+    #[error("ERR No such client")]
+    NoSuchClient,
+    /// CLIENT UNBLOCK with another reason.
+    #[error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")]
+    UnblockReason,
+    /// CLIENT PAUSE in another mode.
+    #[error("ERR CLIENT PAUSE mode must be WRITE or ALL")]
+    PauseMode,
+    /// The client's command was ended by CLIENT UNBLOCK.
+    #[error("UNBLOCKED client unblocked via CLIENT UNBLOCK")]
+    Unblocked,
+    /// MONITOR where one reply is expected for each command.
+    #[error("ERR MONITOR isn't allowed for DENY BLOCKING client")]
+    MonitorInTransaction,
+    /// A monitor reads or writes keys.
+    #[error("ERR Replica can't interact with the keyspace")]
+    ReplicaTouchesKeyspace,
+    /// There are as many clients as `maxclients` allows.
+    #[error("ERR max number of clients reached")]
+    MaxClients,
     /// A command before authentication.
     #[error("NOAUTH Authentication required.")]
     NotAuthenticated,
@@ -92,6 +174,9 @@ pub enum CommandError {
     /// EXEC of a transaction that had an error while it was queued.
     #[error("EXECABORT Transaction discarded because of previous errors.")]
     ExecAborted,
+    /// EXEC that could not run; why, without a code that is `ERR`.
+    #[error("EXECABORT Transaction discarded because of: {0}")]
+    ExecAbortedBecause(String),
     /// MULTI within MULTI.
     #[error("ERR MULTI calls can not be nested")]
     NestedMulti,
@@ -226,6 +311,12 @@ impl CommandError {
     /// The code that the line begins with.
     pub fn code(line: &str) -> &str {
         line.split(' ').next().unwrap_or("ERR")
+    }
+
+    /// The text, without the code if that says no more than that it is an error.
+    pub fn without_code(&self) -> String {
+        let line = self.to_string();
+        line.strip_prefix("ERR ").map(str::to_string).unwrap_or(line)
     }
 }
 

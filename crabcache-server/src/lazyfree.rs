@@ -4,6 +4,7 @@
 //! What is cheap to free is freed where it falls: handing it over would cost more. INFO counts what
 //! the reference would have freed on another thread, and no more.
 
+use crate::blocking::{Unblock, WaitKind};
 use crate::client::ClientHandle;
 use crate::config::Config;
 use crabcache_store::{Discard, Entry, Table, Trace};
@@ -18,7 +19,7 @@ enum Job {
     /// Free the tables of a flushed database.
     Tables { tables: Vec<Table<Entry>>, is_counted: bool },
     /// Tell a blocked client that all jobs before this one are done.
-    Tell { client: Arc<ClientHandle>, reply: Vec<u8> },
+    Tell { client: Arc<ClientHandle> },
 }
 
 #[derive(Debug, Default)]
@@ -88,14 +89,15 @@ impl LazyFree {
         self.put(Job::Tables { tables, is_counted });
     }
 
-    /// Has `reply` sent to a blocked client as soon as all that was given to the thread so far is
-    /// freed. Returns whether there is a thread; else all is free already.
-    pub fn tell_when_done(&self, client: &Arc<ClientHandle>, reply: &[u8]) -> bool {
-        let is_running = self.queue.get().is_some();
-        if is_running {
-            self.put(Job::Tell { client: client.clone(), reply: reply.to_vec() });
-        }
-        is_running
+    /// Whether there is a thread; else everything is freed at once.
+    pub fn has_thread(&self) -> bool {
+        self.queue.get().is_some()
+    }
+
+    /// Ends the wait of a client, which is blocked, as soon as all that was given to the thread so
+    /// far is freed.
+    pub fn tell_when_done(&self, client: &Arc<ClientHandle>) {
+        self.put(Job::Tell { client: client.clone() });
     }
 
     fn count_pending(&self, is_counted: bool, n_objects: u64) {
@@ -130,8 +132,10 @@ fn carry_out(job: Job, counts: &Counts) {
             drop(tables);
             if is_counted { n_objects } else { 0 }
         }
-        Job::Tell { client, reply } => {
-            client.post(|mail| mail.unblock = Some(reply));
+        Job::Tell { client } => {
+            if client.end_wait(|kind| kind == WaitKind::Memory) {
+                client.post(|mail| mail.unblock = Some(Unblock::Ended));
+            }
             0
         }
     };

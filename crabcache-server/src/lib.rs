@@ -1,5 +1,7 @@
 //! The CrabCache server: network, dispatch, commands, configuration.
 
+pub mod auth;
+pub mod blocking;
 pub mod client;
 pub mod clients;
 pub mod clock;
@@ -12,8 +14,10 @@ pub mod expire;
 pub mod latency;
 pub mod lazyfree;
 pub mod log;
+pub mod monitor;
 pub mod net;
 pub mod notify;
+pub mod output_limits;
 pub mod persistence;
 pub mod server;
 pub mod shutdown;

@@ -48,7 +48,7 @@ impl SlowLog {
         (at_s, took_us): (i64, i64),
         len_max: usize,
     ) {
-        let addr = client.addr.clone();
+        let addr = client.peer.addr.clone();
         let name = client.names.lock().name.clone();
         let words = shorten(row, args);
         let mut log = self.0.lock();

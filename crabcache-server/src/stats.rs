@@ -186,6 +186,12 @@ pub struct Stats {
     pub total_connections_received: AtomicU64,
     /// Connections refused because of `maxclients`.
     pub rejected_connections: AtomicU64,
+    /// Clients cut because they sent too much that could not be served.
+    pub client_query_buffer_limit_disconnections: AtomicU64,
+    /// Clients cut because they took too little of what was for them.
+    pub client_output_buffer_limit_disconnections: AtomicU64,
+    /// Failed authentications.
+    pub acl_access_denied_auth: AtomicU64,
     /// Keys removed because their time had come.
     pub expired_keys: AtomicU64,
     /// Expire cycles that ended because their time was up.
@@ -231,6 +237,9 @@ impl Stats {
             period: _,
             total_connections_received,
             rejected_connections,
+            client_query_buffer_limit_disconnections,
+            client_output_buffer_limit_disconnections,
+            acl_access_denied_auth,
             expired_keys,
             expired_time_cap_reached_count,
             expire_cycle_cpu_microseconds,
@@ -241,6 +250,9 @@ impl Stats {
         let totals = [
             total_connections_received,
             rejected_connections,
+            client_query_buffer_limit_disconnections,
+            client_output_buffer_limit_disconnections,
+            acl_access_denied_auth,
             expired_keys,
             expired_time_cap_reached_count,
             expire_cycle_cpu_microseconds,

@@ -20,6 +20,7 @@ use bytes::BytesMut;
 use crabcache_resp::words::split_words;
 use crabcache_resp::{Protocol, Value};
 use std::sync::Arc;
+use std::task::Waker;
 
 /// A server with one worker and a default client.
 pub(crate) struct TestServer {
@@ -58,9 +59,26 @@ impl TestServer {
     /// Another client.
     pub(crate) fn client(&self) -> TestClient {
         let peer = Peer { addr: "127.0.0.1:1".to_string(), ..Peer::default() };
-        let handle = self.server.clients.add(peer, 0, self.server.clock.unix_ms());
-        let needs_auth = !self.server.config.get().requirepass.is_empty();
-        TestClient { client: Client::new(handle, needs_auth), input: BytesMut::new() }
+        let user = self.server.users.default_user();
+        let handle = self.server.clients.add(peer, 0, user.clone(), self.server.clock.unix_ms());
+        TestClient { client: Client::new(handle, !user.is_open()), input: BytesMut::new() }
+    }
+
+    /// Lets a blocked client's time run out if it has come, and go on; gives what it is sent.
+    pub(crate) fn time_out(&mut self, client: &mut TestClient) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.pipeline.time_out(&mut client.client, &mut out);
+        self.pipeline.run(&mut client.client, &mut client.input, &mut out);
+        out
+    }
+
+    /// Gives what others have sent to a client, and what they have freed it to do.
+    pub(crate) fn take_mail(&mut self, client: &mut TestClient) -> Vec<u8> {
+        let mail = client.client.handle.take_mail(Waker::noop());
+        let mut out = mail.output;
+        self.pipeline.settle_mail(&mut client.client, mail.unblock, &mut out);
+        self.pipeline.run(&mut client.client, &mut client.input, &mut out);
+        out
     }
 
     /// Sends bytes as a client; gives the bytes that come back and why the pipeline stopped.

@@ -8,9 +8,9 @@ use crate::command::args::OwnedArgs;
 use crate::command::dispatch::{mode_of, run_locked, stripes_of};
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler, effects};
 use crate::error::CommandError;
+use crate::monitor;
 use crate::server::Server;
 use crabcache_store::{Locked, Mode, Pass, StripeSet, Trace};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// A transaction being queued.
@@ -22,13 +22,21 @@ pub struct Multi {
     pub is_aborted: bool,
     /// The flags of all queued commands together.
     pub flags: Flags,
-    /// Bytes of the queue.
+    /// Bytes of the words of the queued commands.
+    pub args_bytes: usize,
+    /// Bytes of memory that the queue takes.
     pub mem_bytes: usize,
 }
 
 impl Default for Multi {
     fn default() -> Self {
-        Multi { queue: Vec::new(), is_aborted: false, flags: Flags::empty(), mem_bytes: 0 }
+        Multi {
+            queue: Vec::new(),
+            is_aborted: false,
+            flags: Flags::empty(),
+            args_bytes: 0,
+            mem_bytes: 0,
+        }
     }
 }
 
@@ -36,19 +44,18 @@ impl Default for Multi {
 pub fn begin(ctx: &mut Ctx<'_>) {
     ctx.client.multi = Some(Box::default());
     ctx.client.set_flag(ClientFlags::MULTI, true);
-    ctx.client.handle.n_queued.store(0, Ordering::Relaxed);
+    ctx.client.handle.show_multi(ctx.client.multi.as_deref());
 }
 
 /// Queues a command that passed its checks.
 pub fn queue(ctx: &mut Ctx<'_>, args: Args<'_>) {
     if let Some(multi) = &mut ctx.client.multi {
+        multi.args_bytes += args.bytes();
         let args = args.to_owned();
-        multi.mem_bytes += args.mem_bytes();
+        multi.mem_bytes += args.mem_bytes() + size_of::<(usize, OwnedArgs)>();
         multi.flags |= ctx.row.flags;
         multi.queue.push((ctx.row.id, args));
-        let handle = &ctx.client.handle;
-        handle.n_queued.store(multi.queue.len() as i64, Ordering::Relaxed);
-        handle.multi_bytes.store(multi.mem_bytes, Ordering::Relaxed);
+        ctx.client.handle.show_multi(Some(multi));
     }
     ctx.reply.status("QUEUED");
 }
@@ -57,8 +64,7 @@ pub fn queue(ctx: &mut Ctx<'_>, args: Args<'_>) {
 pub fn end(ctx: &mut Ctx<'_>) -> Option<Box<Multi>> {
     let multi = ctx.client.multi.take();
     ctx.client.set_flag(ClientFlags::MULTI, false);
-    ctx.client.handle.n_queued.store(-1, Ordering::Relaxed);
-    ctx.client.handle.multi_bytes.store(0, Ordering::Relaxed);
+    ctx.client.handle.show_multi(None);
     multi
 }
 
@@ -101,7 +107,7 @@ fn exec_locked(
     multi: &Multi,
     trace: &Trace,
 ) -> CommandResult {
-    let is_dirty = ctx.client.watch_flag.is_dirty() || watched_key_expired(locked, ctx);
+    let is_dirty = ctx.client.handle.watch_flag.is_dirty() || watched_key_expired(locked, ctx);
     end_watches(ctx.server, locked, ctx.client);
     if is_dirty {
         ctx.reply.null_array();
@@ -119,6 +125,7 @@ fn exec_locked(
         expire_met(locked, ctx, trace);
         let ended_ns = ctx.server.clock.elapsed_ns();
         ctx.server.count_call(ctx, args.as_args(), ended_ns.saturating_sub(began_ns));
+        monitor::show_if_wanted(ctx, args.as_args());
         began_ns = ended_ns;
     }
     (ctx.row, ctx.in_exec) = (exec, false);
@@ -151,7 +158,7 @@ fn watched_stripes(server: &Server, client: &Client) -> StripeSet {
 /// Watches the keys that the words after the first name.
 pub fn watch(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) {
     // No use in watching more: EXEC will fail.
-    if ctx.client.watch_flag.is_dirty() {
+    if ctx.client.handle.watch_flag.is_dirty() {
         return;
     }
     if ctx.client.watched.is_empty() {
@@ -165,7 +172,7 @@ pub fn watch(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) {
         }
         let key = ctx.key(word);
         let was_expired = locked.has_expired(db, &key, ctx.env.now_ms);
-        locked.watch(db, &key, ctx.client.watch_flag.clone(), was_expired);
+        locked.watch(db, &key, ctx.client.handle.watch_flag.clone(), was_expired);
         let watched = WatchedKey { db, key: word.into(), was_expired };
         ctx.client.watched.push(watched);
     }
@@ -187,9 +194,9 @@ fn end_watches(server: &Server, locked: &mut Locked<'_>, client: &mut Client) {
     }
     for watched in std::mem::take(&mut client.watched) {
         let key = server.keyspace.key(&watched.key);
-        locked.unwatch(watched.db, &key, &client.watch_flag);
+        locked.unwatch(watched.db, &key, &client.handle.watch_flag);
     }
-    client.watch_flag = Arc::default();
+    client.handle.watch_flag.clear();
     client.handle.n_watched.store(0, Ordering::Relaxed);
     server.interests.watching_ends();
 }

@@ -24,6 +24,11 @@ impl WatchFlag {
     pub fn set_dirty(&self) {
         self.0.store(true, Ordering::Release);
     }
+
+    /// Begins anew, once no key is watched any more.
+    pub fn clear(&self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 #[derive(Debug)]

@@ -66,6 +66,23 @@ impl<'a> Args<'a> {
         i32::try_from(self.int(index)?).map_err(|_| CommandError::NotInt32)
     }
 
+    /// Word number `index`, a time-out in milliseconds, as the time at which it ends: Unix
+    /// milliseconds. 0 is never.
+    ///
+    /// # Errors
+    /// [`CommandError::TimeoutNotInteger`], [`CommandError::TimeoutNegative`],
+    /// [`CommandError::TimeoutOutOfRange`]
+    pub fn deadline_ms(&self, index: usize, now_ms: i64) -> Result<Option<i64>, CommandError> {
+        match parse_i64(self.get(index)).ok_or(CommandError::TimeoutNotInteger)? {
+            0 => Ok(None),
+            ..0 => Err(CommandError::TimeoutNegative),
+            timeout_ms => {
+                let deadline_ms = now_ms.checked_add(timeout_ms);
+                Ok(Some(deadline_ms.ok_or(CommandError::TimeoutOutOfRange)?))
+            }
+        }
+    }
+
     /// Whether word number `index` is `word` in any letter case.
     pub fn is(&self, index: usize, word: &str) -> bool {
         self.get(index).eq_ignore_ascii_case(word.as_bytes())

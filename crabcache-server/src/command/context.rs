@@ -1,23 +1,27 @@
 //! What a handler gets beside the data and its arguments.
 
+use super::args::OwnedArgs;
 use super::effects::Effects;
 use super::known_keys::KnownKeys;
 use super::table::CommandRow;
-use crate::client::Client;
+use crate::blocking::{Blocked, WaitKind};
+use crate::client::{Client, ClientFlags};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::notify::Event;
 use crate::server::Server;
 use crabcache_resp::Reply;
 use crabcache_store::{Env, Key, Kind};
+use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The surroundings of one command.
 pub struct Ctx<'a> {
     /// What all connections share.
     pub server: &'a Server,
     /// The configuration when the command's batch began, or that it has put in force itself.
-    pub config: Arc<Config>,
+    pub config: CurrentConfig<'a>,
     /// Calls that take so long are slow to the slow log or the latency monitor.
     pub(crate) slow_ns: u64,
     /// Who asks.
@@ -34,9 +38,64 @@ pub struct Ctx<'a> {
     pub(crate) known_keys: KnownKeys,
     /// Whether the command runs inside a transaction, where it must not block.
     pub in_exec: bool,
+    /// Lines for monitors, sent at the end of the batch.
+    pub(crate) shown: Vec<u8>,
 }
 
 impl<'a> Ctx<'a> {
+    /// The surroundings of the next commands of `client`, whose replies go to `out`.
+    pub(crate) fn new(
+        server: &'a Server,
+        config: &'a Arc<Config>,
+        client: &'a mut Client,
+        out: &'a mut Vec<u8>,
+    ) -> Ctx<'a> {
+        let mut env = server.env(config);
+        env.touches = !client.flags.contains(ClientFlags::NO_TOUCH);
+        Ctx {
+            server,
+            config: CurrentConfig::Kept(config),
+            slow_ns: slow_ns(config),
+            reply: Reply::new(out, client.protocol),
+            client,
+            env,
+            effects: Effects::default(),
+            row: server.commands.row(0),
+            known_keys: KnownKeys::default(),
+            in_exec: false,
+            shown: Vec::new(),
+        }
+    }
+
+    /// Whether the command may block its client instead of answering at once.
+    pub fn may_block(&self) -> bool {
+        !self.in_exec
+    }
+
+    /// Blocks the client; the handler then writes no reply. Without a `deadline_ms` (Unix
+    /// milliseconds) it may wait for ever. See `blocking.rs`.
+    pub fn block(
+        &mut self,
+        kind: WaitKind,
+        deadline_ms: Option<i64>,
+        end_reply: impl FnOnce(&Server, &mut Reply<'_>) + Send + 'static,
+    ) {
+        assert!(self.may_block(), "a command blocked inside a transaction");
+        let deadline = deadline_ms.map(|deadline_ms| {
+            let wait_ms = u64::try_from(deadline_ms - self.env.now_ms).unwrap_or(0);
+            self.server.clock.elapsed().saturating_add(Duration::from_millis(wait_ms))
+        });
+        self.client.blocked = Some(Box::new(Blocked {
+            wait: self.server.blocking.begin(&self.client.handle, kind),
+            deadline,
+            end_reply: Box::new(end_reply),
+            request: OwnedArgs::default(),
+            row: self.row.id,
+            took_ns: 0,
+        }));
+        self.client.set_flag(ClientFlags::BLOCKED, true);
+    }
+
     /// The key of these bytes. Costs nothing for the keys that the command was locked by, if it
     /// asks for them in the order of the request.
     #[inline]
@@ -49,7 +108,7 @@ impl<'a> Ctx<'a> {
 
     /// Lets the commands of the batch see a configuration that one of them has put in force.
     pub fn refresh_config(&mut self) {
-        self.config = self.server.config.get();
+        self.config = CurrentConfig::New(self.server.config.get());
         self.slow_ns = slow_ns(&self.config);
     }
 
@@ -82,6 +141,27 @@ impl<'a> Ctx<'a> {
     #[inline]
     pub fn event(&mut self, key: &[u8], event: Event) {
         self.effects.event(self.client.db, key, event);
+    }
+}
+
+/// The configuration that a command sees. The worker's own reference serves all batches, because
+/// counting references is expensive when all workers do it.
+pub enum CurrentConfig<'a> {
+    /// In force when the batch began.
+    Kept(&'a Arc<Config>),
+    /// Put in force by a command of the batch.
+    New(Arc<Config>),
+}
+
+impl Deref for CurrentConfig<'_> {
+    type Target = Config;
+
+    #[inline]
+    fn deref(&self) -> &Config {
+        match self {
+            CurrentConfig::Kept(config) => config,
+            CurrentConfig::New(config) => config,
+        }
     }
 }
 

@@ -5,8 +5,9 @@
 
 use super::table::Found;
 use super::{Args, CommandResult, CommandRow, Ctx, Flags, Handler, effects};
-use crate::client::{ClientFlags, ReplyMode};
+use crate::client::ClientFlags;
 use crate::error::CommandError;
+use crate::monitor;
 use crate::server::interest::Interest;
 use crate::transaction;
 use crabcache_store::{Locked, Mode, Pass, Place, StripeSet, Trace, Walk};
@@ -14,10 +15,12 @@ use crabcache_store::{Locked, Mode, Pass, Place, StripeSet, Trace, Walk};
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It ran; it was answered, or will be.
+    /// It ran.
     Ran,
-    /// It was refused or queued.
-    NotRun,
+    /// It was answered without running: refused, or queued for a transaction.
+    Answered,
+    /// It ran and waits for something: the client is answered later.
+    Blocked,
     /// It cannot run now and is to be tried again.
     Postponed,
 }
@@ -52,28 +55,31 @@ pub fn execute(
         Ok(()) => {}
         Err(Refusal::Postpone) => return Outcome::Postponed,
         Err(Refusal::Error(error)) => {
-            ctx.server.stats.workers[ctx.client.handle.worker].commands[row.id]
-                .rejected_calls
-                .add(1);
-            refuse(ctx, &error);
-            return Outcome::NotRun;
+            refuse_call(pass, ctx, args, error);
+            return Outcome::Answered;
         }
     }
     let mark = ctx.reply.len();
-    let is_queued =
-        ctx.client.flags.contains(ClientFlags::MULTI) && !row.flags.contains(Flags::NOT_QUEUED);
-    if is_queued {
+    let mut outcome = Outcome::Ran;
+    if ctx.client.flags.contains(ClientFlags::MULTI) && !row.flags.contains(Flags::NOT_QUEUED) {
         transaction::queue(ctx, args);
+        outcome = Outcome::Answered;
     } else {
         run(pass, ctx, args, trace, mark);
+        if ctx.client.blocked.is_some() {
+            return Outcome::Blocked;
+        }
     }
     withhold_reply(ctx, mark);
-    if is_queued { Outcome::NotRun } else { Outcome::Ran }
+    outcome
 }
 
 /// Answers a request that names no command.
 #[cold]
 pub fn refuse_unknown(ctx: &mut Ctx<'_>, args: Args<'_>) {
+    if args.is(0, "post") || args.is(0, "host:") {
+        return drop_http(ctx);
+    }
     let error = match ctx.server.commands.find(args) {
         Found::NoSubcommand(row) => CommandError::UnknownSubcommand(
             excerpt(args.get(1)),
@@ -95,12 +101,41 @@ pub fn refuse_unknown(ctx: &mut Ctx<'_>, args: Args<'_>) {
     refuse(ctx, &error);
 }
 
+/// Drops a client that speaks HTTP: a browser that was lured into sending commands in the body of
+/// a request, most likely.
+fn drop_http(ctx: &mut Ctx<'_>) {
+    const LOGGED_EVERY_MS: i64 = 60_000;
+    if ctx.server.http_warning.is_due(ctx.env.now_ms, LOGGED_EVERY_MS) {
+        tracing::warn!(
+            "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: \
+             commands to Redis. This is likely due to an attacker attempting to use Cross Protocol \
+             Scripting to compromise your Redis instance. Connection from {} aborted.",
+            ctx.client.handle.peer.addr
+        );
+    }
+    ctx.client.set_flag(ClientFlags::CLOSE_ASAP, true);
+}
+
 fn excerpt(word: &[u8]) -> String {
     String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned()
 }
 
-/// Answers with an error before the command ran; a transaction being queued is lost.
+/// Answers a command that a check has stopped.
 #[cold]
+fn refuse_call(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, error: CommandError) {
+    let stats = &ctx.server.stats.workers[ctx.client.handle.worker];
+    stats.commands[ctx.row.id].rejected_calls.add(1);
+    if ctx.row.spec.name != "exec" {
+        return refuse(ctx, &error);
+    }
+    // Whatever stops EXEC ends the transaction, and the client must learn that too.
+    transaction::end(ctx);
+    transaction::unwatch(ctx.server, pass, ctx.client);
+    refuse(ctx, &CommandError::ExecAbortedBecause(error.without_code()));
+    monitor::show_if_wanted(ctx, args);
+}
+
+/// Answers with an error before the command ran; a transaction being queued is lost.
 fn refuse(ctx: &mut Ctx<'_>, error: &CommandError) {
     if let Some(multi) = &mut ctx.client.multi {
         multi.is_aborted = true;
@@ -110,7 +145,8 @@ fn refuse(ctx: &mut Ctx<'_>, error: &CommandError) {
     withhold_reply(ctx, mark);
 }
 
-fn write_error(ctx: &mut Ctx<'_>, error: &CommandError) {
+/// Writes and counts an error reply.
+pub fn write_error(ctx: &mut Ctx<'_>, error: &CommandError) {
     let line = error.to_string();
     ctx.server.stats.count_error(CommandError::code(&line));
     ctx.reply.error(line.as_bytes());
@@ -118,35 +154,34 @@ fn write_error(ctx: &mut Ctx<'_>, error: &CommandError) {
 
 /// Takes the reply back if the client does not want one (CLIENT REPLY).
 #[inline]
-fn withhold_reply(ctx: &mut Ctx<'_>, mark: usize) {
-    match ctx.client.reply_mode {
-        ReplyMode::On => {}
-        ReplyMode::Off => ctx.reply.truncate(mark),
-        ReplyMode::SkipNext => {
-            ctx.reply.truncate(mark);
-            ctx.client.reply_mode = ReplyMode::Skip;
-        }
-        ReplyMode::Skip => {
-            ctx.reply.truncate(mark);
-            ctx.client.reply_mode = ReplyMode::On;
-        }
+pub fn withhold_reply(ctx: &mut Ctx<'_>, mark: usize) {
+    if !ctx.client.takes_reply() {
+        ctx.reply.truncate(mark);
     }
 }
 
 type Check = fn(&Ctx<'_>, Args<'_>) -> Result<(), Refusal>;
 
 /// What may stand in the way of a command whose arity is right, in the order of the reference.
-const CHECKS: &[Check] = &[check_protected, check_auth, check_transaction, check_pause];
+const CHECKS: &[Check] =
+    &[check_protected, check_auth, check_transaction, check_monitor, check_pause];
 
 #[inline]
-fn check(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
+fn check(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
     if !ctx.row.arity_fits(args.len()) {
         return Err(CommandError::Arity(ctx.row.full_name.clone()).into());
     }
     let is_ordinary = !ctx.client.flags.intersects(ClientFlags::EXCEPTIONAL)
         && !ctx.server.conditions.any()
         && !ctx.row.flags.contains(Flags::PROTECTED);
-    if is_ordinary { Ok(()) } else { CHECKS.iter().try_for_each(|check| check(ctx, args)) }
+    if is_ordinary { Ok(()) } else { check_thoroughly(ctx, args) }
+}
+
+#[cold]
+fn check_thoroughly(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
+    // A pause may have begun or ended since the batch did.
+    ctx.env.expiry = ctx.server.expiry(ctx.env.now_ms);
+    CHECKS.iter().try_for_each(|check| check(ctx, args))
 }
 
 fn check_protected(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
@@ -168,7 +203,8 @@ fn check_protected(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
 
 fn check_auth(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
     let is_refused = ctx.client.flags.contains(ClientFlags::NEEDS_AUTH)
-        && !ctx.row.flags.contains(Flags::NO_AUTH);
+        && !ctx.row.flags.contains(Flags::NO_AUTH)
+        && !ctx.server.users.default_user().is_open();
     if is_refused { Err(CommandError::NotAuthenticated.into()) } else { Ok(()) }
 }
 
@@ -178,13 +214,28 @@ fn check_transaction(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
     if is_refused { Err(CommandError::NotInTransaction.into()) } else { Ok(()) }
 }
 
-fn check_pause(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
-    let mut flags = ctx.row.flags;
-    if let ("exec", Some(multi)) = (ctx.row.spec.name, &ctx.client.multi) {
-        flags |= multi.flags;
+/// The command's flags; of EXEC, with those of all that it will run.
+fn flags_of(ctx: &Ctx<'_>) -> Flags {
+    match &ctx.client.multi {
+        Some(multi) if ctx.row.spec.name == "exec" => ctx.row.flags | multi.flags,
+        _ => ctx.row.flags,
     }
-    let may_replicate = flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE);
-    if ctx.server.conditions.is_paused(may_replicate) { Err(Refusal::Postpone) } else { Ok(()) }
+}
+
+const MAY_REPLICATE: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
+
+/// Compat: the reference takes a monitor for a replica here.
+fn check_monitor(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let is_refused = ctx.client.flags.contains(ClientFlags::MONITOR)
+        && flags_of(ctx).intersects(MAY_REPLICATE | Flags::READONLY);
+    if is_refused { Err(CommandError::ReplicaTouchesKeyspace.into()) } else { Ok(()) }
+}
+
+fn check_pause(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let may_replicate = flags_of(ctx).intersects(MAY_REPLICATE);
+    let is_paused = ctx.server.conditions.is_paused(may_replicate, ctx.env.now_ms)
+        && !ctx.client.flags.contains(ClientFlags::MONITOR);
+    if is_paused { Err(Refusal::Postpone) } else { Ok(()) }
 }
 
 /// Runs a command that was let through.

@@ -4,17 +4,18 @@
 //! One pipeline serves all connections of a worker, one at a time, so its buffers are shared and
 //! stay warm. It does no I/O: bytes in, bytes out.
 
-use super::context::{Ctx, slow_ns};
-use super::dispatch::{Outcome, execute, refuse_unknown};
-use super::known_keys::KnownKeys;
+use super::context::Ctx;
+use super::dispatch::{Outcome, execute, refuse_unknown, withhold_reply, write_error};
 use super::table::Found;
-use super::{Args, CommandRow, Effects};
-use crate::client::{Client, ClientFlags};
+use super::{Args, CommandRow};
+use crate::blocking::{Blocked, Unblock, WaitKind};
+use crate::client::{Client, ClientFlags, Running, describe};
 use crate::config::Config;
 use crate::error::CommandError;
+use crate::monitor;
 use crate::server::Server;
 use bytes::{Buf, BytesMut};
-use crabcache_resp::{Limits, Progress, ProtocolError, Reply, Span};
+use crabcache_resp::{Limits, Progress, ProtocolError, Reply, RequestParser, Span};
 use crabcache_store::{Place, Trace};
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +26,10 @@ use std::sync::atomic::Ordering;
 const BATCH_LEN_MAX: usize = 32;
 /// Output beyond which the pipeline stops, so that the socket can take some.
 const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+/// The same for a client that has not authenticated.
+const UNAUTHENTICATED_OUTPUT_BYTES_MAX: usize = 16 * 1024;
+/// Time after which the pipeline stops, so that other clients of the worker have their turn.
+const TURN_NS: u64 = 250_000;
 /// After a command that took so long, the time of the batch is no longer the time.
 const LONG_COMMAND_NS: u64 = 500_000;
 
@@ -36,12 +41,14 @@ pub enum Stop {
         /// Bytes.
         wanted: usize,
     },
-    /// There is enough output; call again when it was sent.
+    /// There is enough output, or others want their turn; call again when the output was sent.
     NeedsFlush,
     /// The client waits for something (blocked, paused): call again when it is woken.
     Waits,
     /// The connection is to be closed once the output was sent.
     Closes,
+    /// The connection is to be closed at once.
+    Aborts,
 }
 
 /// A parsed request.
@@ -52,13 +59,15 @@ struct Request {
     place: Option<Place>,
     /// Where the request ends in the input.
     end: usize,
+    /// Whether it is a line with quotes. They have been resolved in place, so it cannot be parsed
+    /// again; it is alone in its batch.
+    is_quoted: bool,
 }
 
 /// See the module's text.
 pub struct Pipeline {
     server: Arc<Server>,
     worker: usize,
-    /// Of this worker alone: see [`own_copy`].
     config: Arc<Config>,
     config_generation: u64,
     requests: Vec<Request>,
@@ -71,7 +80,7 @@ impl Pipeline {
     pub fn new(server: Arc<Server>, worker: usize) -> Pipeline {
         Pipeline {
             config_generation: server.config.generation(),
-            config: own_copy(&server),
+            config: server.config.get(),
             server,
             worker,
             requests: Vec::new(),
@@ -85,28 +94,41 @@ impl Pipeline {
         &self.server
     }
 
+    /// The configuration of the commands that ran last.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Serves the requests in `input` and removes them from it; appends replies to `out`.
     pub fn run(&mut self, client: &mut Client, input: &mut BytesMut, out: &mut Vec<u8>) -> Stop {
+        let mut turn_ends_ns = None;
         loop {
-            if client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY) {
-                input.clear();
-                return Stop::Closes;
-            }
             if client.is_held_up() {
-                return Stop::Waits;
+                return if client.flags.contains(ClientFlags::CLOSE_ASAP) {
+                    Stop::Aborts
+                } else if client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY) {
+                    Stop::Closes
+                } else {
+                    Stop::Waits
+                };
             }
             let parsed = self.parse(client, input);
             if self.requests.is_empty() {
                 return match parsed {
-                    Ok(wanted) => Stop::NeedsInput { wanted },
+                    Ok(wanted) => {
+                        if turn_ends_ns.is_none() {
+                            // A part of a request is a sign of life too.
+                            client.handle.touch(self.server.clock.unix_ms());
+                        }
+                        Stop::NeedsInput { wanted }
+                    }
                     Err(error) => {
                         self.refuse_protocol(client, error, out);
                         Stop::Closes
                     }
                 };
             }
-            let stop = self.execute(client, input, out);
-            if let Some(stop) = stop {
+            if let Some(stop) = self.execute(client, input, out, &mut turn_ends_ns) {
                 return stop;
             }
         }
@@ -126,6 +148,10 @@ impl Pipeline {
         let mut start = 0;
         while self.requests.len() < batch_len {
             let first = self.spans.len();
+            let is_quoted = is_quoted_line(&input[start..]);
+            if is_quoted && !self.requests.is_empty() {
+                break;
+            }
             match client.parser.parse(input, start, &limits, &mut self.spans)? {
                 Progress::Incomplete { wanted } => {
                     if self.requests.is_empty() {
@@ -145,7 +171,11 @@ impl Pipeline {
             };
             let place = row.and_then(|row| self.place_of(row, args));
             let words = first..self.spans.len();
-            self.requests.push(Request { words, row: row.map(|row| row.id), place, end: start });
+            let row = row.map(|row| row.id);
+            self.requests.push(Request { words, row, place, end: start, is_quoted });
+            if is_quoted {
+                break;
+            }
         }
         Ok(1)
     }
@@ -155,92 +185,185 @@ impl Pipeline {
         Some(self.server.keyspace.key(args.get(index)).place())
     }
 
-    /// Runs the parsed requests.
+    /// Runs the parsed requests as long as the turn lasts, which begins with the first of a run.
     fn execute(
         &mut self,
         client: &mut Client,
         input: &mut BytesMut,
         out: &mut Vec<u8>,
+        turn_ends_ns: &mut Option<u64>,
     ) -> Option<Stop> {
         self.refresh_config();
         // Borrowed, not cloned: workers would take the counts of references from each other.
-        let Pipeline { server, config, worker, requests, spans, trace, .. } = &*self;
+        let Pipeline { server, worker, config, requests, spans, trace, .. } = &*self;
+        let output_bytes_max = if client.flags.contains(ClientFlags::NEEDS_AUTH) {
+            UNAUTHENTICATED_OUTPUT_BYTES_MAX
+        } else {
+            OUTPUT_BYTES_MAX
+        };
         let stats = server.stats.begin(*worker);
         let mut pass = server.keyspace.enter(*worker);
-        let mut env = server.env(config);
-        env.touches = !client.flags.contains(ClientFlags::NO_TOUCH);
-        client.handle.active_ms.store(env.now_ms, Ordering::Relaxed);
-        let protocol = client.protocol;
-        let mut ctx = Ctx {
-            server,
-            config: config.clone(),
-            slow_ns: slow_ns(config),
-            client,
-            reply: Reply::new(out, protocol),
-            env,
-            effects: Effects::default(),
-            row: server.commands.row(0),
-            known_keys: KnownKeys::default(),
-            in_exec: false,
-        };
+        let mut ctx = Ctx::new(server, config, client, out);
+        ctx.client.handle.touch(ctx.env.now_ms);
         if requests.len() > 1 {
             let places = requests.iter().filter_map(|request| request.place);
             pass.prefetch(ctx.client.db, places);
         }
         let batch_began_ns = server.clock.elapsed_ns();
         let mut began_ns = batch_began_ns;
-        let (mut end, mut stop, mut n_commands) = (0, None, 0);
+        let turn_ends_ns = *turn_ends_ns.get_or_insert(began_ns + TURN_NS);
+        let (mut n_served, mut n_ran, mut stop) = (0, 0, None);
         for request in requests {
             let args = Args::new(input, &spans[request.words.clone()]);
-            match request.row {
-                None => refuse_unknown(&mut ctx, args),
+            ctx.client
+                .handle
+                .last_command
+                .store(request.row.map_or(0, |id| id + 1), Ordering::Relaxed);
+            let outcome = match request.row {
+                None => {
+                    refuse_unknown(&mut ctx, args);
+                    Outcome::Answered
+                }
                 Some(id) => {
                     ctx.row = server.commands.row(id);
-                    let outcome = execute(&mut pass, &mut ctx, args, request.place, trace);
-                    if outcome == Outcome::Postponed {
-                        stop = Some(Stop::Waits);
-                        break;
-                    }
-                    let ended_ns = server.clock.elapsed_ns();
-                    if outcome == Outcome::Ran {
-                        server.count_call(&ctx, args, ended_ns.saturating_sub(began_ns));
-                    }
-                    ctx.client.handle.last_command.store(id + 1, Ordering::Relaxed);
-                    if ended_ns.saturating_sub(began_ns) > LONG_COMMAND_NS {
-                        ctx.env.now_ms = server.clock.unix_ms();
-                    }
-                    began_ns = ended_ns;
+                    execute(&mut pass, &mut ctx, args, request.place, trace)
                 }
+            };
+            if outcome == Outcome::Postponed {
+                postpone(&mut ctx);
+                break;
             }
-            n_commands += 1;
-            end = request.end;
+            let ended_ns = server.clock.elapsed_ns();
+            let took_ns = ended_ns.saturating_sub(began_ns);
+            n_served += 1;
+            if outcome != Outcome::Answered {
+                n_ran += 1;
+                settle(&mut ctx, args, outcome, took_ns);
+            }
+            if took_ns > LONG_COMMAND_NS {
+                ctx.env.now_ms = server.clock.unix_ms();
+            }
+            began_ns = ended_ns;
             // What CONFIG SET changed holds for the next request.
             let is_outdated = server.config.generation() != self.config_generation;
             if ctx.client.is_held_up() || is_outdated {
                 break;
             }
-            if ctx.reply.len() >= OUTPUT_BYTES_MAX {
+            if ctx.reply.len() >= output_bytes_max || began_ns > turn_ends_ns {
                 stop = Some(Stop::NeedsFlush);
                 break;
             }
         }
         drop(pass);
-        crate::client::ClientHandle::add(&ctx.client.handle.n_commands, n_commands);
-        stats.count_cycle(began_ns.saturating_sub(batch_began_ns), n_commands);
+        monitor::send(&mut ctx);
+        stats.count_cycle(began_ns.saturating_sub(batch_began_ns), n_ran);
         stats.keyspace_hits.add(trace.n_hits.take());
         stats.keyspace_misses.add(trace.n_misses.take());
-        input.advance(end);
+        self.take_served(client, input, n_served);
         stop
+    }
+
+    /// Removes the first `n_served` of the parsed requests from the input. The others will be
+    /// parsed again.
+    fn take_served(&self, client: &mut Client, input: &mut BytesMut, n_served: usize) {
+        let (served, unserved) = self.requests.split_at(n_served);
+        if !unserved.is_empty() {
+            // What it has read of the next request does not stand at the front now.
+            client.parser = RequestParser::default();
+        }
+        if let [request] = unserved
+            && request.is_quoted
+        {
+            *input = self.rewrite(input, request);
+        } else if let Some(last) = served.last() {
+            input.advance(last.end);
+        }
+    }
+
+    /// The input with the first request written so that it can be parsed again.
+    #[cold]
+    fn rewrite(&self, input: &[u8], request: &Request) -> BytesMut {
+        let mut fresh = BytesMut::new();
+        let mut put = |bytes: &[u8]| fresh.extend_from_slice(bytes);
+        put(format!("*{}\r\n", request.words.len()).as_bytes());
+        for span in &self.spans[request.words.clone()] {
+            put(format!("${}\r\n", span.len).as_bytes());
+            put(span.of(input));
+            put(b"\r\n");
+        }
+        put(&input[request.end..]);
+        fresh
+    }
+
+    /// Takes a client out of its wait; the [`crate::blocking::Wait`] itself has been ended.
+    fn unblock(&mut self, client: &mut Client, how: Unblock, out: &mut Vec<u8>) {
+        let Some(blocked) = resume(client) else { return };
+        if blocked.wait.kind == WaitKind::Pause {
+            return;
+        }
+        self.refresh_config();
+        let mut ctx = Ctx::new(&self.server, &self.config, client, out);
+        ctx.row = self.server.commands.row(blocked.row);
+        let mark = ctx.reply.len();
+        match how {
+            Unblock::Ended => (blocked.end_reply)(&self.server, &mut ctx.reply),
+            Unblock::WithError => {
+                let stats = &self.server.stats.workers[self.worker];
+                stats.commands[blocked.row].failed_calls.add(1);
+                write_error(&mut ctx, &CommandError::Unblocked);
+            }
+        }
+        withhold_reply(&mut ctx, mark);
+        self.server.count_call(&ctx, blocked.request.as_args(), blocked.took_ns);
+    }
+
+    /// Ends the wait of a client that another thread has ended.
+    pub fn settle_mail(
+        &mut self,
+        client: &mut Client,
+        unblock: Option<Unblock>,
+        out: &mut Vec<u8>,
+    ) {
+        let waits_for_pause = |blocked: &Blocked| blocked.wait.kind == WaitKind::Pause;
+        if let Some(how) = unblock {
+            self.unblock(client, how, out);
+        } else if client.blocked.as_deref().is_some_and(waits_for_pause)
+            && client.blocked.as_ref().is_some_and(|blocked| blocked.wait.is_over())
+        {
+            resume(client);
+        }
+    }
+
+    /// Ends the wait of a client if its time has come. Whether it did.
+    pub fn time_out(&mut self, client: &mut Client, out: &mut Vec<u8>) -> bool {
+        let now = self.server.clock.elapsed();
+        let is_due = client.blocked.as_ref().is_some_and(|blocked| {
+            blocked.deadline.is_some_and(|deadline| deadline <= now) && blocked.wait.end()
+        });
+        if is_due {
+            self.unblock(client, Unblock::Ended, out);
+        }
+        is_due
+    }
+
+    /// Forgets what a command left behind that panicked.
+    pub fn recover(&mut self) {
+        self.requests.clear();
+        self.spans.clear();
+        self.trace = Trace::default();
     }
 
     /// Ends what the client has under way, when its connection is gone.
     pub fn forget(&mut self, client: &mut Client) {
-        if client.watched.is_empty() {
-            return;
+        if let Some(blocked) = resume(client) {
+            // If somebody else has ended the wait, there is nobody to tell.
+            let _ = blocked.wait.end();
         }
-        let server = self.server.clone();
-        let mut pass = server.keyspace.enter(self.worker);
-        crate::transaction::unwatch(&server, &mut pass, client);
+        self.server.monitors.remove(&self.server, client);
+        if !client.watched.is_empty() {
+            let mut pass = self.server.keyspace.enter(self.worker);
+            crate::transaction::unwatch(&self.server, &mut pass, client);
+        }
     }
 
     /// Answers bytes that are no request.
@@ -248,7 +371,13 @@ impl Pipeline {
     fn refuse_protocol(&mut self, client: &mut Client, error: ProtocolError, out: &mut Vec<u8>) {
         let line = CommandError::Protocol(error).to_string();
         self.server.stats.count_error(CommandError::code(&line));
-        Reply::new(out, client.protocol).error(line.as_bytes());
+        if client.takes_reply() {
+            Reply::new(out, client.protocol).error(line.as_bytes());
+        }
+        tracing::debug!(
+            "{error} from client: {}",
+            describe(&self.server, &client.handle, Running::default())
+        );
         client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);
     }
 
@@ -256,13 +385,44 @@ impl Pipeline {
     fn refresh_config(&mut self) {
         let generation = self.server.config.generation();
         if generation != self.config_generation {
-            (self.config_generation, self.config) = (generation, own_copy(&self.server));
+            (self.config_generation, self.config) = (generation, self.server.config.get());
         }
     }
 }
 
-/// A copy of the configuration whose count of references no other worker touches: each batch does,
-/// and a cache line that two processors write costs more than a command.
-fn own_copy(server: &Server) -> Arc<Config> {
-    Arc::new(Config::clone(&server.config.get()))
+/// Accounts for a command that ran.
+#[inline]
+fn settle(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome, took_ns: u64) {
+    if outcome == Outcome::Blocked {
+        if let Some(blocked) = &mut ctx.client.blocked {
+            (blocked.request, blocked.took_ns) = (args.to_owned(), took_ns);
+        }
+    } else {
+        ctx.server.count_call(ctx, args, took_ns);
+    }
+    monitor::show_if_wanted(ctx, args);
+}
+
+/// Holds a client until the pause is over.
+#[cold]
+fn postpone(ctx: &mut Ctx<'_>) {
+    let until_ms = ctx.server.conditions.pause_until_ms();
+    ctx.block(WaitKind::Pause, Some(until_ms), |_, _| {});
+}
+
+/// Takes a client out of its wait.
+fn resume(client: &mut Client) -> Option<Box<Blocked>> {
+    let blocked = client.blocked.take()?;
+    client.set_flag(ClientFlags::BLOCKED, false);
+    *client.handle.wait.lock() = None;
+    Some(blocked)
+}
+
+/// Whether `input` begins with a line, not a multibulk request, that has quotes.
+#[inline]
+fn is_quoted_line(input: &[u8]) -> bool {
+    match input.first() {
+        None | Some(b'*') => false,
+        Some(_) => memchr::memchr3(b'\n', b'"', b'\'', input).is_some_and(|at| input[at] != b'\n'),
+    }
 }

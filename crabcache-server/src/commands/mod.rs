@@ -17,6 +17,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Generic, generic::object::COMMANDS),
     (Group::Generic, generic::rename::COMMANDS),
     (Group::Generic, generic::scan::COMMANDS),
+    (Group::Generic, generic::wait::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Server, server::keyspace::COMMANDS),
     (Group::String, string::COMMANDS),

@@ -51,6 +51,11 @@ pub(super) fn loglevel(_: &Server, _: &Config, new: &mut Config) -> Result {
     Ok(())
 }
 
+pub(super) fn requirepass(server: &Server, _: &Config, new: &mut Config) -> Result {
+    server.users.set_requirepass(&new.requirepass);
+    Ok(())
+}
+
 pub(super) fn maxclients(_: &Server, _: &Config, new: &mut Config) -> Result {
     match limits::raise_open_files(new.maxclients) {
         possible if possible < new.maxclients => Err(ParamError::TooManyClients(possible)),

@@ -148,8 +148,8 @@ impl ProtectedAction {
             ProtectedAction::Yes => true,
             ProtectedAction::Local => {
                 client.flags().contains(ClientFlags::UNIX_SOCKET)
-                    || client.addr.starts_with("127.")
-                    || client.addr.starts_with("[::1]")
+                    || client.peer.addr.starts_with("127.")
+                    || client.peer.addr.starts_with("[::1]")
             }
         }
     }

@@ -133,7 +133,7 @@ params! {
 
     ["Security"]
     /// Password of the default user.
-    "requirepass" => requirepass: Vec<u8> = Vec::new(), Bytes, [MUTABLE SECRET];
+    "requirepass" => requirepass: Vec<u8> = Vec::new(), Bytes, [MUTABLE SECRET], apply = apply::requirepass;
     /// A file with the users.
     "aclfile" => aclfile: String = String::new(), Text(ANY), [];
     /// Refused commands that ACL LOG remembers.

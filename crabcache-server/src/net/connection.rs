@@ -3,27 +3,45 @@
 //! Reads and replies go through buffers that all connections of the worker share; a connection has
 //! buffers of its own only while a request is incomplete or the socket takes no more. So an idle
 //! connection costs little, and memory is bounded by what a client has sent and not yet read.
+//!
+//! - While a client does not take its replies, its requests wait, but they are read on: a client
+//!   that sends everything before it reads anything is served, without output piling up here.
+//! - Requests that came before the end of the stream are executed, even if nobody will read the
+//!   replies. A client that is blocked or paused when it goes has none.
+//! - After a turn of work the connection goes to the end of the worker's queue, however much more
+//!   its client has sent.
+//! - A command that panics ends its connection and nothing else.
 
 use super::stream::Stream;
-use crate::client::{Client, ClientFlags, ClientHandle};
+use crate::client::{Client, ClientFlags, ClientHandle, Running, describe};
 use crate::command::pipeline::{Pipeline, Stop};
+use crate::output_limits;
 use crate::server::Server;
 use bytes::{Buf, BytesMut};
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::AsyncWrite;
+use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
 
 /// Bytes asked for with one read.
 const READ_BYTES: usize = 64 * 1024;
+/// An unfinished request up to this length waits in a buffer of just its size and goes back to the
+/// shared buffer for the next read: many slow clients must not cost a read buffer each.
+const SMALL_INPUT_BYTES: usize = 4 * 1024;
 /// A connection whose socket has not taken so much output gets no further command served.
 const PENDING_BYTES_MAX: usize = 1024 * 1024;
 /// A claimed length makes a connection ask for this much buffer at a time, not more.
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
+/// What a client may send before it has authenticated, if it is not served.
+const UNAUTHENTICATED_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Output below this is not held against the limits: the socket will take it.
+const UNLIMITED_OUTPUT_BYTES: usize = 16 * 1024;
 
 /// What all connections of a worker share.
 pub(super) struct Shared {
@@ -58,10 +76,18 @@ struct Connection<'w> {
     wanted: usize,
     /// Output that the socket has not taken.
     pending: BytesMut,
+    /// Runs out when the client's wait does.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Wakes this connection; known to the client's handle.
+    waker: Option<Waker>,
     /// There may be requests in `input` that can be served without reading more.
     has_work: bool,
+    /// The turn is over.
+    yields: bool,
     /// The client will send no more.
     is_at_end: bool,
+    /// Nothing can be sent to the client any more.
+    is_deaf: bool,
 }
 
 /// Serves a client until its connection ends.
@@ -73,118 +99,242 @@ pub(super) async fn serve(shared: &Shared, stream: Stream, client: Client) {
         input: BytesMut::new(),
         wanted: 1,
         pending: BytesMut::new(),
+        timer: None,
+        waker: None,
         has_work: false,
+        yields: false,
         is_at_end: false,
+        is_deaf: false,
     };
-    poll_fn(|cx| connection.poll(cx)).await;
+    poll_fn(|cx| connection.poll_safely(cx)).await;
     shared.pipeline.borrow_mut().forget(&mut connection.client);
 }
 
 impl Connection<'_> {
+    /// As [`Connection::poll`]; a panic ends the connection.
+    ///
+    /// Locks and shared buffers are released as the stack unwinds. What the command had changed
+    /// already stays.
+    fn poll_safely(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        catch_unwind(AssertUnwindSafe(|| self.poll(cx))).unwrap_or_else(|_| {
+            tracing::error!(
+                "A command failed, its connection is closed: {}",
+                describe(&self.shared.server, &self.client.handle, Running::default())
+            );
+            self.shared.pipeline.borrow_mut().recover();
+            Poll::Ready(())
+        })
+    }
+
     /// Goes on as far as possible without waiting. Ready when the connection has ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.client.handle.register(cx.waker());
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+            self.client.handle.register(cx.waker());
+        }
         loop {
             match self.step(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(Closed)) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }
+            if std::mem::take(&mut self.yields) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
-        if let Some(mail) = self.client.handle.take_mail() {
-            if mail.is_killed {
-                return Poll::Ready(Err(Closed));
-            }
-            self.pending.extend_from_slice(&mail.output);
-            if let Some(reply) = mail.unblock
-                && self.client.blocked.take().is_some()
-            {
-                self.client.set_flag(ClientFlags::BLOCKED, false);
-                self.pending.extend_from_slice(&reply);
-            }
-            self.has_work = true;
+        if self.client.handle.has_mail() {
+            self.take_mail(cx)?;
         }
-        let is_sent = self.poll_send(cx)?.is_ready();
-        if self.shared.server.is_stopping() {
-            // The last replies still go out, for as long as the server waits for that.
+        if self.timer.is_some() {
+            self.poll_timer(cx)?;
+        }
+        let is_sent = self.poll_send(cx).is_ready();
+        if self.client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY)
+            || self.shared.server.is_stopping()
+        {
+            // What it sends now is of no interest, but the last replies still go out.
             return if is_sent { Poll::Ready(Err(Closed)) } else { Poll::Pending };
         }
-        if self.client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY) && is_sent {
-            return Poll::Ready(Err(Closed));
-        }
-        if self.has_work && (self.pending.len() < PENDING_BYTES_MAX || self.is_at_end) {
+        if self.has_work && self.pending.len() < PENDING_BYTES_MAX {
             self.has_work = false;
             let mut input = std::mem::take(&mut self.input);
-            self.serve_input(cx, &mut input)?;
-            self.input = input;
-            return Poll::Ready(Ok(()));
+            let served = self.serve_input(cx, &mut input);
+            self.keep_input(input);
+            return Poll::Ready(served);
         }
-        if self.is_at_end {
-            return Poll::Ready(Err(Closed));
+        if !self.is_at_end {
+            return self.poll_receive(cx);
         }
-        self.poll_receive(cx)
+        if is_sent { Poll::Ready(Err(Closed)) } else { Poll::Pending }
+    }
+
+    /// Takes what others have put into the connection's way.
+    #[cold]
+    fn take_mail(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+        let mail = self.client.handle.take_mail(cx.waker());
+        if self.client.handle.is_killed() {
+            return Err(Closed);
+        }
+        self.send(cx, &mail.output)?;
+        self.with_output(cx, |pipeline, client, out| {
+            pipeline.settle_mail(client, mail.unblock, out);
+        })
+    }
+
+    /// Ends the client's wait if its time has come.
+    #[cold]
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
+        let is_over = self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+        if !is_over {
+            return Ok(());
+        }
+        self.timer = None;
+        self.with_output(cx, |pipeline, client, out| {
+            pipeline.time_out(client, out);
+        })
+    }
+
+    /// Has the pipeline do something about the client's wait, and sends what comes of it.
+    fn with_output(
+        &mut self,
+        cx: &mut Context<'_>,
+        act: impl FnOnce(&mut Pipeline, &mut Client, &mut Vec<u8>),
+    ) -> Result<(), Closed> {
+        let mut out = Vec::new();
+        act(&mut self.shared.pipeline.borrow_mut(), &mut self.client, &mut out);
+        self.has_work = true;
+        self.set_timer(cx);
+        self.send(cx, &out)
+    }
+
+    /// Has a timer exactly while the client waits for something that ends by itself.
+    fn set_timer(&mut self, cx: &mut Context<'_>) {
+        let deadline = self.client.blocked.as_ref().and_then(|blocked| blocked.deadline);
+        self.timer = deadline.map(|deadline| {
+            let wait = deadline.saturating_sub(self.shared.server.clock.elapsed());
+            Box::pin(tokio::time::sleep(wait))
+        });
+        if self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
+            cx.waker().wake_by_ref();
+        }
     }
 
     /// Reads once and serves what has come.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
-        let is_unfinished = !self.input.is_empty();
         let shared = self.shared;
+        let uses_shared = self.input.len() <= SMALL_INPUT_BYTES && self.wanted <= READ_BYTES;
         let mut buffers = shared.buffers.borrow_mut();
-        let input = if is_unfinished { &mut self.input } else { &mut buffers.input };
-        input.reserve(if is_unfinished {
-            self.wanted.clamp(16 * 1024, RESERVE_BYTES_MAX)
+        let input = if uses_shared {
+            buffers.input.clear();
+            buffers.input.extend_from_slice(&self.input);
+            buffers.input.reserve(READ_BYTES);
+            &mut buffers.input
         } else {
-            READ_BYTES
-        });
-        let received = match ready!(poll_read_buf(Pin::new(&mut self.stream), cx, input)) {
-            Ok(received) => received,
-            Err(_) => return Poll::Ready(Err(Closed)),
+            self.input.reserve(self.wanted.clamp(READ_BYTES / 4, RESERVE_BYTES_MAX));
+            &mut self.input
         };
-        self.count_received(received);
+        let received = match poll_read_buf(Pin::new(&mut self.stream), cx, input) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(received) => received.unwrap_or(0),
+        };
         if received == 0 {
-            // What was complete has been served, unless the client waits or took no replies.
-            self.is_at_end = true;
-            self.has_work = !self.client.flags.contains(ClientFlags::BLOCKED);
-            return Poll::Ready(Ok(()));
-        }
-        self.wanted = self.wanted.saturating_sub(received);
-        if self.pending.len() >= PENDING_BYTES_MAX {
-            if !is_unfinished {
-                self.input.extend_from_slice(&buffers.input);
-                buffers.input.clear();
-            }
-            self.has_work = true;
-            return Poll::Ready(Ok(()));
-        }
-        if is_unfinished {
             drop(buffers);
+            return Poll::Ready(self.end_of_input());
+        }
+        self.count_received(received);
+        self.yields |= received >= READ_BYTES;
+        if !uses_shared {
+            drop(buffers);
+            self.wanted = self.wanted.saturating_sub(received);
             self.has_work = true;
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(self.check_input(self.input.len()));
         }
         let mut input = std::mem::take(&mut buffers.input);
         drop(buffers);
-        let served = self.serve_input(cx, &mut input);
+        // It has moved into the shared buffer.
+        self.input = BytesMut::new();
+        self.check_input(input.len())?;
+        let served = if self.pending.len() < PENDING_BYTES_MAX {
+            self.serve_input(cx, &mut input)
+        } else {
+            self.has_work = true;
+            Ok(())
+        };
         if !input.is_empty() {
             self.input.extend_from_slice(&input);
             input.clear();
         }
+        self.show_input();
         shared.buffers.borrow_mut().input = input;
         Poll::Ready(served)
+    }
+
+    /// The client will send no more: what it has sent is still served, unless it waits.
+    fn end_of_input(&mut self) -> Result<(), Closed> {
+        self.is_at_end = true;
+        if self.client.flags.contains(ClientFlags::BLOCKED) {
+            return Err(Closed);
+        }
+        Ok(())
+    }
+
+    /// Cuts a client that has sent more than can wait to be served (`client-query-buffer-limit`).
+    fn check_input(&mut self, n_bytes: usize) -> Result<(), Closed> {
+        let multi_bytes = self.client.multi.as_ref().map_or(0, |multi| multi.mem_bytes);
+        let n_bytes = n_bytes + multi_bytes;
+        if n_bytes <= READ_BYTES {
+            return Ok(());
+        }
+        let server = &self.shared.server;
+        let limit = server.config.get().client_query_buffer_limit;
+        let is_unauthenticated = self.client.flags.contains(ClientFlags::NEEDS_AUTH)
+            && n_bytes > UNAUTHENTICATED_INPUT_BYTES_MAX;
+        if n_bytes as i64 <= limit && !is_unauthenticated {
+            return Ok(());
+        }
+        tracing::warn!(
+            "Closing client that reached max query buffer length: {}",
+            describe(server, &self.client.handle, Running::default())
+        );
+        server.stats.client_query_buffer_limit_disconnections.fetch_add(1, Ordering::Relaxed);
+        Err(Closed)
+    }
+
+    /// Keeps what has not been served of the connection's own input.
+    fn keep_input(&mut self, input: BytesMut) {
+        self.input = match input.len() {
+            0 => BytesMut::new(),
+            // Not the buffer that much more has stood in.
+            1..=SMALL_INPUT_BYTES => BytesMut::from(&input[..]),
+            _ => input,
+        };
+        self.show_input();
+    }
+
+    fn show_input(&self) {
+        let handle = &self.client.handle;
+        let (len, capacity) = (self.input.len(), self.input.capacity());
+        handle.input_bytes.store(len, Ordering::Relaxed);
+        handle.input_free_bytes.store(capacity - len, Ordering::Relaxed);
     }
 
     /// Serves the requests in `input`, and sends the replies or keeps them.
     fn serve_input(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Result<(), Closed> {
         let shared = self.shared;
         let mut output = std::mem::take(&mut shared.buffers.borrow_mut().output);
+        self.client.handle.input_bytes.store(input.len(), Ordering::Relaxed);
         let stop = shared.pipeline.borrow_mut().run(&mut self.client, input, &mut output);
         match stop {
             Stop::NeedsInput { wanted } => self.wanted = wanted,
-            Stop::NeedsFlush => self.has_work = true,
+            Stop::NeedsFlush => (self.has_work, self.yields) = (true, true),
+            Stop::Waits if self.timer.is_none() => self.set_timer(cx),
             Stop::Waits => {}
             Stop::Closes => input.clear(),
+            Stop::Aborts => return Err(Closed),
         }
         let result = self.send(cx, &output);
         output.clear();
@@ -196,41 +346,73 @@ impl Connection<'_> {
 
     /// Sends `output`, or keeps what the socket does not take.
     fn send(&mut self, cx: &mut Context<'_>, output: &[u8]) -> Result<(), Closed> {
+        if output.len() + self.pending.len() > UNLIMITED_OUTPUT_BYTES
+            && !self.client.flags.contains(ClientFlags::NEEDS_AUTH)
+        {
+            self.check_output(output.len() + self.pending.len())?;
+        }
         let mut rest = output;
-        if self.pending.is_empty() && !rest.is_empty() {
+        if self.pending.is_empty() && !rest.is_empty() && !self.is_deaf {
             match Pin::new(&mut self.stream).poll_write(cx, rest) {
                 Poll::Ready(Ok(sent)) => {
                     self.count_sent(sent);
                     rest = &rest[sent..];
                 }
-                Poll::Ready(Err(_)) => return Err(Closed),
+                Poll::Ready(Err(_)) => self.deafen(),
                 Poll::Pending => {}
             }
         }
-        if !rest.is_empty() {
+        if !rest.is_empty() && !self.is_deaf {
             self.pending.extend_from_slice(rest);
             self.client.handle.output_bytes.store(self.pending.len(), Ordering::Relaxed);
+            if self.pending.len() > UNLIMITED_OUTPUT_BYTES {
+                self.check_output(self.pending.len())?;
+            }
         }
         Ok(())
     }
 
+    /// Cuts a client for which more output waits than it may have.
+    #[cold]
+    fn check_output(&mut self, n_bytes: usize) -> Result<(), Closed> {
+        let server = &self.shared.server;
+        let pipeline = self.shared.pipeline.borrow();
+        let now_ms = server.clock.unix_ms();
+        let client = &self.client.handle;
+        let is_cut = output_limits::enforce(server, pipeline.config(), client, n_bytes, now_ms);
+        if is_cut { Err(Closed) } else { Ok(()) }
+    }
+
+    /// Nothing can be sent any more: the connection ends when what was received is served.
+    #[cold]
+    fn deafen(&mut self) {
+        (self.is_deaf, self.is_at_end) = (true, true);
+        self.pending = BytesMut::new();
+        self.client.handle.output_bytes.store(0, Ordering::Relaxed);
+    }
+
     /// Sends what was kept. Ready when nothing is left.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Closed> {
+    #[inline]
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.pending.is_empty() { Poll::Ready(()) } else { self.poll_send_pending(cx) }
+    }
+
+    #[cold]
+    fn poll_send_pending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.pending.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.pending) {
-                Poll::Ready(Ok(sent)) => {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.pending)) {
+                Ok(sent) => {
                     self.count_sent(sent);
                     self.pending.advance(sent);
-                    self.client.handle.output_bytes.store(self.pending.len(), Ordering::Relaxed);
+                    let handle = &self.client.handle;
+                    handle.output_bytes.store(self.pending.len(), Ordering::Relaxed);
+                    handle.touch(self.shared.server.clock.unix_ms());
                 }
-                Poll::Ready(Err(_)) => return Err(Closed),
-                Poll::Pending => return Ok(Poll::Pending),
-            }
-            if self.pending.is_empty() {
-                self.pending = BytesMut::new();
+                Err(_) => self.deafen(),
             }
         }
-        Ok(Poll::Ready(()))
+        self.pending = BytesMut::new();
+        Poll::Ready(())
     }
 
     #[inline]

@@ -1,20 +1,20 @@
-//! Listening sockets, and the choice of a worker for each connection.
+//! Listening sockets.
 
+use super::admission::admit;
 use super::stream::RawStream;
-use super::worker::{Accepted, Worker};
+use super::worker::Worker;
 use crate::client::Peer;
 use crate::config::apply::system_text;
 use crate::config::{Config, Endpoint};
-use crate::error::{Logged, PROTECTED_MODE};
+use crate::error::Logged;
 use crate::server::Server;
 use nix::errno::Errno;
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
-use std::io::{self, Write};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
@@ -206,43 +206,29 @@ fn listen(socket: &Socket, backlog: i64) -> Result<(), Failure> {
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX)).map_err(Failure::at("listen"))
 }
 
-/// Waits a little after a connection could not be accepted: out of file descriptors, most likely.
-async fn let_some_be_closed(error: &io::Error) {
-    tracing::warn!("Accepting client connection: accept: {}", system_text(error));
+/// Logs that a connection could not be accepted, and lets some time pass in which others may close
+/// their files.
+async fn let_some_be_closed(server: &Server, error: &io::Error) {
+    const LOGGED_EVERY_MS: i64 = 1000;
+    if server.accept_warning.is_due(server.clock.unix_ms(), LOGGED_EVERY_MS) {
+        tracing::warn!("Accepting client connection: accept: {}", system_text(error));
+    }
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
-/// Accepts connections for ever and gives each to the worker with the fewest.
+/// Accepts connections for ever. Errors never end it: what they are about passes.
 async fn accept_tcp(server: Arc<Server>, workers: Arc<[Worker]>, listener: TcpListener) {
     loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                let_some_be_closed(&error).await;
-                continue;
+        match listener.accept().await {
+            Ok((stream, addr)) => {
+                let Ok(stream) = stream.into_std() else { continue };
+                let laddr = stream.local_addr().map_or(String::new(), |addr| addr.to_string());
+                let fd = stream.as_raw_fd();
+                let peer = Peer { addr: addr.to_string(), laddr, fd, is_unix: false };
+                admit(&server, &workers, RawStream::Tcp(stream), peer, Some(addr.ip()));
             }
-        };
-        let Ok(stream) = stream.into_std() else { continue };
-        let config = server.config.get();
-        if is_refused(&config, &peer) {
-            server.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
-            // The peer may be gone.
-            let _ = (&stream).write_all(PROTECTED_MODE.as_bytes());
-            continue;
+            Err(error) => let_some_be_closed(&server, &error).await,
         }
-        // A socket that is gone already will be noticed by its worker.
-        let _ = stream.set_nodelay(true);
-        if let Ok(seconds @ 1..) = u64::try_from(config.tcp_keepalive) {
-            let keepalive = TcpKeepalive::new()
-                .with_time(Duration::from_secs(seconds))
-                .with_interval(Duration::from_secs((seconds / 3).max(1)))
-                .with_retries(3);
-            let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-        }
-        let laddr = stream.local_addr().map_or(String::new(), |address| address.to_string());
-        let fd = stream.as_raw_fd();
-        let peer = Peer { addr: peer.to_string(), laddr, fd, is_unix: false };
-        assign(&server, &workers, Accepted { stream: RawStream::Tcp(stream), peer });
     }
 }
 
@@ -254,30 +240,15 @@ async fn accept_unix(
     path: String,
 ) {
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream.into_std(),
-            Err(error) => {
-                let_some_be_closed(&error).await;
-                continue;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let Ok(stream) = stream.into_std() else { continue };
+                let (addr, fd) = (format!("{path}:0"), stream.as_raw_fd());
+                let peer = Peer { laddr: addr.clone(), addr, fd, is_unix: true };
+                admit(&server, &workers, RawStream::Unix(stream), peer, None);
             }
-        };
-        let Ok(stream) = stream else { continue };
-        let addr = format!("{path}:0");
-        let peer = Peer { laddr: addr.clone(), addr, fd: stream.as_raw_fd(), is_unix: true };
-        assign(&server, &workers, Accepted { stream: RawStream::Unix(stream), peer });
-    }
-}
-
-/// Whether protected mode refuses a peer: it is on another host and there is no password.
-fn is_refused(config: &Config, peer: &SocketAddr) -> bool {
-    config.protected_mode && config.requirepass.is_empty() && !peer.ip().is_loopback()
-}
-
-fn assign(server: &Server, workers: &[Worker], accepted: Accepted) {
-    server.stats.total_connections_received.fetch_add(1, Ordering::Relaxed);
-    let least_loaded = workers.iter().min_by_key(|worker| worker.n_connections());
-    if let Some(worker) = least_loaded {
-        worker.give(accepted);
+            Err(error) => let_some_be_closed(&server, &error).await,
+        }
     }
 }
 
@@ -293,17 +264,5 @@ mod tests {
         assert_eq!(address("127.0.0.1").as_deref(), Some("127.0.0.1"));
         assert_eq!(address("::1").as_deref(), Some("::1"));
         assert_eq!(address("nosuch.invalid"), None);
-    }
-
-    #[test]
-    fn protected_mode_lets_only_this_host_in() {
-        let mut config = Config::default();
-        let is_refused = |config: &Config, peer: &str| is_refused(config, &peer.parse().unwrap());
-        assert!(is_refused(&config, "10.0.0.1:1"));
-        assert!(!is_refused(&config, "127.0.0.2:1") && !is_refused(&config, "[::1]:1"));
-        config.requirepass = b"x".to_vec();
-        assert!(!is_refused(&config, "10.0.0.1:1"));
-        config = Config { protected_mode: false, ..Config::default() };
-        assert!(!is_refused(&config, "10.0.0.1:1"));
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! A connection stays with its worker for life; commands run on that thread.
 
+mod admission;
 pub mod connection;
 pub mod listener;
 mod stream;

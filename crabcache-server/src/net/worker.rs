@@ -2,7 +2,7 @@
 
 use super::connection::{Shared, serve};
 use super::stream::RawStream;
-use crate::client::{Client, ClientHandle, Peer};
+use crate::client::{Client, ClientHandle};
 use crate::command::pipeline::Pipeline;
 use crate::server::Server;
 use parking_lot::Mutex;
@@ -17,11 +17,13 @@ use tokio::task::LocalSet;
 /// A connection that a worker is to serve.
 pub(super) struct Accepted {
     pub(super) stream: RawStream,
-    pub(super) peer: Peer,
+    pub(super) handle: Arc<ClientHandle>,
+    pub(super) needs_auth: bool,
 }
 
 /// A running worker, as the listener sees it.
 pub struct Worker {
+    index: usize,
     /// The way to the thread, and the thread; `None` when it was stopped.
     running: Mutex<Option<(UnboundedSender<Accepted>, JoinHandle<()>)>>,
     n_connections: Arc<AtomicUsize>,
@@ -42,7 +44,12 @@ impl Worker {
                 let tasks = LocalSet::new();
                 tasks.block_on(&runtime, work(server, index, accepted, counter));
             })?;
-        Ok(Worker { running: Mutex::new(Some((queue, thread))), n_connections })
+        Ok(Worker { index, running: Mutex::new(Some((queue, thread))), n_connections })
+    }
+
+    /// The worker's number.
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// Connections that the worker serves or is about to.
@@ -53,6 +60,7 @@ impl Worker {
     /// Gives the worker a connection.
     pub(super) fn give(&self, accepted: Accepted) {
         let running = self.running.lock();
+        // If it has stopped, the socket is closed.
         let Some((queue, _)) = &*running else { return };
         self.n_connections.fetch_add(1, Ordering::Relaxed);
         if queue.send(accepted).is_err() {
@@ -67,6 +75,11 @@ impl Worker {
         // A panic of the worker has been logged by its own thread.
         let _ = thread.join();
     }
+}
+
+/// The worker with the fewest connections.
+pub fn least_loaded(workers: &[Worker]) -> Option<&Worker> {
+    workers.iter().min_by_key(|worker| worker.n_connections())
 }
 
 /// A client is known to the server as long as this exists: also when its connection panics.
@@ -91,20 +104,18 @@ async fn work(
     n_connections: Arc<AtomicUsize>,
 ) {
     let shared = Rc::new(Shared::new(Pipeline::new(server.clone(), index)));
-    while let Some(Accepted { stream, peer }) = accepted.recv().await {
-        let Ok(stream) = stream.register() else {
-            n_connections.fetch_sub(1, Ordering::Relaxed);
-            continue;
+    while let Some(Accepted { stream, handle, needs_auth }) = accepted.recv().await {
+        let registered = Registered {
+            server: server.clone(),
+            handle: handle.clone(),
+            n_connections: n_connections.clone(),
         };
-        let handle = server.clients.add(peer, index, server.clock.unix_ms());
-        let needs_auth = !server.config.get().requirepass.is_empty();
-        let client = Client::new(handle.clone(), needs_auth);
-        let registered =
-            Registered { server: server.clone(), handle, n_connections: n_connections.clone() };
+        // It fails if the socket cannot be watched; then it is closed.
+        let Ok(stream) = stream.register() else { continue };
         let shared = shared.clone();
         tokio::task::spawn_local(async move {
             let _registered = registered;
-            serve(&shared, stream, client).await;
+            serve(&shared, stream, Client::new(handle, needs_auth)).await;
         });
     }
 }

@@ -1,5 +1,6 @@
 //! Conditions of the whole server that make the dispatcher look twice.
 
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 /// Set of conditions, each a bit of one word: every command reads it.
@@ -8,41 +9,58 @@ pub struct Conditions {
     bits: AtomicU32,
     /// When the pause ends: Unix milliseconds.
     pause_until_ms: AtomicI64,
+    /// Taken by whoever changes a pause.
+    pause_lock: Mutex<()>,
 }
 
 const PAUSED_WRITE: u32 = 1;
 const PAUSED_ALL: u32 = 1 << 1;
+const PAUSED: u32 = PAUSED_WRITE | PAUSED_ALL;
 
 impl Conditions {
-    /// Whether there is any.
+    /// Whether there is any. A pause whose time has come counts until somebody ends it.
     #[inline]
     pub fn any(&self) -> bool {
         self.bits.load(Ordering::Relaxed) != 0
     }
 
     /// Whether commands are paused (CLIENT PAUSE), or such as `may_replicate`.
-    pub fn is_paused(&self, may_replicate: bool) -> bool {
-        let bits = self.bits.load(Ordering::Relaxed);
-        bits & PAUSED_ALL != 0 || (bits & PAUSED_WRITE != 0 && may_replicate)
+    #[inline]
+    pub fn is_paused(&self, may_replicate: bool, now_ms: i64) -> bool {
+        let bits = self.bits.load(Ordering::Acquire);
+        let is_meant = bits & PAUSED_ALL != 0 || (bits & PAUSED_WRITE != 0 && may_replicate);
+        is_meant && now_ms < self.pause_until_ms.load(Ordering::Relaxed)
+    }
+
+    /// When the pause ends: Unix milliseconds.
+    pub fn pause_until_ms(&self) -> i64 {
+        self.pause_until_ms.load(Ordering::Relaxed)
     }
 
     /// Pauses commands until `until_ms`: all, or only those that may replicate. A pause in force
     /// is never shortened or narrowed.
-    pub fn pause(&self, until_ms: i64, all: bool) {
-        self.pause_until_ms.fetch_max(until_ms, Ordering::Relaxed);
-        self.bits.fetch_or(if all { PAUSED_ALL } else { PAUSED_WRITE }, Ordering::Relaxed);
+    pub fn pause(&self, until_ms: i64, all: bool, now_ms: i64) {
+        let _changing = self.pause_lock.lock();
+        let old_until_ms = self.pause_until_ms();
+        let kept = if old_until_ms > now_ms { PAUSED } else { 0 };
+        let added = if all { PAUSED_ALL } else { PAUSED_WRITE };
+        self.pause_until_ms.store(until_ms.max(old_until_ms), Ordering::Relaxed);
+        let new_bits = |bits: u32| Some(bits & (!PAUSED | kept) | added);
+        // The closure always gives a value.
+        let _ = self.bits.fetch_update(Ordering::Release, Ordering::Relaxed, new_bits);
     }
 
-    /// Ends a pause. Returns whether there was one; its clients are to be woken.
+    /// Ends a pause. Returns whether there was one; its clients are to go on.
     pub fn unpause(&self) -> bool {
+        let _changing = self.pause_lock.lock();
         self.pause_until_ms.store(0, Ordering::Relaxed);
-        self.bits.fetch_and(!(PAUSED_ALL | PAUSED_WRITE), Ordering::Relaxed) != 0
+        self.bits.fetch_and(!PAUSED, Ordering::Relaxed) & PAUSED != 0
     }
 
     /// Ends a pause whose time has come. As [`Conditions::unpause`].
     pub fn unpause_if_due(&self, now_ms: i64) -> bool {
-        let is_due = self.any() && self.pause_until_ms.load(Ordering::Relaxed) <= now_ms;
-        is_due && self.unpause()
+        let is_paused = self.bits.load(Ordering::Relaxed) & PAUSED != 0;
+        is_paused && self.pause_until_ms() <= now_ms && self.unpause()
     }
 }
 
@@ -54,11 +72,19 @@ mod tests {
     fn pauses_only_grow_until_they_end() {
         let conditions = Conditions::default();
         assert!(!conditions.any());
-        conditions.pause(100, false);
-        assert!(conditions.is_paused(true) && !conditions.is_paused(false));
-        conditions.pause(50, true);
-        assert!(conditions.is_paused(false));
+        conditions.pause(100, false, 10);
+        assert!(conditions.is_paused(true, 99) && !conditions.is_paused(false, 99));
+        conditions.pause(50, true, 20);
+        assert!(conditions.is_paused(false, 99) && !conditions.is_paused(true, 100));
         assert!(!conditions.unpause_if_due(99));
         assert!(conditions.unpause_if_due(100) && !conditions.any());
+    }
+
+    #[test]
+    fn a_pause_that_has_ended_does_not_widen_the_next() {
+        let conditions = Conditions::default();
+        conditions.pause(100, true, 10);
+        conditions.pause(200, false, 150);
+        assert!(conditions.is_paused(true, 199) && !conditions.is_paused(false, 199));
     }
 }

@@ -4,8 +4,11 @@ pub mod conditions;
 pub mod control;
 pub mod interest;
 
+use crate::auth::Users;
+use crate::blocking::{Blocking, WaitKind};
+use crate::client::ClientHandle;
 use crate::clients::Clients;
-use crate::clock::Clock;
+use crate::clock::{Clock, Throttle};
 use crate::command::args::OwnedArgs;
 use crate::command::effects::Propagation;
 use crate::command::{Args, CommandTable, Ctx, Flags};
@@ -13,6 +16,7 @@ use crate::config::{Config, ConfigStore};
 use crate::expire::ActiveExpire;
 use crate::latency::Monitor;
 use crate::lazyfree::LazyFree;
+use crate::monitor::Monitors;
 use crate::notify::Event;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
@@ -34,6 +38,12 @@ pub struct Server {
     pub config: ConfigStore,
     /// The connected clients.
     pub clients: Clients,
+    /// Those that can be.
+    pub users: Users,
+    /// Those that wait.
+    pub blocking: Blocking,
+    /// Those that look on.
+    pub monitors: Monitors,
     /// Counters.
     pub stats: Stats,
     /// Slow commands.
@@ -50,6 +60,10 @@ pub struct Server {
     pub active_expire: ActiveExpire,
     /// Memory to be freed.
     pub lazyfree: LazyFree,
+    /// When clients that speak HTTP are logged.
+    pub http_warning: Throttle,
+    /// When it is logged that connections cannot be accepted.
+    pub accept_warning: Throttle,
     /// Number of worker threads; gates and counters beyond are those of background threads.
     pub n_workers: usize,
     /// The way to the main thread.
@@ -86,6 +100,8 @@ impl Server {
         let commands = CommandTable::new(&config.renames)?;
         let n_gates = n_workers + N_BACKGROUND_THREADS;
         let n_databases = usize::try_from(config.databases).map_err(|error| error.to_string())?;
+        let users = Users::default();
+        users.set_requirepass(&config.requirepass);
         Ok(Server {
             keyspace: Keyspace::new(N_STRIPES_DEFAULT, n_gates, n_databases),
             stats: Stats::new(n_gates, commands.rows().len()),
@@ -94,11 +110,16 @@ impl Server {
             commands,
             config: ConfigStore::new(config),
             clients: Clients::default(),
+            users,
+            blocking: Blocking::default(),
+            monitors: Monitors::default(),
             clock: Clock::default(),
             interests: Interests::default(),
             conditions: Conditions::default(),
             active_expire: ActiveExpire::new(n_databases),
             lazyfree: LazyFree::default(),
+            http_warning: Throttle::default(),
+            accept_warning: Throttle::default(),
             n_workers,
             control: Control::default(),
             oom_base: Mutex::new(None),
@@ -126,14 +147,34 @@ impl Server {
     /// The circumstances of a command that begins now.
     pub fn env(&self, config: &Config) -> Env {
         let now_ms = self.clock.unix_ms();
-        // While writes are paused, nothing is removed either.
-        let is_paused = self.conditions.any() && self.conditions.is_paused(true);
         Env {
             now_ms,
             access: config.maxmemory_policy.access(config, now_ms),
             touches: true,
-            expiry: if is_paused { Expiry::Hide } else { Expiry::Remove },
+            expiry: self.expiry(now_ms),
         }
+    }
+
+    /// What happens now to keys whose time has come: none is removed while writes are paused.
+    #[inline]
+    pub fn expiry(&self, now_ms: i64) -> Expiry {
+        if self.conditions.is_paused(true, now_ms) { Expiry::Hide } else { Expiry::Remove }
+    }
+
+    /// Ends CLIENT PAUSE.
+    pub fn unpause(&self) {
+        if self.conditions.unpause() {
+            self.resume_paused();
+        }
+    }
+
+    /// Lets the clients go on that a pause holds.
+    pub fn resume_paused(&self) {
+        self.clients.for_each(|client| {
+            if client.end_wait(|kind| kind == WaitKind::Pause) {
+                client.wake();
+            }
+        });
     }
 
     /// Tells subscribers of keyspace events. Called while the key's stripe is held.
@@ -166,7 +207,9 @@ impl Server {
     /// Counts a call that has run, and notes it where it was slow.
     #[inline]
     pub fn count_call(&self, ctx: &Ctx<'_>, args: Args<'_>, took_ns: u64) {
-        let stats = &self.stats.workers[ctx.client.handle.worker];
+        let client = &ctx.client.handle;
+        ClientHandle::add(&client.n_commands, 1);
+        let stats = &self.stats.workers[client.worker];
         stats.total_commands_processed.add(1);
         stats.commands[ctx.row.id].count(took_ns, ctx.config.latency_tracking);
         if took_ns >= ctx.slow_ns {

@@ -32,7 +32,7 @@ mod tests {
                 })
             })
         };
-        let bytes: Vec<u8> = (0..1000u32).map(|i| (i * 31 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..1000u32).map(|i| ((i * 31) >> 3) as u8).collect();
         for len in (0..64).chain([999, 1000]) {
             assert_eq!(checksum(&bytes[..len]), bitwise(&bytes[..len]), "{len}");
         }

@@ -8,3 +8,4 @@ pub(super) mod keys;
 pub(super) mod object;
 pub(super) mod rename;
 pub(super) mod scan;
+pub(super) mod wait;

@@ -1,6 +1,6 @@
 //! Whole databases: DBSIZE, FLUSHALL, FLUSHDB, SWAPDB.
 
-use crate::client::{Blocked, ClientFlags, ReplyMode};
+use crate::blocking::WaitKind;
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, Flags, exclusive, walk};
 use crate::error::CommandError;
 use crabcache_store::{Walk, WriteDb};
@@ -64,7 +64,7 @@ fn flush(db: &mut WriteDb, ctx: &mut Ctx, args: Args, databases: Range<usize>) -
         2 if args.is(1, "SYNC") => false,
         _ => return Err(CommandError::Syntax),
     };
-    let can_wait = !is_async && !ctx.in_exec;
+    let can_wait = !is_async && ctx.may_block();
     for number in databases {
         if ctx.server.keyspace.size(number).n_keys > 0 {
             let tables = db.locked().flush(number, ctx.env.now_ms);
@@ -75,11 +75,9 @@ fn flush(db: &mut WriteDb, ctx: &mut Ctx, args: Args, databases: Range<usize>) -
         ctx.server.active_expire.forget(number);
     }
     ctx.effects.propagate_always();
-    let is_wanted = ctx.client.reply_mode == ReplyMode::On;
-    let reply: &[u8] = if is_wanted { b"+OK\r\n" } else { b"" };
-    if can_wait && ctx.server.lazyfree.tell_when_done(&ctx.client.handle, reply) {
-        ctx.client.blocked = Some(Blocked { deadline_ms: None, timeout_reply: Vec::new() });
-        ctx.client.set_flag(ClientFlags::BLOCKED, true);
+    if can_wait && ctx.server.lazyfree.has_thread() {
+        ctx.block(WaitKind::Memory, None, |_, reply| reply.ok());
+        ctx.server.lazyfree.tell_when_done(&ctx.client.handle);
     } else {
         ctx.reply.ok();
     }
@@ -153,13 +151,11 @@ mod tests {
         t.check("SET a 1", "+OK");
         assert_eq!(t.run_as(&mut client, "FLUSHALL"), "");
         assert!(client.client.is_held_up());
-        let mail = loop {
-            match client.client.handle.take_mail() {
-                Some(mail) => break mail,
-                None => std::thread::yield_now(),
-            }
-        };
-        assert_eq!(mail.unblock.as_deref(), Some(&b"+OK\r\n"[..]));
+        while !client.client.handle.has_mail() {
+            std::thread::yield_now();
+        }
+        assert_eq!(t.take_mail(&mut client), b"+OK\r\n");
+        assert_eq!(t.server.blocking.n_blocked(), 0);
         assert_eq!(t.server.lazyfree.freed_objects(), 2);
         assert_eq!(t.server.lazyfree.pending_objects(), 0);
     }

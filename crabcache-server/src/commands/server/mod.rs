@@ -6,11 +6,13 @@ mod command;
 mod config;
 pub(super) mod keyspace;
 mod latency;
+mod monitor;
+mod role;
 mod shutdown;
 mod slowlog;
 mod time;
 
-use crate::command::{Command, Flags, container, server};
+use crate::command::{Categories, Command, Flags, container, server};
 
 pub(super) const COMMANDS: &[Command] = &[
     command::COMMAND,
@@ -26,6 +28,16 @@ pub(super) const COMMANDS: &[Command] = &[
         "",
         "Tells of slow events.",
     ),
+    server("monitor", monitor::monitor)
+        .arity(1)
+        .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::LOADING).union(Flags::STALE))
+        .doc("1.0.0", "", "", "Shows all commands that run."),
+    server("role", role::role)
+        .arity(1)
+        .fast()
+        .flags(Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE))
+        .categories(Categories::ADMIN.union(Categories::DANGEROUS))
+        .doc("2.8.12", "O(1)", "", "Tells the server's part in replication."),
     server("shutdown", shutdown::shutdown)
         .arity(-1)
         .flags(

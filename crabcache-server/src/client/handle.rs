@@ -1,0 +1,305 @@
+//! The part of a client that other threads see.
+
+use super::{ClientFlags, ClientType};
+use crate::auth::User;
+use crate::blocking::{Unblock, Wait, WaitKind};
+use crate::transaction::Multi;
+use atomic_waker::AtomicWaker;
+use crabcache_resp::Protocol;
+use crabcache_store::WatchFlag;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
+
+/// What a client told about itself.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// CLIENT SETNAME
+    pub name: String,
+    /// CLIENT SETINFO LIB-NAME
+    pub lib_name: String,
+    /// CLIENT SETINFO LIB-VER
+    pub lib_ver: String,
+    /// Whom it has authenticated as.
+    pub user: Arc<User>,
+}
+
+/// What others put into a connection's way.
+#[derive(Debug, Default)]
+pub struct Mail {
+    /// Bytes to send.
+    pub output: Vec<u8>,
+    /// How the command ends that the client is blocked in.
+    pub unblock: Option<Unblock>,
+}
+
+/// Where a client connected from and to.
+#[derive(Debug, Clone, Default)]
+pub struct Peer {
+    /// Address of the peer, as CLIENT LIST shows it.
+    pub addr: String,
+    /// Address of the server's side.
+    pub laddr: String,
+    /// File descriptor number.
+    pub fd: i32,
+    /// Whether it is a unix socket.
+    pub is_unix: bool,
+}
+
+/// See the module's text. Numbers are written by the client's connection alone, so it shares no
+/// cache line with a client of another worker.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct ClientHandle {
+    /// Unique in the server's life.
+    pub id: u64,
+    /// Where it connected from and to.
+    pub peer: Peer,
+    /// When it connected: Unix milliseconds.
+    pub connected_ms: i64,
+    /// Number of the worker that serves it.
+    pub worker: usize,
+    flags: AtomicU32,
+    protocol: AtomicU32,
+    db: AtomicUsize,
+    active_ms: AtomicI64,
+    /// Row of its last command + 1; 0: none.
+    pub last_command: AtomicUsize,
+    /// Commands queued by MULTI; -1: no transaction.
+    n_queued: AtomicI64,
+    /// Bytes of the words of queued commands.
+    multi_args_bytes: AtomicUsize,
+    /// Bytes of memory that queued commands take.
+    multi_mem_bytes: AtomicUsize,
+    /// Watched keys.
+    pub n_watched: AtomicUsize,
+    /// Set as soon as a watched key changes.
+    pub watch_flag: Arc<WatchFlag>,
+    /// Bytes of unprocessed input.
+    pub input_bytes: AtomicUsize,
+    /// Free bytes of its own input buffer.
+    pub input_free_bytes: AtomicUsize,
+    /// Bytes of output that the socket has not taken.
+    pub output_bytes: AtomicUsize,
+    /// Since when there is more output than the soft limit of its class allows: Unix milliseconds;
+    /// 0: there is not.
+    pub output_soft_since_ms: AtomicI64,
+    /// Bytes received.
+    pub net_in_bytes: AtomicU64,
+    /// Bytes sent.
+    pub net_out_bytes: AtomicU64,
+    /// Commands processed.
+    pub n_commands: AtomicU64,
+    /// What it told about itself.
+    pub names: Mutex<Names>,
+    /// What it is blocked in, if it is.
+    pub wait: Mutex<Option<Arc<Wait>>>,
+    is_killed: AtomicBool,
+    has_mail: AtomicBool,
+    mail: Mutex<Mail>,
+    waker: AtomicWaker,
+}
+
+impl ClientHandle {
+    /// The handle of a client that has just connected.
+    pub fn new(id: u64, peer: Peer, worker: usize, user: Arc<User>, now_ms: i64) -> ClientHandle {
+        let flags = if peer.is_unix { ClientFlags::UNIX_SOCKET } else { ClientFlags::empty() };
+        let names =
+            Names { name: String::new(), lib_name: String::new(), lib_ver: String::new(), user };
+        ClientHandle {
+            id,
+            peer,
+            connected_ms: now_ms,
+            worker,
+            flags: AtomicU32::new(flags.bits()),
+            protocol: AtomicU32::new(2),
+            db: AtomicUsize::new(0),
+            active_ms: AtomicI64::new(now_ms),
+            last_command: AtomicUsize::new(0),
+            n_queued: AtomicI64::new(-1),
+            multi_args_bytes: AtomicUsize::new(0),
+            multi_mem_bytes: AtomicUsize::new(0),
+            n_watched: AtomicUsize::new(0),
+            watch_flag: Arc::default(),
+            input_bytes: AtomicUsize::new(0),
+            input_free_bytes: AtomicUsize::new(0),
+            output_bytes: AtomicUsize::new(0),
+            output_soft_since_ms: AtomicI64::new(0),
+            net_in_bytes: AtomicU64::new(0),
+            net_out_bytes: AtomicU64::new(0),
+            n_commands: AtomicU64::new(0),
+            names: Mutex::new(names),
+            wait: Mutex::default(),
+            is_killed: AtomicBool::new(false),
+            has_mail: AtomicBool::new(false),
+            mail: Mutex::default(),
+            waker: AtomicWaker::new(),
+        }
+    }
+
+    /// See [`ClientFlags`].
+    pub fn flags(&self) -> ClientFlags {
+        ClientFlags::from_bits_truncate(self.flags.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_flags(&self, flags: ClientFlags) {
+        self.flags.store(flags.bits(), Ordering::Relaxed);
+    }
+
+    /// See [`ClientType`].
+    pub fn client_type(&self) -> ClientType {
+        // Monitors are normal clients; no other kinds exist.
+        ClientType::Normal
+    }
+
+    /// 2 or 3.
+    pub fn protocol_number(&self) -> u32 {
+        self.protocol.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_protocol(&self, protocol: Protocol) {
+        self.protocol.store(protocol.number() as u32, Ordering::Relaxed);
+    }
+
+    /// Number of the selected database.
+    pub fn db(&self) -> usize {
+        self.db.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_db(&self, db: usize) {
+        self.db.store(db, Ordering::Relaxed);
+    }
+
+    /// When it last sent or took something: Unix milliseconds.
+    pub fn active_ms(&self) -> i64 {
+        self.active_ms.load(Ordering::Relaxed)
+    }
+
+    /// It has sent or taken something.
+    #[inline]
+    pub fn touch(&self, now_ms: i64) {
+        self.active_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// Commands queued by MULTI; -1: no transaction.
+    pub fn n_queued(&self) -> i64 {
+        self.n_queued.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the words of queued commands.
+    pub fn multi_args_bytes(&self) -> usize {
+        self.multi_args_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of memory that queued commands take.
+    pub fn multi_mem_bytes(&self) -> usize {
+        self.multi_mem_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Tells what the client's transaction holds.
+    pub fn show_multi(&self, multi: Option<&Multi>) {
+        let n_queued = multi.map_or(-1, |multi| multi.queue.len() as i64);
+        self.n_queued.store(n_queued, Ordering::Relaxed);
+        let bytes = |count: fn(&Multi) -> usize| multi.map_or(0, count);
+        self.multi_args_bytes.store(bytes(|multi| multi.args_bytes), Ordering::Relaxed);
+        self.multi_mem_bytes.store(bytes(|multi| multi.mem_bytes), Ordering::Relaxed);
+    }
+
+    /// Puts something into the connection's way and wakes it.
+    pub fn post(&self, put: impl FnOnce(&mut Mail)) {
+        put(&mut self.mail.lock());
+        self.wake();
+    }
+
+    /// Wakes the connection, so that it looks again at what held it up.
+    pub fn wake(&self) {
+        self.has_mail.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Has the connection send `bytes`, which do not answer a request of its own. Returns how much
+    /// output it then has before it.
+    pub fn push(&self, bytes: &[u8]) -> usize {
+        let mut n_bytes = self.output_bytes.load(Ordering::Relaxed);
+        self.post(|mail| {
+            mail.output.extend_from_slice(bytes);
+            n_bytes += mail.output.len();
+        });
+        n_bytes
+    }
+
+    /// Ends what the client waits for, if it waits and `kinds` holds for it. As [`Wait::end`].
+    #[must_use]
+    pub fn end_wait(&self, kinds: impl Fn(WaitKind) -> bool) -> bool {
+        let wait = self.wait.lock().clone();
+        wait.is_some_and(|wait| kinds(wait.kind) && wait.end())
+    }
+
+    /// Ends the connection.
+    pub fn kill(&self) {
+        self.is_killed.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether the connection is to end.
+    pub fn is_killed(&self) -> bool {
+        self.is_killed.load(Ordering::Acquire)
+    }
+
+    /// Has `waker` woken by the next that is put into the connection's way.
+    pub fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// Whether something was put into the connection's way.
+    #[inline]
+    pub fn has_mail(&self) -> bool {
+        self.has_mail.load(Ordering::Acquire)
+    }
+
+    /// What was put into the connection's way. Has `waker` woken by the next.
+    pub fn take_mail(&self, waker: &Waker) -> Mail {
+        // In this order: what comes after the registration wakes, what came before it is taken.
+        self.waker.register(waker);
+        self.has_mail.store(false, Ordering::SeqCst);
+        std::mem::take(&mut *self.mail.lock())
+    }
+
+    /// Adds to a number that only the connection writes.
+    #[inline]
+    pub fn add(counter: &AtomicU64, by: u64) {
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn mail_is_taken_once_and_wakes() {
+        let handle = ClientHandle::new(1, Peer::default(), 0, Arc::default(), 0);
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(count.clone());
+        handle.wake();
+        assert!(handle.has_mail() && handle.take_mail(&waker).output.is_empty());
+        assert!(!handle.has_mail());
+        assert_eq!((handle.push(b"ab"), handle.push(b"c")), (2, 3));
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(handle.take_mail(&waker).output, b"abc");
+        handle.kill();
+        assert!(handle.has_mail() && handle.is_killed());
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+    }
+}

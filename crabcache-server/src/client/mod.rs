@@ -1,0 +1,189 @@
+//! The state of one client.
+//!
+//! [`Client`] belongs to the connection that serves it, alone. [`ClientHandle`] is the part that
+//! other connections see: CLIENT LIST reads it, CLIENT KILL and pushes reach the connection by it.
+
+mod describe;
+mod handle;
+
+pub use describe::{Running, describe, mem_bytes};
+pub use handle::{ClientHandle, Mail, Names, Peer};
+
+use crate::blocking::Blocked;
+use crate::transaction::Multi;
+use bitflags::bitflags;
+use crabcache_resp::{Protocol, RequestParser};
+use std::sync::Arc;
+
+bitflags! {
+    /// Facts about a client that the dispatcher or CLIENT LIST must know.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct ClientFlags: u32 {
+        /// Has not authenticated.
+        const NEEDS_AUTH = 1;
+        /// Is queueing a transaction.
+        const MULTI = 1 << 1;
+        /// Sees all commands of others.
+        const MONITOR = 1 << 2;
+        /// Waits for something.
+        const BLOCKED = 1 << 3;
+        /// Came by a unix socket.
+        const UNIX_SOCKET = 1 << 4;
+        /// Goes after its replies are sent.
+        const CLOSE_AFTER_REPLY = 1 << 5;
+        /// Is spared when clients are evicted.
+        const NO_EVICT = 1 << 6;
+        /// Leaves no trace on access clocks.
+        const NO_TOUCH = 1 << 7;
+        /// Goes at once; what it has not been sent is lost.
+        const CLOSE_ASAP = 1 << 8;
+    }
+}
+
+impl ClientFlags {
+    /// Those that make the dispatcher go through its checks.
+    pub const EXCEPTIONAL: ClientFlags =
+        ClientFlags::NEEDS_AUTH.union(ClientFlags::MULTI).union(ClientFlags::MONITOR);
+
+    /// Those with which no further request is served.
+    pub const HELD_UP: ClientFlags =
+        ClientFlags::BLOCKED.union(ClientFlags::CLOSE_AFTER_REPLY).union(ClientFlags::CLOSE_ASAP);
+}
+
+/// What kind of peer a client is: CLIENT LIST and KILL choose by it, and so do output limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientType {
+    /// Any other; monitors too.
+    Normal,
+    /// Our primary.
+    Master,
+    /// A replica of ours.
+    Replica,
+    /// Has subscribed to channels.
+    Pubsub,
+}
+
+impl ClientType {
+    /// The type of this name, in any letter case.
+    pub fn by_name(name: &[u8]) -> Option<ClientType> {
+        const NAMES: &[(&str, ClientType)] = &[
+            ("normal", ClientType::Normal),
+            ("master", ClientType::Master),
+            ("slave", ClientType::Replica),
+            ("replica", ClientType::Replica),
+            ("pubsub", ClientType::Pubsub),
+        ];
+        let found = NAMES.iter().find(|(own, _)| own.as_bytes().eq_ignore_ascii_case(name));
+        found.map(|(_, kind)| *kind)
+    }
+}
+
+/// CLIENT REPLY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReplyMode {
+    /// Every command is answered.
+    #[default]
+    On,
+    /// None is.
+    Off,
+    /// The next one is not.
+    SkipNext,
+    /// This one is not.
+    Skip,
+}
+
+/// A key that a client watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchedKey {
+    /// Its database.
+    pub db: usize,
+    /// The key.
+    pub key: Box<[u8]>,
+    /// Whether it was there but past its time when the watch began.
+    pub was_expired: bool,
+}
+
+/// See the module's text.
+pub struct Client {
+    /// What others see.
+    pub handle: Arc<ClientHandle>,
+    /// Number of the selected database.
+    pub db: usize,
+    /// RESP2 or RESP3.
+    pub protocol: Protocol,
+    /// See [`ClientFlags`].
+    pub flags: ClientFlags,
+    /// The transaction being queued.
+    pub multi: Option<Box<Multi>>,
+    /// Watched keys; a change of one sets the handle's flag.
+    pub watched: Vec<WatchedKey>,
+    /// A command wants all watches to end; the dispatcher does it.
+    pub forgets_watches: bool,
+    /// Whether replies are wanted.
+    pub reply_mode: ReplyMode,
+    /// What the client waits for. Set exactly while the flag `BLOCKED` is.
+    pub blocked: Option<Box<Blocked>>,
+    /// Reads the client's requests.
+    pub parser: RequestParser,
+}
+
+impl Client {
+    /// A client that has just connected.
+    pub fn new(handle: Arc<ClientHandle>, needs_auth: bool) -> Client {
+        let mut client = Client {
+            db: 0,
+            protocol: Protocol::Resp2,
+            flags: handle.flags(),
+            multi: None,
+            watched: Vec::new(),
+            forgets_watches: false,
+            reply_mode: ReplyMode::On,
+            blocked: None,
+            parser: RequestParser::default(),
+            handle,
+        };
+        client.set_flag(ClientFlags::NEEDS_AUTH, needs_auth);
+        client
+    }
+
+    /// Sets a flag, for others to see as well.
+    pub fn set_flag(&mut self, flag: ClientFlags, value: bool) {
+        self.flags.set(flag, value);
+        self.handle.set_flags(self.flags);
+    }
+
+    /// Selects a database.
+    pub fn select(&mut self, db: usize) {
+        self.db = db;
+        self.handle.set_db(db);
+    }
+
+    /// Speaks another protocol from now on.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+        self.handle.set_protocol(protocol);
+    }
+
+    /// Whether the connection must not go on with the client's requests now.
+    #[inline]
+    pub fn is_held_up(&self) -> bool {
+        self.flags.intersects(ClientFlags::HELD_UP)
+    }
+
+    /// Whether the client wants the reply to the command that has just run. To be asked once for
+    /// each command: CLIENT REPLY SKIP counts by it.
+    #[inline]
+    pub fn takes_reply(&mut self) -> bool {
+        self.reply_mode == ReplyMode::On || self.takes_some_reply()
+    }
+
+    #[cold]
+    fn takes_some_reply(&mut self) -> bool {
+        match self.reply_mode {
+            ReplyMode::On | ReplyMode::Off => {}
+            ReplyMode::SkipNext => self.reply_mode = ReplyMode::Skip,
+            ReplyMode::Skip => self.reply_mode = ReplyMode::On,
+        }
+        false
+    }
+}

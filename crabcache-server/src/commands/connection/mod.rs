@@ -1,0 +1,133 @@
+//! The connection group: PING and what a client says about its own connection.
+//!
+//! `auth.rs` has AUTH and HELLO, the `client*.rs` files have CLIENT.
+
+mod auth;
+mod client;
+mod client_kill;
+mod client_list;
+
+use crate::client::{ClientFlags, ReplyMode};
+use crate::command::{Args, Command, CommandResult, Ctx, Flags, container, server};
+use crate::error::CommandError;
+use crate::transaction;
+use crabcache_resp::Protocol;
+
+/// Flags of commands that are possible at any time.
+const ANY_TIME: Flags = Flags::NOSCRIPT
+    .union(Flags::LOADING)
+    .union(Flags::STALE)
+    .union(Flags::NO_AUTH)
+    .union(Flags::ALLOW_BUSY);
+
+pub(super) const COMMANDS: &[Command] = &[
+    server("auth", auth::auth).arity(-2).fast().flags(ANY_TIME).secrets(auth::is_secret).doc(
+        "1.0.0",
+        "O(N), N being the passwords of the user",
+        "[username@6.0.0] password",
+        "Authenticates the connection.",
+    ),
+    container("client", client::SUBCOMMANDS).doc(
+        "2.4.0",
+        "Depends on subcommand.",
+        "",
+        "Commands about client connections.",
+    ),
+    server("echo", echo).arity(2).fast().flags(Flags::LOADING.union(Flags::STALE)).doc(
+        "1.0.0",
+        "O(1)",
+        "message",
+        "Returns its argument.",
+    ),
+    server("hello", auth::hello)
+        .arity(-1)
+        .fast()
+        .flags(ANY_TIME)
+        .secrets(auth::is_hello_secret)
+        .doc(
+            "6.0.0",
+            "O(1)",
+            "[arguments:(protover:int [AUTH=auth:(username password)] [SETNAME=clientname])]",
+            "Chooses the protocol, authenticates, and tells about the server.",
+        ),
+    server("ping", ping)
+        .arity(-1)
+        .fast()
+        .flags(Flags::SUBSCRIBED)
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
+        .doc("1.0.0", "O(1)", "[message]", "Tells that the server lives."),
+    server("quit", quit)
+        .arity(-1)
+        .fast()
+        .flags(ANY_TIME.union(Flags::NOT_QUEUED).union(Flags::SUBSCRIBED))
+        .doc("1.0.0", "O(1)", "", "Closes the connection.")
+        .deprecated("7.2.0", "just closing the connection"),
+    server("reset", reset)
+        .arity(1)
+        .fast()
+        .flags(ANY_TIME.union(Flags::NOT_QUEUED).union(Flags::SUBSCRIBED))
+        .doc("6.2.0", "O(1)", "", "Makes the connection as good as new."),
+    server("select", select).arity(2).fast().flags(Flags::LOADING.union(Flags::STALE)).doc(
+        "1.0.0",
+        "O(1)",
+        "index:int",
+        "Selects a database.",
+    ),
+];
+
+/// PING [message]
+fn ping(ctx: &mut Ctx, args: Args) -> CommandResult {
+    match args.len() {
+        1 => ctx.reply.pong(),
+        2 => ctx.reply.bulk(args.get(1)),
+        _ => return Err(CommandError::Arity(ctx.row.full_name.clone())),
+    }
+    Ok(())
+}
+
+/// ECHO message
+fn echo(ctx: &mut Ctx, args: Args) -> CommandResult {
+    ctx.reply.bulk(args.get(1));
+    Ok(())
+}
+
+/// SELECT index
+fn select(ctx: &mut Ctx, args: Args) -> CommandResult {
+    let db = ctx.db_number(args.int32(1)?)?;
+    ctx.client.select(db);
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// QUIT
+fn quit(ctx: &mut Ctx, _: Args) -> CommandResult {
+    ctx.client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// RESET
+fn reset(ctx: &mut Ctx, _: Args) -> CommandResult {
+    crate::monitor::send(ctx);
+    ctx.server.monitors.remove(ctx.server, ctx.client);
+    transaction::end(ctx);
+    let client = &mut *ctx.client;
+    client.forgets_watches = true;
+    client.select(0);
+    client.set_protocol(Protocol::Resp2);
+    ctx.reply.set_protocol(Protocol::Resp2);
+    client.reply_mode = ReplyMode::On;
+    client.set_flag(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT, false);
+    ctx.env.touches = true;
+    // What a client library says about itself stays true.
+    let user = ctx.server.users.default_user();
+    client.set_flag(ClientFlags::NEEDS_AUTH, !user.is_open());
+    let mut names = client.handle.names.lock();
+    names.name.clear();
+    names.user = user.clone();
+    ctx.reply.status("RESET");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
