@@ -304,23 +304,34 @@ impl Entry {
         self
     }
 
+    /// Whether the value's buffer is of about the right size for `value`, and so is used again.
+    pub(crate) fn has_buffer_for(&self, value: &Str<'_>) -> bool {
+        let shape = self.shape();
+        let Str::Bytes(bytes) = value else { return false };
+        let new = shape_for_len(shape.key_len, bytes.len(), shape.has_expire);
+        if shape.body != Body::Heap || new.body != Body::Heap {
+            return false;
+        }
+        // SAFETY: the body is a `Vec`, as the shape says.
+        let capacity = unsafe { &*self.at(shape.body_at()).cast::<Vec<u8>>() }.capacity();
+        capacity >= bytes.len() && capacity / 2 <= bytes.len()
+    }
+
     /// The same entry with another value and expiry. Writes in place where the size allows it.
     pub fn with_string(mut self, value: Str<'_>, expire_at_ms: Option<i64>) -> Entry {
         let old = self.shape();
         let new = shape_for(old.key_len, &value, expire_at_ms.is_some());
-        if let (Body::Heap, Body::Heap, true) = (old.body, new.body, old == new)
+        if old == new
+            && self.has_buffer_for(&value)
             && let Str::Bytes(bytes) = value
         {
-            // A buffer of about the right size is used again.
-            // SAFETY: the body is a `Vec`, as the shape says.
+            // SAFETY: the body is a `Vec`, as `has_buffer_for` says.
             let buffer = unsafe { &mut *self.at(old.body_at()).cast::<Vec<u8>>() };
-            if buffer.capacity() >= bytes.len() && buffer.capacity() / 2 <= bytes.len() {
-                buffer.clear();
-                buffer.extend_from_slice(bytes);
-                self.write_lengths(new, false);
-                self.write_expire(expire_at_ms);
-                return self;
-            }
+            buffer.clear();
+            buffer.extend_from_slice(bytes);
+            self.write_lengths(new, false);
+            self.write_expire(expire_at_ms);
+            return self;
         }
         self.drop_body(old);
         self = self.moved(old, new, old.key_at(), new.key_at(), old.key_len);

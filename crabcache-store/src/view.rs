@@ -326,7 +326,16 @@ impl<'a, 'p> WriteDb<'a, 'p> {
             SetExpire::Keep => old_at_ms,
             SetExpire::To(at_ms) => at_ms,
         };
-        place.replace(|entry| used(entry.with_string(value, new_at_ms), env, trace));
+        place.replace(|old| {
+            let entry = if old.is_costly_to_free() && !old.has_buffer_for(&value) {
+                let entry = Entry::new(key.bytes, value, new_at_ms, old.clock());
+                trace.discard(old, Discard::Replaced);
+                entry
+            } else {
+                old.with_string(value, new_at_ms)
+            };
+            used(entry, env, trace)
+        });
         if old_at_ms != new_at_ms {
             place.set_flag(new_at_ms.is_some());
             self.account_expire(key, old_at_ms, new_at_ms);

@@ -31,7 +31,7 @@ pub(super) fn getdel(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResu
         return Ok(());
     };
     reply_string(&mut ctx.reply, value.get());
-    delete(db, ctx, &key, b"DEL");
+    delete(db, ctx, &key, false);
     Ok(())
 }
 
@@ -42,7 +42,7 @@ pub(super) fn delifeq(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandRes
     let value = db.get_string(&key, Lookup::Write)?;
     let is_equal = value.is_some_and(|value| value.get().is(args.get(2)));
     if is_equal {
-        delete(db, ctx, &key, b"DEL");
+        delete(db, ctx, &key, false);
     }
     ctx.reply.int(i64::from(is_equal));
     Ok(())
@@ -87,7 +87,7 @@ fn expire_at(db: &mut WriteDb, ctx: &mut Ctx, key: &Key<'_>, option: TimeOption,
     // A replica leaves deleting to its primary.
     let is_past = at_ms <= ctx.env.now_ms && db.env().expiry == Expiry::Remove;
     if is_past && !option.is_relative() {
-        return delete(db, ctx, key, b"DEL");
+        return delete(db, ctx, key, ctx.config.lazyfree_lazy_expire);
     }
     db.set_expire(key, Some(at_ms));
     ctx.changed(key.bytes, Event::EXPIRE);
@@ -95,11 +95,13 @@ fn expire_at(db: &mut WriteDb, ctx: &mut Ctx, key: &Key<'_>, option: TimeOption,
     ctx.effects.propagate([b"PEXPIREAT", key.bytes, text.format(at_ms).as_bytes()]);
 }
 
-/// Deletes a key that is there, and replicates it as `command`.
-fn delete(db: &mut WriteDb, ctx: &mut Ctx, key: &Key<'_>, command: &[u8]) {
-    drop(db.remove(key));
+/// Deletes a key that is there. Replicated as DEL, or as UNLINK if `is_lazy`.
+fn delete(db: &mut WriteDb, ctx: &mut Ctx, key: &Key<'_>, is_lazy: bool) {
+    if let Some(entry) = db.remove(key) {
+        ctx.server.lazyfree.free(entry, is_lazy);
+    }
     ctx.changed(key.bytes, Event::DEL);
-    ctx.effects.propagate([command, key.bytes]);
+    ctx.effects.propagate([if is_lazy { b"UNLINK" as &[u8] } else { b"DEL" }, key.bytes]);
 }
 
 #[cfg(test)]
@@ -187,6 +189,9 @@ mod tests {
             assert_eq!((t.events(), t.propagated()), (vec!["del k".into()], vec!["DEL k".into()]));
             t.check("GET k", "nil");
         }
+        let mut t = TestServer::with_config(&[("lazyfree-lazy-expire", "yes")]);
+        t.check_all(&[("SET k v", "+OK"), ("GETEX k EXAT 1", "\"v\"")]);
+        assert_eq!(t.propagated(), ["SET k v", "UNLINK k"]);
     }
 
     #[test]
