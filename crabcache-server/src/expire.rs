@@ -313,3 +313,151 @@ pub fn remove_met_locked(server: &Server, locked: &mut Locked<'_>, env: &Env, tr
     }
     tell_removed(server, trace);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestServer;
+
+    /// Sets `n` keys that expire after `ms`.
+    fn fill(t: &mut TestServer, db: usize, n: usize, ms: i64) {
+        let mut client = t.client();
+        client.client.select(db);
+        for number in 0..n {
+            t.run_as(&mut client, &format!("SET key:{number}:{ms} v PX {ms}"));
+        }
+        t.events();
+        t.propagated();
+    }
+
+    fn n_keys(t: &TestServer, db: usize) -> usize {
+        t.server.keyspace.size(db).n_keys
+    }
+
+    /// One cycle of so many nanoseconds.
+    fn run(t: &TestServer, limit_ns: u64) {
+        let config = t.server.config.get();
+        let mut progress = t.server.active_expire.progress.lock();
+        cycle(&t.server, &config, &Effort::of(&config), &mut progress, limit_ns);
+    }
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    #[test]
+    fn the_cycle_finds_what_nobody_asks_for() {
+        let mut t = TestServer::new();
+        for db in [0, 1, 15] {
+            fill(&mut t, db, 1, 10);
+            fill(&mut t, db, 1, 100_000);
+        }
+        run(&t, SECOND_NS);
+        assert!(t.events().is_empty());
+        t.advance_ms(20);
+        run(&t, SECOND_NS);
+        let mut events = t.events();
+        events.sort();
+        assert_eq!(events, ["expired key:0:10", "expired key:0:10@1", "expired key:0:10@15"]);
+        let mut propagated = t.propagated();
+        propagated.sort();
+        assert_eq!(propagated, ["@1 DEL key:0:10", "@15 DEL key:0:10", "DEL key:0:10"]);
+        assert_eq!(t.server.stats.expired_keys.load(Ordering::Relaxed), 3);
+        assert_eq!([0, 1, 15].map(|db| n_keys(&t, db)), [1, 1, 1]);
+        assert!(t.server.stats.expire_cycle_cpu_microseconds.load(Ordering::Relaxed) > 0);
+    }
+
+    #[test]
+    fn the_cycle_can_be_turned_off_and_stops_while_writes_are_paused() {
+        let mut t = TestServer::new();
+        fill(&mut t, 0, 3, 10);
+        t.advance_ms(20);
+        t.server.active_expire.enable(false);
+        run(&t, SECOND_NS);
+        assert_eq!((n_keys(&t, 0), fast_cycle(&t.server)), (3, None));
+        t.server.active_expire.enable(true);
+        t.server.conditions.pause(i64::MAX, false);
+        run(&t, SECOND_NS);
+        // Nobody sees the keys, and nobody removes them.
+        t.check_all(&[("GET key:0:10", "nil"), ("DBSIZE", ":3"), ("RANDOMKEY", "nil")]);
+        t.server.conditions.unpause();
+        run(&t, SECOND_NS);
+        assert_eq!(n_keys(&t, 0), 0);
+    }
+
+    #[test]
+    fn a_cycle_whose_time_is_up_goes_on_with_the_next_database() {
+        let mut t = TestServer::new();
+        fill(&mut t, 0, 3000, 10);
+        fill(&mut t, 1, 3000, 10);
+        t.advance_ms(20);
+        let n_cut = || t.server.stats.expired_time_cap_reached_count.load(Ordering::Relaxed);
+        run(&t, 0);
+        assert!(n_keys(&t, 0) < 3000 && n_keys(&t, 1) == 3000);
+        run(&t, 0);
+        assert!(n_keys(&t, 0) > 2000 && n_keys(&t, 1) < 3000);
+        assert_eq!(n_cut(), 2);
+        // Much has expired, and the last cycle was cut: there are cycles between the ticks.
+        while fast_cycle(&t.server).is_some() {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        assert!(n_keys(&t, 0) + n_keys(&t, 1) < 4000);
+        run(&t, SECOND_NS);
+        assert_eq!(n_keys(&t, 0) + n_keys(&t, 1), 0);
+    }
+
+    #[test]
+    fn where_little_has_expired_little_time_is_spent() {
+        let mut t = TestServer::new();
+        fill(&mut t, 0, 5000, 100_000);
+        fill(&mut t, 0, 50, 10);
+        t.advance_ms(20);
+        // All the time in the world, but none of it for a database in which little comes of it.
+        run(&t, FRUGAL_DIVISOR - 1);
+        assert!(n_keys(&t, 0) > 5000);
+        for _ in 0..2000 {
+            run(&t, FRUGAL_DIVISOR - 1);
+        }
+        assert_eq!(n_keys(&t, 0), 5000);
+    }
+
+    #[test]
+    fn effort_raises_the_limits() {
+        let effort = |value| {
+            let t = TestServer::with_config(&[("active-expire-effort", value)]);
+            let effort = Effort::of(&t.server.config.get());
+            (effort.slow_percent, effort.fast_ns, effort.acceptable_stale_percent)
+        };
+        assert_eq!(effort("1"), (25, 1_000_000, 10));
+        assert_eq!(effort("10"), (43, 3_250_000, 1));
+    }
+
+    #[test]
+    fn ttls_and_stale_keys_are_estimated() {
+        let mut t = TestServer::new();
+        fill(&mut t, 0, 500, 50_000);
+        let ttl = |t: &TestServer, db| t.server.active_expire.avg_ttl_ms(db);
+        assert_eq!(ttl(&t, 0), 0);
+        run(&t, SECOND_NS);
+        assert!((49_000..=50_000).contains(&ttl(&t, 0)), "{}", ttl(&t, 0));
+        t.check_all(&[("SWAPDB 0 2", "+OK")]);
+        assert!(ttl(&t, 0) == 0 && ttl(&t, 2) > 0);
+        t.check_all(&[("SWAPDB 0 2", "+OK"), ("FLUSHALL", "+OK")]);
+        assert_eq!((ttl(&t, 0), ttl(&t, 2)), (0, 0));
+
+        fill(&mut t, 0, 500, 10);
+        t.advance_ms(20);
+        assert_eq!(t.server.active_expire.stale_percent(), 0.0);
+        run(&t, SECOND_NS);
+        assert!((t.server.active_expire.stale_percent() - 5.0).abs() < 0.1);
+        run(&t, SECOND_NS);
+        assert!((t.server.active_expire.stale_percent() - 4.75).abs() < 0.1);
+    }
+
+    #[test]
+    fn the_cycle_tells_watchers() {
+        let mut t = TestServer::new();
+        t.check_all(&[("SET k v PX 10", "+OK"), ("WATCH k", "+OK"), ("MULTI", "+OK")]);
+        t.advance_ms(20);
+        run(&t, SECOND_NS);
+        t.check("EXEC", "nil");
+    }
+}

@@ -146,3 +146,45 @@ fn carry_out(job: Job, counts: &Counts) {
 fn len_of(tables: &[Table<Entry>]) -> u64 {
     tables.iter().map(|table| table.len() as u64).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestServer;
+
+    fn wait_until_done(lazyfree: &LazyFree, client: &Arc<ClientHandle>) {
+        assert!(lazyfree.tell_when_done(client, b"done"));
+        while client.take_mail().is_none() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn big_values_are_freed_on_the_thread_and_strings_are_not_counted() {
+        let mut t = TestServer::new();
+        t.server.lazyfree.start();
+        let big = "x".repeat(2 << 20);
+        for command in ["DEL k", "UNLINK k", "RENAME other k", "PEXPIRE k 0"] {
+            t.run_words(&[b"SET", b"k", big.as_bytes()]);
+            t.run("SET other v");
+            assert!(!t.run(command).starts_with('-'));
+        }
+        wait_until_done(&t.server.lazyfree, &t.client().client.handle);
+        assert_eq!(t.server.lazyfree.freed_objects(), 0);
+        assert_eq!(t.server.lazyfree.pending_objects(), 0);
+    }
+
+    #[test]
+    fn flushed_entries_are_counted_until_the_statistics_begin_anew() {
+        let mut t = TestServer::new();
+        t.server.lazyfree.start();
+        for number in 0..1000 {
+            t.run(&format!("SET {number} v"));
+        }
+        t.check("FLUSHALL ASYNC", "+OK");
+        wait_until_done(&t.server.lazyfree, &t.client().client.handle);
+        assert_eq!(t.server.lazyfree.freed_objects(), 1000);
+        t.server.lazyfree.reset_stats();
+        assert_eq!(t.server.lazyfree.freed_objects(), 0);
+    }
+}
