@@ -374,7 +374,7 @@ mod tests {
         run(&t, SECOND_NS);
         assert_eq!((n_keys(&t, 0), fast_cycle(&t.server)), (3, None));
         t.server.active_expire.enable(true);
-        t.server.conditions.pause(i64::MAX, false);
+        t.server.conditions.pause(i64::MAX, false, 0);
         run(&t, SECOND_NS);
         // Nobody sees the keys, and nobody removes them.
         t.check_all(&[("GET key:0:10", "nil"), ("DBSIZE", ":3"), ("RANDOMKEY", "nil")]);

@@ -76,7 +76,7 @@ impl LazyFree {
     pub fn free_discarded(&self, config: &Config, trace: &Trace) {
         for discarded in trace.discarded.take() {
             let is_lazy = match discarded.why {
-                Discard::Replaced => config.lazyfree_lazy_server_del,
+                Discard::Deleted => config.lazyfree_lazy_server_del,
                 Discard::Expired => config.lazyfree_lazy_expire,
             };
             self.free(discarded.entry, is_lazy);
@@ -152,9 +152,11 @@ mod tests {
     use super::*;
     use crate::testing::TestServer;
 
-    fn wait_until_done(lazyfree: &LazyFree, client: &Arc<ClientHandle>) {
-        assert!(lazyfree.tell_when_done(client, b"done"));
-        while client.take_mail().is_none() {
+    fn wait_until_done(t: &mut TestServer) {
+        let client = t.client().client.handle.clone();
+        let wait = t.server.blocking.begin(&client, WaitKind::Memory);
+        t.server.lazyfree.tell_when_done(&client);
+        while !wait.is_over() {
             std::thread::yield_now();
         }
     }
@@ -169,7 +171,7 @@ mod tests {
             t.run("SET other v");
             assert!(!t.run(command).starts_with('-'));
         }
-        wait_until_done(&t.server.lazyfree, &t.client().client.handle);
+        wait_until_done(&mut t);
         assert_eq!(t.server.lazyfree.freed_objects(), 0);
         assert_eq!(t.server.lazyfree.pending_objects(), 0);
     }
@@ -182,7 +184,7 @@ mod tests {
             t.run(&format!("SET {number} v"));
         }
         t.check("FLUSHALL ASYNC", "+OK");
-        wait_until_done(&t.server.lazyfree, &t.client().client.handle);
+        wait_until_done(&mut t);
         assert_eq!(t.server.lazyfree.freed_objects(), 1000);
         t.server.lazyfree.reset_stats();
         assert_eq!(t.server.lazyfree.freed_objects(), 0);

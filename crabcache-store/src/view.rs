@@ -74,8 +74,8 @@ pub struct Trace {
 /// Why a view took an entry out that no command asked it to give back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Discard {
-    /// Another took its place.
-    Replaced,
+    /// A command put another into its place, or has no further use for it.
+    Deleted,
     /// Its time had come.
     Expired,
 }
@@ -326,15 +326,13 @@ impl<'a, 'p> WriteDb<'a, 'p> {
             SetExpire::Keep => old_at_ms,
             SetExpire::To(at_ms) => at_ms,
         };
-        place.replace(|old| {
-            let entry = if old.is_costly_to_free() && !old.has_buffer_for(&value) {
-                let entry = Entry::new(key.bytes, value, new_at_ms, old.clock());
-                trace.discard(old, Discard::Replaced);
-                entry
-            } else {
-                old.with_string(value, new_at_ms)
-            };
-            used(entry, env, trace)
+        place.replace(|entry| {
+            if !entry.frees_much_for(&value, new_at_ms.is_some()) {
+                return used(entry.with_string(value, new_at_ms), env, trace);
+            }
+            let new = Entry::new(entry.key(), value, new_at_ms, entry.clock());
+            trace.discard(entry, Discard::Deleted);
+            used(new, env, trace)
         });
         if old_at_ms != new_at_ms {
             place.set_flag(new_at_ms.is_some());
@@ -414,13 +412,23 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         self.take(key)
     }
 
+    /// Removes `key`. Returns whether it was there.
+    pub fn delete(&mut self, key: &Key<'_>) -> bool {
+        let entry = self.remove(key);
+        let was_there = entry.is_some();
+        if let Some(entry) = entry {
+            self.trace.discard(entry, Discard::Deleted);
+        }
+        was_there
+    }
+
     /// Puts an entry into the place of `key`, which its key must be; an older one is discarded.
     /// The access clock begins anew.
     pub fn put(&mut self, key: &Key<'_>, entry: Entry) {
         debug_assert_eq!(entry.key(), key.bytes);
         self.expire_if_due(key);
         if let Some(old) = self.take(key) {
-            self.trace.discard(old, Discard::Replaced);
+            self.trace.discard(old, Discard::Deleted);
         }
         entry.set_clock(self.env.access.initial());
         self.insert_new(key, entry);

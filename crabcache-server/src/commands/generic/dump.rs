@@ -97,7 +97,7 @@ fn restore(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
 
     ctx.reply.ok();
     let has_expired = expire_at_ms.is_some_and(|at_ms| at_ms <= ctx.env.now_ms);
-    if has_expired && ctx.env.expiry != Expiry::Ignore {
+    if has_expired && ctx.env.expiry == Expiry::Remove {
         let is_lazy = ctx.config.lazyfree_lazy_server_del;
         if let Some(old) = db.remove(&key) {
             ctx.server.lazyfree.free(old, is_lazy);

@@ -194,7 +194,7 @@ fn set_expire(
         ctx.reply.int(0);
         return Ok(());
     }
-    if at_ms <= ctx.env.now_ms && ctx.env.expiry != Expiry::Ignore {
+    if at_ms <= ctx.env.now_ms && ctx.env.expiry == Expiry::Remove {
         let is_lazy = ctx.config.lazyfree_lazy_expire;
         if let Some(entry) = db.remove(&key) {
             ctx.server.lazyfree.free(entry, is_lazy);
