@@ -46,6 +46,7 @@ fn end_pause(server: &Server) {
 
 /// Takes the samples that INFO's rates are made of.
 fn sample(server: &Server) {
+    server.memory.look(server.clock.unix_ms() / 1000);
     let now_ms = u64::try_from(server.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     server.stats.sample_rates(now_ms);
 }

@@ -282,6 +282,16 @@ impl Stats {
         self.current().map(|worker| counter(worker).get()).max().unwrap_or(0)
     }
 
+    /// Reads from and writes to the sockets of a worker.
+    pub fn io_of(&self, worker: usize) -> (u64, u64) {
+        let period = self.period.load(Ordering::Acquire);
+        let stats = &self.workers[worker];
+        if stats.period.load(Ordering::Acquire) != period {
+            return (0, 0);
+        }
+        (stats.total_reads_processed.get(), stats.total_writes_processed.get())
+    }
+
     /// Changes of data since the start.
     pub fn dirty(&self) -> u64 {
         self.workers.iter().map(|worker| worker.dirty.get()).sum()

@@ -25,7 +25,7 @@ use parking_lot::{RawMutex, RawRwLock};
 use smallvec::SmallVec;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 /// Stripes unless told otherwise. A power of two.
 pub const N_STRIPES_DEFAULT: usize = 1024;
@@ -120,6 +120,7 @@ pub struct Keyspace {
     stripes: Box<[CachePadded<LockedStripe>]>,
     gates: Box<[CachePadded<Gate>]>,
     n_databases: usize,
+    n_watched_keys: AtomicUsize,
 }
 
 impl Keyspace {
@@ -137,12 +138,18 @@ impl Keyspace {
             stripes: (0..n_stripes).map(|_| CachePadded::new(stripe())).collect(),
             gates: (0..n_gates).map(|_| CachePadded::new(gate())).collect(),
             n_databases,
+            n_watched_keys: AtomicUsize::new(0),
         }
     }
 
     /// Number of databases.
     pub fn n_databases(&self) -> usize {
         self.n_databases
+    }
+
+    /// Number of keys that somebody watches.
+    pub fn n_watched_keys(&self) -> usize {
+        self.n_watched_keys.load(Ordering::Relaxed)
     }
 
     /// Number of stripes.
@@ -397,12 +404,16 @@ impl<'p> Locked<'p> {
     /// Begins to watch a key, whose stripe is held for writing. If it `was_expired` already, its
     /// removal is no change.
     pub fn watch(&mut self, db: usize, key: &Key<'_>, flag: Arc<WatchFlag>, was_expired: bool) {
-        self.stripe_mut(key.stripe).watchers.add(db, key.bytes, flag, was_expired);
+        if self.stripe_mut(key.stripe).watchers.add(db, key.bytes, flag, was_expired) {
+            self.keyspace.n_watched_keys.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Ends a watch of a key, whose stripe is held for writing.
     pub fn unwatch(&mut self, db: usize, key: &Key<'_>, flag: &Arc<WatchFlag>) {
-        self.stripe_mut(key.stripe).watchers.remove(db, key.bytes, flag);
+        if self.stripe_mut(key.stripe).watchers.remove(db, key.bytes, flag) {
+            self.keyspace.n_watched_keys.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Tells the watchers of a key, whose stripe is held for writing, that it was changed.

@@ -51,23 +51,35 @@ impl Watchers {
         self.0.is_none()
     }
 
-    pub(crate) fn add(&mut self, db: usize, key: &[u8], flag: Arc<WatchFlag>, was_expired: bool) {
+    /// Returns whether the key is the first to be watched under its name.
+    pub(crate) fn add(
+        &mut self,
+        db: usize,
+        key: &[u8],
+        flag: Arc<WatchFlag>,
+        was_expired: bool,
+    ) -> bool {
         let watchers = self.0.get_or_insert_default().entry((db, key.into())).or_default();
         watchers.push(Watcher { flag, was_expired });
+        watchers.len() == 1
     }
 
-    pub(crate) fn remove(&mut self, db: usize, key: &[u8], flag: &Arc<WatchFlag>) {
-        let Some(all) = &mut self.0 else { return };
+    /// Returns whether nobody watches the key any more, though somebody did.
+    pub(crate) fn remove(&mut self, db: usize, key: &[u8], flag: &Arc<WatchFlag>) -> bool {
+        let Some(all) = &mut self.0 else { return false };
         let key = (db, key.into());
+        let mut is_last = false;
         if let Some(watchers) = all.get_mut(&key) {
             watchers.retain(|watcher| !Arc::ptr_eq(&watcher.flag, flag));
-            if watchers.is_empty() {
+            is_last = watchers.is_empty();
+            if is_last {
                 all.remove(&key);
             }
         }
         if all.is_empty() {
             self.0 = None;
         }
+        is_last
     }
 
     /// A key was changed; `exists` is whether it is there now.

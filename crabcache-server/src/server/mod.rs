@@ -17,6 +17,7 @@ use crate::expire::ActiveExpire;
 use crate::latency::Monitor;
 use crate::lazyfree::LazyFree;
 use crate::monitor::Monitors;
+use crate::memory::Memory;
 use crate::notify::Event;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
@@ -46,6 +47,12 @@ pub struct Server {
     pub monitors: Monitors,
     /// Counters.
     pub stats: Stats,
+    /// Memory.
+    pub memory: Memory,
+    /// Names this process.
+    pub run_id: String,
+    /// Names the history of the data.
+    pub replid: String,
     /// Slow commands.
     pub slowlog: SlowLog,
     /// Slow events of all kinds.
@@ -105,6 +112,9 @@ impl Server {
         Ok(Server {
             keyspace: Keyspace::new(N_STRIPES_DEFAULT, n_gates, n_databases),
             stats: Stats::new(n_gates, commands.rows().len()),
+            memory: Memory::default(),
+            run_id: random_id(),
+            replid: random_id(),
             slowlog: SlowLog::default(),
             latency: Monitor::default(),
             commands,
@@ -243,4 +253,9 @@ impl Server {
             self.latency.add(event, self.clock.unix_ms() / 1000, latency_ms);
         }
     }
+}
+
+/// Forty random hexadecimal digits.
+fn random_id() -> String {
+    (0..5).map(|_| format!("{:08x}", rand::random::<u32>())).collect()
 }

@@ -5,6 +5,7 @@
 mod command;
 mod config;
 pub(super) mod keyspace;
+mod info;
 mod latency;
 mod monitor;
 mod role;
@@ -22,6 +23,12 @@ pub(super) const COMMANDS: &[Command] = &[
         "",
         "Reads and changes parameters.",
     ),
+    server("info", info::info)
+        .arity(-1)
+        .flags(Flags::LOADING.union(Flags::STALE))
+        .categories(Categories::DANGEROUS)
+        .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
+        .doc("1.0.0", "O(1)", "[section...]", "Tells of the server's state."),
     container("latency", latency::SUBCOMMANDS).doc(
         "2.8.13",
         "Depends on subcommand.",

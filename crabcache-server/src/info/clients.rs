@@ -1,0 +1,56 @@
+//! The section about clients, and what others need to know of all clients together.
+
+use super::Fields;
+use crate::client::{Client, ClientFlags, ClientHandle};
+use crate::server::Server;
+use std::sync::atomic::Ordering;
+
+/// All clients together.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) n_clients: usize,
+    /// By worker.
+    pub(crate) n_by_worker: Vec<usize>,
+    pub(crate) n_blocked: usize,
+    /// The largest buffers.
+    pub(crate) input_bytes_max: usize,
+    pub(crate) output_bytes_max: usize,
+    /// Memory of all of them.
+    pub(crate) bytes: usize,
+}
+
+impl Totals {
+    /// Adds up. O(clients)
+    pub(crate) fn of(server: &Server) -> Totals {
+        let mut totals = Totals { n_by_worker: vec![0; server.n_workers], ..Totals::default() };
+        for client in server.clients.all() {
+            let load = |number: &std::sync::atomic::AtomicUsize| number.load(Ordering::Relaxed);
+            let input_bytes = load(&client.input_bytes) + load(&client.input_free_bytes);
+            let output_bytes = load(&client.output_bytes);
+            totals.n_clients += 1;
+            totals.n_by_worker[client.worker] += 1;
+            totals.n_blocked += usize::from(client.flags().contains(ClientFlags::BLOCKED));
+            totals.input_bytes_max = totals.input_bytes_max.max(input_bytes);
+            totals.output_bytes_max = totals.output_bytes_max.max(output_bytes);
+            let own_bytes = size_of::<Client>() + size_of::<ClientHandle>();
+            totals.bytes += own_bytes + input_bytes + output_bytes + load(&client.multi_bytes);
+        }
+        totals
+    }
+}
+
+pub(super) fn clients(fields: &mut Fields) {
+    let server = fields.server;
+    let totals = Totals::of(server);
+    fields.add("connected_clients", totals.n_clients);
+    fields.add("cluster_connections", 0);
+    fields.add("maxclients", fields.config.maxclients);
+    fields.add("client_recent_max_input_buffer", totals.input_bytes_max);
+    fields.add("client_recent_max_output_buffer", totals.output_bytes_max);
+    fields.add("blocked_clients", totals.n_blocked);
+    fields.add_zeros(&["tracking_clients", "pubsub_clients"]);
+    fields.add("watching_clients", server.interests.n_watching());
+    fields.add("clients_in_timeout_table", 0);
+    fields.add("total_watched_keys", server.keyspace.n_watched_keys());
+    fields.add_zeros(&["total_blocking_keys", "total_blocking_keys_on_nokey"]);
+}

@@ -1,0 +1,92 @@
+//! The section about memory.
+
+use super::Fields;
+use super::clients::Totals;
+use crate::memory::{self, Usage, human};
+
+/// Scripts and functions; there are none yet.
+const SCRIPTING: &[(&str, bool)] = &[
+    ("used_memory_lua", false),
+    ("used_memory_vm_eval", false),
+    ("used_memory_lua", true),
+    ("used_memory_scripts_eval", false),
+    ("number_of_cached_scripts", false),
+    ("number_of_functions", false),
+    ("number_of_libraries", false),
+    ("used_memory_vm_functions", false),
+    ("used_memory_vm_total", false),
+    ("used_memory_vm_total", true),
+    ("used_memory_functions", false),
+    ("used_memory_scripts", false),
+    ("used_memory_scripts", true),
+];
+
+pub(super) fn memory(fields: &mut Fields) {
+    let server = fields.server;
+    let usage = server.memory.look(server.clock.unix_ms() / 1000);
+    let clients_bytes = Totals::of(server).bytes;
+    let overhead = usage.startup + usage.tables + clients_bytes;
+    let dataset = usage.allocated.saturating_sub(overhead);
+    let with_data = usage.allocated.saturating_sub(usage.startup);
+    add_with_human(fields, "used_memory", usage.allocated);
+    add_with_human(fields, "used_memory_rss", usage.rss);
+    add_with_human(fields, "used_memory_peak", usage.peak);
+    fields.add("used_memory_peak_time", usage.peak_at_s);
+    fields.add("used_memory_peak_perc", percent(usage.allocated, usage.peak));
+    fields.add("used_memory_overhead", overhead);
+    fields.add("used_memory_startup", usage.startup);
+    fields.add("used_memory_dataset", dataset);
+    fields.add("used_memory_dataset_perc", percent(dataset, with_data));
+    fields.add("allocator_allocated", usage.allocated);
+    fields.add("allocator_active", usage.active);
+    fields.add("allocator_resident", usage.resident);
+    fields.add("allocator_muzzy", 0);
+    add_with_human(fields, "total_system_memory", memory::system_bytes());
+    for (name, is_human) in SCRIPTING {
+        if *is_human {
+            fields.add(&format!("{name}_human"), human(0));
+        } else {
+            fields.add(name, 0);
+        }
+    }
+    add_with_human(fields, "maxmemory", 0);
+    fields.add("maxmemory_policy", "noeviction");
+    ratios(fields, &usage);
+    fields.add_zeros(&[
+        "mem_not_counted_for_evict",
+        "mem_replication_backlog",
+        "mem_total_replication_buffers",
+        "mem_replica_full_sync_buffer",
+        "mem_clients_slaves",
+    ]);
+    fields.add("mem_clients_normal", clients_bytes);
+    fields.add_zeros(&["mem_cluster_links", "mem_aof_buffer"]);
+    fields.add("mem_allocator", memory::allocator());
+    fields.add_zeros(&[
+        "mem_overhead_db_hashtable_rehashing",
+        "active_defrag_running",
+        "lazyfree_pending_objects",
+        "lazyfreed_objects",
+    ]);
+}
+
+/// How much more is held at each level than the level below has asked for.
+fn ratios(fields: &mut Fields, usage: &Usage) {
+    let mut add = |names: [&str; 2], part: usize, whole: usize| {
+        fields.add(names[0], format_args!("{:.2}", Usage::ratio(part, whole)));
+        fields.add(names[1], Usage::beyond(part, whole));
+    };
+    add(["allocator_frag_ratio", "allocator_frag_bytes"], usage.active, usage.allocated);
+    add(["allocator_rss_ratio", "allocator_rss_bytes"], usage.resident, usage.active);
+    add(["rss_overhead_ratio", "rss_overhead_bytes"], usage.rss, usage.resident);
+    add(["mem_fragmentation_ratio", "mem_fragmentation_bytes"], usage.rss, usage.allocated);
+}
+
+fn add_with_human(fields: &mut Fields, name: &str, bytes: usize) {
+    fields.add(name, bytes);
+    fields.add(&format!("{name}_human"), human(bytes));
+}
+
+fn percent(part: usize, whole: usize) -> String {
+    format!("{:.2}%", Usage::ratio(part, whole) * 100.0)
+}

@@ -1,0 +1,134 @@
+//! The sections of counters: Threads, Stats, Debug.
+
+use super::Fields;
+use super::clients::Totals;
+use crate::stats::Rates;
+use std::sync::atomic::Ordering;
+
+pub(super) fn threads(fields: &mut Fields) {
+    let server = fields.server;
+    let totals = Totals::of(server);
+    for (worker, n_clients) in totals.n_by_worker.iter().enumerate() {
+        let (reads, writes) = server.stats.io_of(worker);
+        let text = format!("clients={n_clients},reads={reads},writes={writes}");
+        fields.add(&format!("io_thread_{worker}"), text);
+    }
+}
+
+pub(super) fn stats(fields: &mut Fields) {
+    network(fields);
+    fields.add_zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    keys(fields);
+    fields.add_zeros(&[
+        "pubsub_channels",
+        "pubsub_patterns",
+        "pubsubshard_channels",
+        "latest_fork_usec",
+        "total_forks",
+        "migrate_cached_sockets",
+        "slave_expires_tracked_keys",
+        "active_defrag_hits",
+        "active_defrag_misses",
+        "active_defrag_key_hits",
+        "active_defrag_key_misses",
+        "total_active_defrag_time",
+        "current_active_defrag_time",
+        "tracking_total_keys",
+        "tracking_total_items",
+        "tracking_total_prefixes",
+        "unexpected_error_replies",
+    ]);
+    let stats = &fields.server.stats;
+    fields.add("total_error_replies", stats.total_error_replies.load(Ordering::Relaxed));
+    fields.add("dump_payload_sanitizations", 0);
+    loops(fields);
+    fields.add_zeros(&[
+        "acl_access_denied_auth",
+        "acl_access_denied_cmd",
+        "acl_access_denied_key",
+        "acl_access_denied_channel",
+    ]);
+}
+
+/// Connections, commands and bytes.
+fn network(fields: &mut Fields) {
+    let stats = &fields.server.stats;
+    let Rates { ops, input, output, .. } = &*stats.rates.lock();
+    let kilobytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
+    let received = stats.total_connections_received.load(Ordering::Relaxed);
+    fields.add("total_connections_received", received);
+    let n_commands = stats.sum(|worker| &worker.total_commands_processed);
+    fields.add("total_commands_processed", n_commands);
+    fields.add("instantaneous_ops_per_sec", ops.get());
+    fields.add("total_net_input_bytes", stats.sum(|worker| &worker.total_net_input_bytes));
+    fields.add("total_net_output_bytes", stats.sum(|worker| &worker.total_net_output_bytes));
+    fields.add_zeros(&["total_net_repl_input_bytes", "total_net_repl_output_bytes"]);
+    fields.add("instantaneous_input_kbps", kilobytes(input.get()));
+    fields.add("instantaneous_output_kbps", kilobytes(output.get()));
+    fields.add("instantaneous_input_repl_kbps", kilobytes(0));
+    fields.add("instantaneous_output_repl_kbps", kilobytes(0));
+    fields.add("rejected_connections", stats.rejected_connections.load(Ordering::Relaxed));
+}
+
+/// Expiry, eviction and look-ups.
+fn keys(fields: &mut Fields) {
+    let stats = &fields.server.stats;
+    fields.add("expired_subkeys", 0);
+    fields.add("expired_keys", stats.expired_keys.load(Ordering::Relaxed));
+    fields.add("expired_stale_perc", "0.00");
+    fields.add_zeros(&[
+        "expired_time_cap_reached_count",
+        "expire_cycle_cpu_milliseconds",
+        "evicted_keys",
+        "evicted_clients",
+        "evicted_scripts",
+        "total_eviction_exceeded_time",
+        "current_eviction_exceeded_time",
+    ]);
+    fields.add("keyspace_hits", stats.sum(|worker| &worker.keyspace_hits));
+    fields.add("keyspace_misses", stats.sum(|worker| &worker.keyspace_misses));
+}
+
+/// What the workers did, turn by turn.
+fn loops(fields: &mut Fields) {
+    let stats = &fields.server.stats;
+    let Rates { eventloop_cycles, eventloop_us, .. } = &*stats.rates.lock();
+    let reads = stats.sum(|worker| &worker.total_reads_processed);
+    let writes = stats.sum(|worker| &worker.total_writes_processed);
+    let (main_reads, main_writes) = stats.io_of(0);
+    fields.add("total_reads_processed", reads);
+    fields.add("total_writes_processed", writes);
+    // Compat: the reference does not count those of its first thread here.
+    fields.add("io_threaded_reads_processed", reads.saturating_sub(main_reads));
+    fields.add("io_threaded_writes_processed", writes.saturating_sub(main_writes));
+    fields.add_zeros(&[
+        "io_threaded_total_prefetch_batches",
+        "io_threaded_total_prefetch_entries",
+        "client_query_buffer_limit_disconnections",
+        "client_output_buffer_limit_disconnections",
+        "reply_buffer_shrinks",
+        "reply_buffer_expands",
+    ]);
+    fields.add("eventloop_cycles", stats.sum(|worker| &worker.eventloop_cycles));
+    fields.add("eventloop_duration_sum", stats.sum(|worker| &worker.eventloop_ns) / 1000);
+    fields.add("eventloop_duration_cmd_sum", stats.command_ns() / 1000);
+    fields.add("instantaneous_eventloop_cycles_per_sec", eventloop_cycles.get());
+    fields.add("instantaneous_eventloop_duration_usec", eventloop_us.get());
+}
+
+pub(super) fn debug(fields: &mut Fields) {
+    let server = fields.server;
+    let stats = &server.stats;
+    let cron_ns = stats.workers[server.cron_worker()].eventloop_ns.get();
+    fields.add("eventloop_duration_aof_sum", 0);
+    fields.add("eventloop_duration_cron_sum", cron_ns / 1000);
+    fields.add("eventloop_duration_max", stats.max(|worker| &worker.eventloop_max_ns) / 1000);
+    let most = stats.max(|worker| &worker.eventloop_cmd_per_cycle_max);
+    fields.add("eventloop_cmd_per_cycle_max", most);
+    fields.add_zeros(&[
+        "allocator_allocated_lua",
+        "allocator_active_lua",
+        "allocator_resident_lua",
+        "allocator_frag_bytes_lua",
+    ]);
+}

@@ -1,0 +1,174 @@
+//! Memory of the process as the allocator and the system tell it.
+//!
+//! The allocator's figures are read when somebody asks (INFO, MEMORY) and ten times a second by the
+//! cron thread, which is how the peak is known. What reading costs is a walk over the allocator's
+//! arenas, some 20 microseconds.
+
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use tikv_jemalloc_ctl::{Access, AsName, epoch, stats};
+
+/// What is remembered between two looks.
+#[derive(Debug, Default)]
+pub struct Memory {
+    startup: AtomicUsize,
+    peak: AtomicUsize,
+    peak_at_s: AtomicI64,
+    /// Bytes of the keyspace's tables, without entries.
+    tables: AtomicUsize,
+}
+
+/// One look.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes that the process has allocated.
+    pub allocated: usize,
+    /// Bytes of pages with allocations.
+    pub active: usize,
+    /// Bytes of pages that the allocator holds.
+    pub resident: usize,
+    /// Bytes of the process's pages.
+    pub rss: usize,
+    /// Most bytes ever allocated.
+    pub peak: usize,
+    /// When that was: Unix seconds.
+    pub peak_at_s: i64,
+    /// Bytes allocated before there were data and clients.
+    pub startup: usize,
+    /// Bytes of the keyspace's tables, without entries.
+    pub tables: usize,
+}
+
+impl Memory {
+    /// Looks now. The first call says what the process needs without data.
+    pub fn look(&self, now_s: i64) -> Usage {
+        // The allocator's figures are as of the last `advance`; it cannot fail but for lack of memory.
+        let _ = epoch::advance();
+        let allocated = stats::allocated::read().unwrap_or(0);
+        // Of all callers only the first finds no figure yet.
+        let _ = self.startup.compare_exchange(0, allocated, Ordering::Relaxed, Ordering::Relaxed);
+        if allocated > self.peak.fetch_max(allocated, Ordering::Relaxed) {
+            self.peak_at_s.store(now_s, Ordering::Relaxed);
+        }
+        Usage {
+            allocated,
+            active: stats::active::read().unwrap_or(0),
+            resident: stats::resident::read().unwrap_or(0),
+            rss: rss(),
+            peak: self.peak.load(Ordering::Relaxed),
+            peak_at_s: self.peak_at_s.load(Ordering::Relaxed),
+            startup: self.startup.load(Ordering::Relaxed),
+            tables: self.tables.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Notes the size of the keyspace's tables.
+    pub fn note_tables(&self, bytes: usize) {
+        self.tables.store(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Usage {
+    /// `part` of `whole`; 0 where there is no whole.
+    pub fn ratio(part: usize, whole: usize) -> f64 {
+        if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    }
+
+    /// How far `part` is beyond `whole`, which may be a negative number.
+    pub fn beyond(part: usize, whole: usize) -> i64 {
+        part as i64 - whole as i64
+    }
+}
+
+/// Bytes of the process's pages in memory.
+fn rss() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let n_pages = statm.split(' ').nth(1).and_then(|n_pages| n_pages.parse().ok());
+    n_pages.unwrap_or(0) * page_bytes()
+}
+
+fn page_bytes() -> usize {
+    sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
+}
+
+/// Bytes of the machine's memory.
+pub fn system_bytes() -> usize {
+    sysconf(nix::unistd::SysconfVar::_PHYS_PAGES) * page_bytes()
+}
+
+fn sysconf(variable: nix::unistd::SysconfVar) -> usize {
+    let value = nix::unistd::sysconf(variable).ok().flatten();
+    value.and_then(|value| usize::try_from(value).ok()).unwrap_or(0)
+}
+
+/// The allocator's name and version, as `jemalloc-5.3.0`.
+pub fn allocator() -> String {
+    let version = tikv_jemalloc_ctl::version::read().unwrap_or("");
+    format!("jemalloc-{}", version.split('-').next().unwrap_or(version))
+}
+
+/// What the allocator has to say about itself at length.
+pub fn allocator_report() -> Vec<u8> {
+    let mut report = Vec::new();
+    // Writing to a `Vec` does not fail.
+    let _ = tikv_jemalloc_ctl::stats_print::stats_print(&mut report, Default::default());
+    report
+}
+
+/// Lets the allocator give unused pages back to the system.
+pub fn purge() {
+    let n_arenas = tikv_jemalloc_ctl::arenas::narenas::read().unwrap_or(0);
+    for arena in 0..n_arenas {
+        for kind in ["dirty", "muzzy"] {
+            let name = format!("arena.{arena}.{kind}_decay_ms\0");
+            // An arena that does not exist yet has nothing to give back.
+            let decay: Result<isize, _> = name.as_str().name().read();
+            if let Ok(decay) = decay {
+                // A decay time of 0 takes effect at once.
+                let _ = name.as_str().name().write(0isize);
+                let _ = name.as_str().name().write(decay);
+            }
+        }
+    }
+}
+
+/// Bytes as people read them, such as `1.50K`.
+pub fn human(bytes: usize) -> String {
+    const UNITS: [(u32, char); 5] = [(50, 'P'), (40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')];
+    match UNITS.iter().find(|(bits, _)| bytes >> bits > 0) {
+        Some((bits, unit)) => format!("{:.2}{unit}", bytes as f64 / (1u64 << bits) as f64),
+        None => format!("{bytes}B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_for_people() {
+        let cases = [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1024, "1.00K"),
+            (869_456, "849.08K"),
+            (7_319_552, "6.98M"),
+            (25_276_502_016, "23.54G"),
+            (1 << 40, "1.00T"),
+            (3 << 50, "3.00P"),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(human(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn a_look_finds_something() {
+        let memory = Memory::default();
+        memory.note_tables(7);
+        let usage = memory.look(5);
+        assert!(usage.rss > 0 && system_bytes() > usage.rss);
+        assert!(usage.peak >= usage.allocated && usage.tables == 7);
+        assert!(allocator().starts_with("jemalloc-5."));
+        purge();
+    }
+}
