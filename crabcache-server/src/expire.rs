@@ -214,8 +214,9 @@ fn cycle(
         }
     }
     server.active_expire.note_stale(&total);
-    let took_us = (server.clock.elapsed_ns() - began_ns) / 1000;
+    let took_us = server.clock.elapsed_ns().saturating_sub(began_ns) / 1000;
     server.stats.expire_cycle_cpu_microseconds.fetch_add(took_us, Ordering::Relaxed);
+    server.note_latency("expire-cycle", took_us / 1000);
 }
 
 /// What a sweep does next.

@@ -3,13 +3,17 @@
 use super::Fields;
 
 pub(super) fn keyspace(fields: &mut Fields) {
-    let keyspace = &fields.server.keyspace;
-    for db in 0..keyspace.n_databases() {
-        let size = keyspace.size(db);
-        if size.n_keys > 0 {
-            let text =
-                format!("keys={},expires={},avg_ttl=0,subexpiry=0", size.n_keys, size.n_expires);
-            fields.add(&format!("db{db}"), text);
+    let server = fields.server;
+    for db in 0..server.keyspace.n_databases() {
+        let size = server.keyspace.size(db);
+        if size.n_keys == 0 {
+            continue;
         }
+        let avg_ttl_ms = server.active_expire.avg_ttl_ms(db);
+        let text = format!(
+            "keys={},expires={},avg_ttl={avg_ttl_ms},subexpiry=0",
+            size.n_keys, size.n_expires
+        );
+        fields.add(&format!("db{db}"), text);
     }
 }

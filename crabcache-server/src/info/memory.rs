@@ -2,6 +2,7 @@
 
 use super::Fields;
 use super::clients::Totals;
+use crate::config::Param;
 use crate::memory::{self, Usage, human};
 
 /// Scripts and functions; there are none yet.
@@ -50,7 +51,8 @@ pub(super) fn memory(fields: &mut Fields) {
         }
     }
     add_with_human(fields, "maxmemory", 0);
-    fields.add("maxmemory_policy", "noeviction");
+    let policy = Param::find("maxmemory-policy").map(|param| (param.get)(&fields.config));
+    fields.add("maxmemory_policy", policy.unwrap_or_default());
     ratios(fields, &usage);
     fields.add_zeros(&[
         "mem_not_counted_for_evict",
@@ -62,12 +64,9 @@ pub(super) fn memory(fields: &mut Fields) {
     fields.add("mem_clients_normal", clients_bytes);
     fields.add_zeros(&["mem_cluster_links", "mem_aof_buffer"]);
     fields.add("mem_allocator", memory::allocator());
-    fields.add_zeros(&[
-        "mem_overhead_db_hashtable_rehashing",
-        "active_defrag_running",
-        "lazyfree_pending_objects",
-        "lazyfreed_objects",
-    ]);
+    fields.add_zeros(&["mem_overhead_db_hashtable_rehashing", "active_defrag_running"]);
+    fields.add("lazyfree_pending_objects", server.lazyfree.pending_objects());
+    fields.add("lazyfreed_objects", server.lazyfree.freed_objects());
 }
 
 /// How much more is held at each level than the level below has asked for.

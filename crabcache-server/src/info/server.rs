@@ -34,7 +34,7 @@ pub(super) fn server(fields: &mut Fields) {
     fields.add("uptime_in_days", uptime_s / 86_400);
     fields.add("hz", config.hz);
     fields.add("configured_hz", config.hz);
-    fields.add("lru_clock", server.clock.unix_ms() / 1000 & 0x00ff_ffff);
+    fields.add("lru_clock", (server.clock.unix_ms() / 1000) & 0x00ff_ffff);
     fields.add("executable", executable());
     fields.add("config_file", "");
     fields.add("io_threads_active", u8::from(server.n_workers > 1));

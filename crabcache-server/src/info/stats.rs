@@ -75,10 +75,13 @@ fn keys(fields: &mut Fields) {
     let stats = &fields.server.stats;
     fields.add("expired_subkeys", 0);
     fields.add("expired_keys", stats.expired_keys.load(Ordering::Relaxed));
-    fields.add("expired_stale_perc", "0.00");
+    let stale_percent = fields.server.active_expire.stale_percent();
+    fields.add("expired_stale_perc", format_args!("{stale_percent:.2}"));
+    let n_cut = stats.expired_time_cap_reached_count.load(Ordering::Relaxed);
+    fields.add("expired_time_cap_reached_count", n_cut);
+    let cycle_us = stats.expire_cycle_cpu_microseconds.load(Ordering::Relaxed);
+    fields.add("expire_cycle_cpu_milliseconds", cycle_us / 1000);
     fields.add_zeros(&[
-        "expired_time_cap_reached_count",
-        "expire_cycle_cpu_milliseconds",
         "evicted_keys",
         "evicted_clients",
         "evicted_scripts",

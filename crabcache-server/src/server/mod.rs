@@ -246,6 +246,12 @@ impl Server {
         }
     }
 
+    /// Resets what CONFIG RESETSTAT resets. `worker` is the calling thread's number.
+    pub fn reset_stats(&self, worker: usize) {
+        self.stats.reset(worker);
+        self.lazyfree.reset_stats();
+    }
+
     /// Tells the latency monitor of an event, if it was slow.
     pub fn note_latency(&self, event: &'static str, latency_ms: u64) {
         let threshold_ms = self.config.get().latency_monitor_threshold;

@@ -6,6 +6,7 @@ mod command;
 mod config;
 pub(super) mod keyspace;
 mod info;
+pub(super) mod keyspace;
 mod latency;
 mod monitor;
 mod role;
