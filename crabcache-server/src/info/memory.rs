@@ -50,9 +50,10 @@ pub(super) fn memory(fields: &mut Fields) {
             fields.add(name, 0);
         }
     }
-    add_with_human(fields, "maxmemory", 0);
-    let policy = Param::find("maxmemory-policy").map(|param| (param.get)(&fields.config));
-    fields.add("maxmemory_policy", policy.unwrap_or_default());
+    let maxmemory = usize::try_from(fields.config.maxmemory).unwrap_or(0);
+    add_with_human(fields, "maxmemory", maxmemory);
+    let policy = Param::find(b"maxmemory-policy").map(|param| (param.get)(&fields.config));
+    fields.add("maxmemory_policy", String::from_utf8_lossy(&policy.unwrap_or_default()));
     ratios(fields, &usage);
     fields.add_zeros(&[
         "mem_not_counted_for_evict",

@@ -183,7 +183,7 @@ mod tests {
         assert!(set.ends_with(",rejected_calls=1,failed_calls=0"), "{set}");
         let get = field(&mut t, "latencystats", "latency_percentiles_usec_get");
         assert!(get.starts_with("p50=") && get.contains(",p99=") && get.contains(",p99.9="));
-        t.server.reset_stats(0);
+        t.check("CONFIG RESETSTAT", "+OK");
         for (section, name, value) in expected {
             let is_kept = ["keyspace", "clients", "persistence"].contains(&section);
             let value = if is_kept { value } else { "0" };

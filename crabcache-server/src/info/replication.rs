@@ -2,9 +2,6 @@
 
 use super::Fields;
 
-/// Compat: the reference's default for `repl-backlog-size`.
-const BACKLOG_BYTES: usize = 1 << 20;
-
 pub(super) fn replication(fields: &mut Fields) {
     fields.add("role", "master");
     fields.add("connected_slaves", 0);
@@ -14,6 +11,6 @@ pub(super) fn replication(fields: &mut Fields) {
     fields.add("master_repl_offset", 0);
     fields.add("second_repl_offset", -1);
     fields.add("repl_backlog_active", 0);
-    fields.add("repl_backlog_size", BACKLOG_BYTES);
+    fields.add("repl_backlog_size", fields.config.repl_backlog_size);
     fields.add_zeros(&["repl_backlog_first_byte_offset", "repl_backlog_histlen"]);
 }

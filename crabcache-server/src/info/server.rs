@@ -1,18 +1,17 @@
 //! The sections about the process: Server, CPU, Cluster.
 
 use super::Fields;
+use crate::start::arguments::{CRABCACHE_VERSION, REDIS_VERSION};
+use crate::start::supervisor;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::sys::utsname::uname;
-
-/// The version that we stand in for: clients choose features by it.
-const REDIS_VERSION: &str = "8.2.3";
 
 pub(super) fn server(fields: &mut Fields) {
     let (server, config) = (fields.server, fields.config.clone());
     fields.add("redis_version", REDIS_VERSION);
     fields.add("server_name", "crabcache");
-    fields.add("crabcache_version", env!("CARGO_PKG_VERSION"));
+    fields.add("crabcache_version", CRABCACHE_VERSION);
     fields.add("redis_git_sha1", "00000000");
     fields.add("redis_git_dirty", 0);
     fields.add("redis_build_id", "0");
@@ -25,7 +24,7 @@ pub(super) fn server(fields: &mut Fields) {
     // Compat: what the reference says when no GCC has built it.
     fields.add("gcc_version", "0.0.0");
     fields.add("process_id", std::process::id());
-    fields.add("process_supervised", "no");
+    fields.add("process_supervised", supervisor::name(&config));
     fields.add("run_id", &server.run_id);
     fields.add("tcp_port", config.port);
     fields.add("server_time_usec", server.clock.unix_us());
@@ -36,7 +35,8 @@ pub(super) fn server(fields: &mut Fields) {
     fields.add("configured_hz", config.hz);
     fields.add("lru_clock", (server.clock.unix_ms() / 1000) & 0x00ff_ffff);
     fields.add("executable", executable());
-    fields.add("config_file", "");
+    let config_file = config.file.as_deref().map(|path| path.to_string_lossy());
+    fields.add("config_file", config_file.unwrap_or_default());
     fields.add("io_threads_active", u8::from(server.n_workers > 1));
     listeners(fields);
 }

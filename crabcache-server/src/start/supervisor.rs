@@ -19,6 +19,17 @@ pub fn begin(config: &Config) -> bool {
     }
 }
 
+/// Who supervises the process, as INFO says it.
+pub fn name(config: &Config) -> &'static str {
+    let has = |name: &str| std::env::var_os(name).is_some();
+    match config.supervised {
+        Supervised::Upstart if has("UPSTART_JOB") => "upstart",
+        Supervised::Systemd if has("NOTIFY_SOCKET") => "systemd",
+        Supervised::Auto if has("UPSTART_JOB") || has("NOTIFY_SOCKET") => "unknown",
+        _ => "no",
+    }
+}
+
 fn upstart() -> bool {
     if std::env::var_os("UPSTART_JOB").is_none() {
         tracing::warn!("upstart supervision requested, but UPSTART_JOB not found!");

@@ -21,13 +21,19 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         "",
         "Tells what the subcommands are.",
     ),
+    server("resetstat", config_resetstat).arity(2).flags(FLAGS).tips(TIPS).doc(
+        "2.0.0",
+        "O(1)",
+        "",
+        "Begins the counters of INFO anew.",
+    ),
     server("rewrite", config_rewrite).arity(2).flags(FLAGS).tips(TIPS).doc(
         "2.8.0",
         "O(1)",
         "",
         "Writes the parameters into the configuration file.",
     ),
-    server("set", config_set).arity(-4).flags(FLAGS).tips(TIPS).doc(
+    server("set", config_set).arity(-4).flags(FLAGS).tips(TIPS).secrets(is_secret).doc(
         "2.0.0",
         "O(N), N being the parameters",
         "data:(parameter value)...",
@@ -81,6 +87,13 @@ fn config_help(ctx: &mut Ctx, _: Args) -> CommandResult {
     )
 }
 
+/// CONFIG RESETSTAT
+fn config_resetstat(ctx: &mut Ctx, _: Args) -> CommandResult {
+    ctx.server.reset_stats(ctx.client.handle.worker);
+    ctx.reply.ok();
+    Ok(())
+}
+
 /// CONFIG REWRITE
 fn config_rewrite(ctx: &mut Ctx, _: Args) -> CommandResult {
     // Nobody may set parameters while they are written.
@@ -104,8 +117,17 @@ fn config_set(ctx: &mut Ctx, args: Args) -> CommandResult {
     }
     let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
     set::set(ctx.server, &ctx.client.handle, &pairs)?;
+    ctx.refresh_config();
     ctx.reply.ok();
     Ok(())
+}
+
+/// Whether a word of CONFIG SET is the value of a secret parameter.
+fn is_secret(args: Args, index: usize) -> bool {
+    let is_value = index >= 3 && index % 2 == 1;
+    is_value
+        && Param::find(args.get(index - 1))
+            .is_some_and(|param| param.flags.contains(ParamFlags::SECRET))
 }
 
 #[cfg(test)]

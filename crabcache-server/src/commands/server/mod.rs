@@ -4,7 +4,6 @@
 
 mod command;
 mod config;
-pub(super) mod keyspace;
 mod info;
 pub(super) mod keyspace;
 mod latency;

@@ -147,6 +147,22 @@ mod tests {
     }
 
     #[test]
+    fn limits_hold_for_the_command_that_sets_them() {
+        let mut t = TestServer::new();
+        t.run("CONFIG SET slowlog-log-slower-than 0");
+        t.run("CONFIG SET slowlog-log-slower-than -1");
+        assert_eq!(words(&mut t), [["CONFIG", "SET", "slowlog-log-slower-than", "0"]]);
+    }
+
+    #[test]
+    fn secrets_are_left_out() {
+        let mut t = TestServer::with_config(&[("slowlog-log-slower-than", "0")]);
+        t.run("CONFIG SET maxclients 100 MASTERAUTH secret");
+        let expected = ["CONFIG", "SET", "maxclients", "100", "MASTERAUTH", "(redacted)"];
+        assert_eq!(words(&mut t)[0], expected);
+    }
+
+    #[test]
     fn the_slow_log_can_be_off() {
         for config in [("slowlog-log-slower-than", "-1"), ("slowlog-max-len", "0")] {
             let mut t = TestServer::with_config(&[("slowlog-log-slower-than", "0"), config]);
