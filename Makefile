@@ -2,8 +2,9 @@
 
 export PATH := $(CURDIR)/.tools/cargo/bin:$(PATH)
 N ?= 1000000
+FUZZ_SECONDS ?= 20
 
-.PHONY: run build test lint fmt compat differential miri tcl bench ci help
+.PHONY: run build test lint fmt compat differential fuzz-smoke miri tcl bench docs ci help
 
 ## Builds the server and starts it on port 6379.
 run: build
@@ -20,6 +21,7 @@ test:
 	$(MAKE) lint
 	scripts/run_tests --workspace
 	scripts/miri --short
+	scripts/fuzz_smoke $(FUZZ_SECONDS)
 
 ## Form and lints.
 lint:
@@ -40,6 +42,10 @@ differential:
 	scripts/install_reference
 	cargo run --package compat-tests --bin differential -- --commands $(N) $(if $(SEED),--seed $(SEED))
 
+## Fuzz targets, each for FUZZ_SECONDS.
+fuzz-smoke:
+	scripts/fuzz_smoke $(FUZZ_SECONDS)
+
 ## The tests of the store under Miri.
 miri:
 	scripts/miri
@@ -53,6 +59,11 @@ tcl: build
 bench: build
 	scripts/install_reference
 	scripts/bench
+
+## Writes generated files anew: their tests do so where one is stale, and fail once.
+docs:
+	scripts/install_reference
+	scripts/run_tests --workspace fresh || scripts/run_tests --workspace fresh
 
 ## What CI runs.
 ci: test

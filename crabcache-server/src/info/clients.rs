@@ -1,7 +1,7 @@
 //! The section about clients, and what others need to know of all clients together.
 
 use super::Fields;
-use crate::client::{Client, ClientFlags, ClientHandle};
+use crate::client::mem_bytes;
 use crate::server::Server;
 use std::sync::atomic::Ordering;
 
@@ -11,7 +11,6 @@ pub(crate) struct Totals {
     pub(crate) n_clients: usize,
     /// By worker.
     pub(crate) n_by_worker: Vec<usize>,
-    pub(crate) n_blocked: usize,
     /// The largest buffers.
     pub(crate) input_bytes_max: usize,
     pub(crate) output_bytes_max: usize,
@@ -29,11 +28,9 @@ impl Totals {
             let output_bytes = load(&client.output_bytes);
             totals.n_clients += 1;
             totals.n_by_worker[client.worker] += 1;
-            totals.n_blocked += usize::from(client.flags().contains(ClientFlags::BLOCKED));
             totals.input_bytes_max = totals.input_bytes_max.max(input_bytes);
             totals.output_bytes_max = totals.output_bytes_max.max(output_bytes);
-            let own_bytes = size_of::<Client>() + size_of::<ClientHandle>();
-            totals.bytes += own_bytes + input_bytes + output_bytes + load(&client.multi_bytes);
+            totals.bytes += mem_bytes(&client);
         }
         totals
     }
@@ -47,7 +44,7 @@ pub(super) fn clients(fields: &mut Fields) {
     fields.add("maxclients", fields.config.maxclients);
     fields.add("client_recent_max_input_buffer", totals.input_bytes_max);
     fields.add("client_recent_max_output_buffer", totals.output_bytes_max);
-    fields.add("blocked_clients", totals.n_blocked);
+    fields.add("blocked_clients", server.blocking.n_blocked());
     fields.add_zeros(&["tracking_clients", "pubsub_clients"]);
     fields.add("watching_clients", server.interests.n_watching());
     fields.add("clients_in_timeout_table", 0);

@@ -42,8 +42,9 @@ pub(super) fn stats(fields: &mut Fields) {
     fields.add("total_error_replies", stats.total_error_replies.load(Ordering::Relaxed));
     fields.add("dump_payload_sanitizations", 0);
     loops(fields);
+    let n_denied = stats.acl_access_denied_auth.load(Ordering::Relaxed);
+    fields.add("acl_access_denied_auth", n_denied);
     fields.add_zeros(&[
-        "acl_access_denied_auth",
         "acl_access_denied_cmd",
         "acl_access_denied_key",
         "acl_access_denied_channel",
@@ -104,14 +105,12 @@ fn loops(fields: &mut Fields) {
     // Compat: the reference does not count those of its first thread here.
     fields.add("io_threaded_reads_processed", reads.saturating_sub(main_reads));
     fields.add("io_threaded_writes_processed", writes.saturating_sub(main_writes));
-    fields.add_zeros(&[
-        "io_threaded_total_prefetch_batches",
-        "io_threaded_total_prefetch_entries",
-        "client_query_buffer_limit_disconnections",
-        "client_output_buffer_limit_disconnections",
-        "reply_buffer_shrinks",
-        "reply_buffer_expands",
-    ]);
+    fields.add_zeros(&["io_threaded_total_prefetch_batches", "io_threaded_total_prefetch_entries"]);
+    let n_input = stats.client_query_buffer_limit_disconnections.load(Ordering::Relaxed);
+    fields.add("client_query_buffer_limit_disconnections", n_input);
+    let n_output = stats.client_output_buffer_limit_disconnections.load(Ordering::Relaxed);
+    fields.add("client_output_buffer_limit_disconnections", n_output);
+    fields.add_zeros(&["reply_buffer_shrinks", "reply_buffer_expands"]);
     fields.add("eventloop_cycles", stats.sum(|worker| &worker.eventloop_cycles));
     fields.add("eventloop_duration_sum", stats.sum(|worker| &worker.eventloop_ns) / 1000);
     fields.add("eventloop_duration_cmd_sum", stats.command_ns() / 1000);
