@@ -327,6 +327,13 @@ impl Entry {
     pub fn with_string(mut self, value: Str<'_>, expire_at_ms: Option<i64>) -> Entry {
         let old = self.shape();
         let new = shape_for(old.key_len, &value, expire_at_ms.is_some());
+        if old == new && new.body != Body::Heap {
+            // Nothing moves.
+            self.write_lengths(new, false);
+            self.write_expire(expire_at_ms);
+            self.write_value(new, value);
+            return self;
+        }
         if self.has_buffer_for(&value, expire_at_ms.is_some())
             && let Str::Bytes(bytes) = value
         {

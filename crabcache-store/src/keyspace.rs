@@ -83,6 +83,14 @@ pub enum Mode {
     Write,
 }
 
+impl Mode {
+    /// Whether a stripe locked in mode `held` will do for this one.
+    #[inline]
+    fn is_served_by(self, held: Mode) -> bool {
+        self == held || held == Mode::Write
+    }
+}
+
 /// The stripes that a command needs; few, as a rule.
 pub type StripeSet = SmallVec<[u32; 16]>;
 
@@ -171,7 +179,7 @@ impl Keyspace {
     #[inline]
     pub fn enter(&self, gate: usize) -> Pass<'_> {
         let _: GuardNoSend = self.gates[gate].lock.lock();
-        Pass { keyspace: self, gate }
+        Pass { keyspace: self, gate, kept: None }
     }
 
     /// Keys of a database. O(gates), without a lock: exact when nothing runs.
@@ -212,6 +220,8 @@ pub fn hash_tag(key: &[u8]) -> Option<&[u8]> {
 pub struct Pass<'k> {
     keyspace: &'k Keyspace,
     gate: usize,
+    /// A stripe that is still locked because the next command needs it too.
+    kept: Option<(u32, Mode)>,
 }
 
 impl<'k> Pass<'k> {
@@ -222,35 +232,58 @@ impl<'k> Pass<'k> {
 
     /// Lets whoever waits for the gate pass first, in the middle of a long walk.
     pub fn give_way(&mut self) {
+        self.release();
         // SAFETY: the gate is held by `self`, and is held again afterwards.
         unsafe { self.keyspace.gates[self.gate].lock.bump(&mut GuardNoSend::new()) };
     }
 
-    /// Locks one stripe.
+    /// Locks one stripe. One that was kept and is locked for writing serves a reader as well.
     #[inline]
     pub fn lock_one(&mut self, stripe: u32, mode: Mode) -> Locked<'_> {
-        lock_stripe(self.keyspace, stripe, mode);
-        Locked { keyspace: self.keyspace, gate: self.gate, mode, held: Held::One(stripe) }
+        let mode = match self.kept {
+            Some((kept, kept_mode)) if kept == stripe && mode.is_served_by(kept_mode) => kept_mode,
+            _ => {
+                self.release();
+                lock_stripe(self.keyspace, stripe, mode);
+                mode
+            }
+        };
+        self.kept = None;
+        self.locked(mode, Held::One(stripe))
     }
 
     /// Locks several stripes. `stripes` may be in any order and name a stripe twice.
     pub fn lock_many(&mut self, mut stripes: StripeSet, mode: Mode) -> Locked<'_> {
+        self.release();
         stripes.sort_unstable();
         stripes.dedup();
         for stripe in &stripes {
             lock_stripe(self.keyspace, *stripe, mode);
         }
-        Locked { keyspace: self.keyspace, gate: self.gate, mode, held: Held::Many(stripes) }
+        self.locked(mode, Held::Many(stripes))
     }
 
     /// Waits until nobody else works on the keyspace and keeps it that way.
     pub fn lock_all(&mut self) -> Locked<'_> {
+        self.release();
         // SAFETY: the gate is held by `self`; it is taken again in its turn.
         unsafe { self.keyspace.gates[self.gate].lock.unlock(GuardNoSend::new()) };
         for gate in &self.keyspace.gates {
             let _: GuardNoSend = gate.lock.lock();
         }
-        Locked { keyspace: self.keyspace, gate: self.gate, mode: Mode::Write, held: Held::All }
+        self.locked(Mode::Write, Held::All)
+    }
+
+    fn locked(&mut self, mode: Mode, held: Held) -> Locked<'_> {
+        Locked { keyspace: self.keyspace, gate: self.gate, mode, held, kept: &mut self.kept }
+    }
+
+    /// Unlocks the stripe that was kept, if there is one.
+    #[inline]
+    pub fn release(&mut self) {
+        if let Some((stripe, mode)) = self.kept.take() {
+            unlock_stripe(self.keyspace, stripe, mode);
+        }
     }
 
     /// Asks the processor to fetch the buckets and entries of these keys: all are on their way
@@ -262,6 +295,9 @@ impl<'k> Pass<'k> {
     pub fn prefetch(&mut self, db: usize, places: impl Iterator<Item = Place>) {
         let mut locked: SmallVec<[Place; 32]> = SmallVec::new();
         for place in places {
+            if locked.last() == Some(&place) {
+                continue;
+            }
             let stripe = &self.keyspace.stripes[place.stripe as usize];
             if stripe.lock.try_lock_shared().is_some() {
                 // SAFETY: the stripe is held for reading.
@@ -333,6 +369,7 @@ impl<'k> Pass<'k> {
 impl Drop for Pass<'_> {
     #[inline]
     fn drop(&mut self) {
+        self.release();
         // SAFETY: locked in `enter`; `lock_all` leaves it locked.
         unsafe { self.keyspace.gates[self.gate].lock.unlock(GuardNoSend::new()) };
     }
@@ -345,6 +382,18 @@ fn lock_stripe(keyspace: &Keyspace, stripe: u32, mode: Mode) {
         Mode::Read => lock.lock_shared(),
         Mode::Write => lock.lock_exclusive(),
     };
+}
+
+/// Unlocks a stripe that the caller locked in this mode with [`lock_stripe`].
+#[inline]
+fn unlock_stripe(keyspace: &Keyspace, stripe: u32, mode: Mode) {
+    let lock = &keyspace.stripes[stripe as usize].lock;
+    match mode {
+        // SAFETY: locked in this mode.
+        Mode::Read => unsafe { lock.unlock_shared(GuardNoSend::new()) },
+        // SAFETY: locked in this mode.
+        Mode::Write => unsafe { lock.unlock_exclusive(GuardNoSend::new()) },
+    }
 }
 
 enum Held {
@@ -361,9 +410,20 @@ pub struct Locked<'p> {
     gate: usize,
     mode: Mode,
     held: Held,
+    kept: &'p mut Option<(u32, Mode)>,
 }
 
 impl<'p> Locked<'p> {
+    /// Ends the use of the stripes but leaves a single one locked, for a command of the same batch
+    /// that comes next. It is unlocked when another one is locked, or with the [`Pass`].
+    #[inline]
+    pub fn keep(self) {
+        if let Held::One(stripe) = self.held {
+            *self.kept = Some((stripe, self.mode));
+            std::mem::forget(self);
+        }
+    }
+
     /// A view for reading database `db`.
     #[inline]
     pub fn read<'a>(&'a self, db: usize, env: &'a Env, trace: &'a Trace) -> ReadDb<'a> {
@@ -510,28 +570,16 @@ impl<'p> Locked<'p> {
         };
         assert!(is_held, "a command reached for a key outside its lock set");
     }
-
-    fn unlock_stripe(&self, stripe: u32) {
-        let lock = &self.keyspace.stripes[stripe as usize].lock;
-        match self.mode {
-            Mode::Read => {
-                // SAFETY: locked in this mode by `lock_stripe`.
-                unsafe { lock.unlock_shared(GuardNoSend::new()) }
-            }
-            Mode::Write => {
-                // SAFETY: locked in this mode by `lock_stripe`.
-                unsafe { lock.unlock_exclusive(GuardNoSend::new()) }
-            }
-        }
-    }
 }
 
 impl Drop for Locked<'_> {
     #[inline]
     fn drop(&mut self) {
         match &self.held {
-            Held::One(stripe) => self.unlock_stripe(*stripe),
-            Held::Many(stripes) => stripes.iter().for_each(|stripe| self.unlock_stripe(*stripe)),
+            Held::One(stripe) => unlock_stripe(self.keyspace, *stripe, self.mode),
+            Held::Many(stripes) => {
+                stripes.iter().for_each(|stripe| unlock_stripe(self.keyspace, *stripe, self.mode));
+            }
             Held::All => {
                 for (index, gate) in self.keyspace.gates.iter().enumerate() {
                     if index != self.gate {

@@ -36,6 +36,8 @@ pub struct Ctx<'a> {
     pub row: &'a CommandRow,
     /// Where the command's keys are.
     pub(crate) known_keys: KnownKeys,
+    /// Whether the next command of the batch needs the same stripe, which then stays locked.
+    pub(crate) keeps_stripe: bool,
     /// Whether the command runs inside a transaction, where it must not block.
     pub in_exec: bool,
     /// Lines for monitors, sent at the end of the batch.
@@ -62,6 +64,7 @@ impl<'a> Ctx<'a> {
             effects: Effects::default(),
             row: server.commands.row(0),
             known_keys: KnownKeys::default(),
+            keeps_stripe: false,
             in_exec: false,
             shown: Vec::new(),
         }

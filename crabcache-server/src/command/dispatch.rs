@@ -49,7 +49,7 @@ pub fn execute(
     let row = ctx.row;
     ctx.known_keys.clear();
     if let (Some(place), Some(index)) = (place, row.single_key) {
-        ctx.known_keys.push(args.get(index), place);
+        ctx.known_keys.set_single(args.get(index), place);
     }
     match check(ctx, args) {
         Ok(()) => {}
@@ -244,6 +244,7 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
     let row = ctx.row;
     let stripes = match row.spec.handler {
         Handler::Server(handler) => {
+            pass.release();
             let result = handler(ctx, args);
             if ctx.client.forgets_watches {
                 transaction::unwatch(ctx.server, pass, ctx.client);
@@ -262,9 +263,9 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
             return settle(pass, ctx, trace);
         }
         Handler::Exclusive(_) => Lock::All,
-        _ => match ctx.known_keys.places() {
-            [place] => Lock::One(place.stripe()),
-            _ => {
+        _ => match ctx.known_keys.single() {
+            Some(place) => Lock::One(place.stripe()),
+            None => {
                 find_keys(ctx, args);
                 Lock::Many(ctx.known_keys.stripes())
             }
@@ -275,14 +276,17 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
         Lock::One(stripe) => pass.lock_one(stripe, mode),
         Lock::Many(stripes) => {
             let locked = pass.lock_many(stripes, mode);
-            let places = ctx.known_keys.places().iter().take(PREFETCHED_KEYS_MAX);
-            locked.prefetch(ctx.client.db, places.copied());
+            locked.prefetch(ctx.client.db, ctx.known_keys.places().take(PREFETCHED_KEYS_MAX));
             locked
         }
         Lock::All => pass.lock_all(),
     };
     run_locked(&mut locked, ctx, args, trace, mark);
-    drop(locked);
+    if ctx.keeps_stripe {
+        locked.keep();
+    } else {
+        drop(locked);
+    }
     settle(pass, ctx, trace);
 }
 

@@ -8,50 +8,82 @@ use std::cell::Cell;
 /// lock set and kept for the handler.
 #[derive(Debug, Default)]
 pub struct KnownKeys {
-    places: SmallVec<[Place; 16]>,
-    /// Address and length of the words.
-    words: SmallVec<[(usize, usize); 16]>,
-    /// The key that the handler will probably ask for next.
+    /// The only key, of the many commands that have one at a fixed place.
+    single: Option<KnownKey>,
+    many: SmallVec<[KnownKey; 16]>,
+    /// The one of `many` that the handler will probably ask for next.
     next: Cell<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct KnownKey {
+    /// Address and length of the word.
+    word: (usize, usize),
+    place: Place,
+}
+
+impl KnownKey {
+    #[inline]
+    fn new(word: &[u8], place: Place) -> KnownKey {
+        KnownKey { word: (word.as_ptr().addr(), word.len()), place }
+    }
+
+    #[inline]
+    fn is(&self, word: &[u8]) -> bool {
+        self.word == (word.as_ptr().addr(), word.len())
+    }
 }
 
 impl KnownKeys {
     /// Forgets all keys.
     #[inline]
     pub fn clear(&mut self) {
-        self.places.clear();
-        self.words.clear();
-        self.next.set(0);
+        self.single = None;
+        if !self.many.is_empty() {
+            self.many.clear();
+            self.next.set(0);
+        }
+    }
+
+    /// Knows the key in `word` and, until the next `clear`, no other.
+    #[inline]
+    pub fn set_single(&mut self, word: &[u8], place: Place) {
+        self.single = Some(KnownKey::new(word, place));
+    }
+
+    /// The place of the only key, if it was set as such.
+    #[inline]
+    pub fn single(&self) -> Option<Place> {
+        self.single.map(|key| key.place)
     }
 
     /// Adds the key that stands in `word`.
     #[inline]
     pub fn push(&mut self, word: &[u8], place: Place) {
-        self.places.push(place);
-        self.words.push((word.as_ptr().addr(), word.len()));
+        self.many.push(KnownKey::new(word, place));
     }
 
     /// The place of the key in `word`, if it is the one that comes next; after the last comes the
     /// first again.
     #[inline]
     pub fn find(&self, word: &[u8]) -> Option<Place> {
-        let index = self.next.get();
-        let known = *self.words.get(index)?;
-        if known != (word.as_ptr().addr(), word.len()) {
-            return None;
+        if let Some(key) = &self.single {
+            return key.is(word).then_some(key.place);
         }
-        self.next.set(if index + 1 == self.words.len() { 0 } else { index + 1 });
-        self.places.get(index).copied()
+        let index = self.next.get();
+        let key = self.many.get(index).filter(|key| key.is(word))?;
+        self.next.set(if index + 1 == self.many.len() { 0 } else { index + 1 });
+        Some(key.place)
     }
 
-    /// The places of all keys.
-    pub fn places(&self) -> &[Place] {
-        &self.places
+    /// The places of the keys that were added one by one.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        self.many.iter().map(|key| key.place)
     }
 
-    /// The stripes of all keys.
+    /// Their stripes.
     pub fn stripes(&self) -> StripeSet {
-        self.places.iter().map(|place| place.stripe()).collect()
+        self.places().map(|place| place.stripe()).collect()
     }
 }
 
@@ -73,6 +105,10 @@ mod tests {
         }
         assert_eq!(known.find(words[1]), None);
         assert_eq!(known.find(words[0]), Some(keyspace.key(b"a").place()));
-        assert_eq!((known.places().len(), known.stripes().len()), (3, 3));
+        assert_eq!((known.places().count(), known.stripes().len()), (3, 3));
+        known.clear();
+        known.set_single(words[1], keyspace.key(b"bb").place());
+        assert_eq!(known.single(), Some(keyspace.key(b"bb").place()));
+        assert_eq!((known.find(words[1]), known.find(words[0])), (known.single(), None));
     }
 }

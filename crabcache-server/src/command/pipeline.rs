@@ -33,6 +33,9 @@ const TURN_NS: u64 = 250_000;
 /// After a command that took so long, the time of the batch is no longer the time.
 const LONG_COMMAND_NS: u64 = 500_000;
 
+/// After so long into a batch, a stripe is unlocked between commands: others want it too.
+const KEPT_STRIPE_NS_MAX: u64 = 50_000;
+
 /// Why the pipeline stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -62,6 +65,13 @@ struct Request {
     /// Whether it is a line with quotes. They have been resolved in place, so it cannot be parsed
     /// again; it is alone in its batch.
     is_quoted: bool,
+}
+
+impl Request {
+    /// Whether one stripe is all that both need.
+    fn is_on_stripe_of(&self, other: &Request) -> bool {
+        matches!((self.place, other.place), (Some(a), Some(b)) if a.stripe() == b.stripe())
+    }
 }
 
 /// See the module's text.
@@ -213,7 +223,7 @@ impl Pipeline {
         let mut began_ns = batch_began_ns;
         let turn_ends_ns = *turn_ends_ns.get_or_insert(began_ns + TURN_NS);
         let (mut n_served, mut n_ran, mut stop) = (0, 0, None);
-        for request in requests {
+        for (index, request) in requests.iter().enumerate() {
             let args = Args::new(input, &spans[request.words.clone()]);
             ctx.client
                 .handle
@@ -226,6 +236,10 @@ impl Pipeline {
                 }
                 Some(id) => {
                     ctx.row = server.commands.row(id);
+                    ctx.keeps_stripe = requests.get(index + 1).is_some_and(|next| {
+                        next.is_on_stripe_of(request)
+                            && began_ns.saturating_sub(batch_began_ns) < KEPT_STRIPE_NS_MAX
+                    });
                     execute(&mut pass, &mut ctx, args, request.place, trace)
                 }
             };
