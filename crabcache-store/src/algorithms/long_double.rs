@@ -86,6 +86,10 @@ impl LongDouble {
         else {
             return None;
         };
+        if (mantissa1, mantissa2) == (0, 0) {
+            let is_negative = self.is_negative && other.is_negative;
+            return Some(LongDouble { is_negative, ..self });
+        }
         if mantissa1 == 0 {
             return Some(other);
         }

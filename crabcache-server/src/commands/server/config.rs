@@ -34,7 +34,7 @@ pub(super) const SUBCOMMANDS: &[Command] = &[
         "",
         "Writes the parameters into the configuration file.",
     ),
-    server("set", config_set).arity(-4).flags(FLAGS).tips(TIPS).doc(
+    server("set", config_set).arity(-4).flags(FLAGS).tips(TIPS).secrets(is_secret).doc(
         "2.0.0",
         "O(N), N being the parameters",
         "data:(parameter value)...",
@@ -118,8 +118,17 @@ fn config_set(ctx: &mut Ctx, args: Args) -> CommandResult {
     }
     let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
     set::set(ctx.server, &ctx.client.handle, &pairs)?;
+    ctx.refresh_config();
     ctx.reply.ok();
     Ok(())
+}
+
+/// Whether a word of CONFIG SET is the value of a secret parameter.
+fn is_secret(args: Args, index: usize) -> bool {
+    let is_value = index >= 3 && index % 2 == 1;
+    is_value
+        && Param::find(args.get(index - 1))
+            .is_some_and(|param| param.flags.contains(ParamFlags::SECRET))
 }
 
 #[cfg(test)]
