@@ -2,4 +2,7 @@
 //! of time or of locks.
 
 mod bucket;
+pub mod listpack;
+pub(crate) mod size_class;
 pub mod table;
+mod thin_buffer;
