@@ -351,6 +351,9 @@ pub enum RdbError {
     /// A value of an unknown type.
     #[error("unknown type of value: {0}")]
     UnknownType(u8),
+    /// A value whose parts do not make one of its type.
+    #[error("malformed {0}")]
+    Malformed(&'static str),
     /// A value is followed by what does not belong to it.
     #[error("bytes behind the value")]
     TrailingBytes,

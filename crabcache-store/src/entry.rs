@@ -7,7 +7,7 @@
 //! 6, 7   length of the key and of an embedded value, if both are below 256
 //! [8]    expiry in Unix milliseconds, if there is one
 //! [8]    lengths as two u32, if they are long
-//! [8|24] body: the integer, or the `Vec` of a long string
+//! [8|24|16] body: the integer, the `Vec` of a long string, or a collection
 //! ...    the key, then the embedded value
 //! ```
 //!
@@ -16,7 +16,9 @@
 //!
 //! What this is not: it does not know time, so it never decides that it has expired.
 
-use crate::structures::table::Item;
+use crate::structures::size_class::size_class;
+use crate::structures::table::{Item, ItemRef, Occupied};
+use crate::types::collection::{Collection, by_kind};
 use crate::types::string::{Encoding, Str, StrRef, grown_capacity};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::ManuallyDrop;
@@ -34,24 +36,36 @@ const LONG: u8 = 1 << 1;
 const BODY_SHIFT: u8 = 2;
 const RAW: u8 = 1 << 4;
 
+/// Size of a collection's handle.
+const COLLECTION_BYTES: usize = 16;
+
+/// Beyond so much effort, freeing an entry is left to another thread.
+const LAZY_EFFORT_MIN: usize = 64;
+
 const CLOCK_MASK: u32 = 0x00ff_ffff;
 
 /// Entries up to this size hold their string value themselves.
 const EMBEDDED_TOTAL_BYTES_MAX: usize = 512;
 
-/// The six data types, with the names that TYPE gives them.
+/// The data types, with the names that TYPE gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
     /// A string, whatever its encoding.
     String = 0,
+    /// A list.
+    List = 1,
 }
 
 impl Kind {
+    /// By the number that stands in an entry.
+    const ALL: [Kind; 2] = [Kind::String, Kind::List];
+
     /// What TYPE answers.
     pub fn name(self) -> &'static str {
         match self {
             Kind::String => "string",
+            Kind::List => "list",
         }
     }
 }
@@ -65,6 +79,8 @@ enum Body {
     Int = 1,
     /// A `Vec<u8>` before the key.
     Heap = 2,
+    /// A collection of the entry's kind before the key.
+    Collection = 3,
 }
 
 impl Body {
@@ -72,7 +88,8 @@ impl Body {
         match flags >> BODY_SHIFT & 3 {
             0 => Body::Embedded,
             1 => Body::Int,
-            _ => Body::Heap,
+            2 => Body::Heap,
+            _ => Body::Collection,
         }
     }
 
@@ -81,6 +98,7 @@ impl Body {
             Body::Embedded => 0,
             Body::Int => 8,
             Body::Heap => size_of::<Vec<u8>>(),
+            Body::Collection => COLLECTION_BYTES,
         }
     }
 }
@@ -132,16 +150,6 @@ impl Shape {
     }
 }
 
-/// Rounds up to a size that allocators have: entries of one class replace each other in place.
-fn size_class(bytes: usize) -> usize {
-    let step = match bytes {
-        0..=64 => 8,
-        65..=128 => 16,
-        _ => 1 << ((bytes - 1).ilog2() - 2),
-    };
-    bytes.next_multiple_of(step)
-}
-
 /// See the module's text. Owns its allocation.
 pub struct Entry(NonNull<u8>);
 
@@ -187,6 +195,29 @@ impl Entry {
         entry
     }
 
+    /// A new entry with a collection.
+    pub fn with_collection<C: Collection>(
+        key: &[u8],
+        value: C,
+        expire_at_ms: Option<i64>,
+        clock: u32,
+    ) -> Entry {
+        const { assert!(size_of::<C>() <= COLLECTION_BYTES && align_of::<C>() <= 8) };
+        let has_expire = expire_at_ms.is_some();
+        let shape = Shape { body: Body::Collection, has_expire, key_len: key.len(), value_len: 0 };
+        let mut entry = Entry::allocate(shape);
+        // SAFETY: a fresh allocation of this shape: all parts are in bounds and nobody else's.
+        unsafe {
+            entry.at(0).cast::<u32>().write(clock & CLOCK_MASK);
+            entry.at(KIND_AT).write(C::KIND as u8);
+            entry.write_lengths(shape, false);
+            entry.at(shape.body_at()).cast::<C>().write(value);
+            entry.at(shape.key_at()).copy_from_nonoverlapping(key.as_ptr(), key.len());
+        }
+        entry.write_expire(expire_at_ms);
+        entry
+    }
+
     /// The key.
     #[inline]
     pub fn key(&self) -> &[u8] {
@@ -198,11 +229,30 @@ impl Entry {
     /// Which data type the value has.
     #[inline]
     pub fn kind(&self) -> Kind {
-        // One kind so far; the byte is written for those to come.
-        Kind::String
+        Kind::ALL[usize::from(self.byte(KIND_AT))]
+    }
+
+    /// The collection, if it is of this type.
+    #[inline]
+    pub fn collection<C: Collection>(&self) -> Option<&C> {
+        // SAFETY: the entry is borrowed as long as the collection.
+        (self.kind() == C::KIND).then(|| unsafe { &*self.collection_ptr::<C>() })
+    }
+
+    /// # Safety
+    /// The entry's kind must be that of the type. What the pointer may be used for depends on how
+    /// the entry is borrowed.
+    #[inline]
+    unsafe fn collection_ptr<C: Collection>(&self) -> *mut C {
+        debug_assert_eq!(self.kind(), C::KIND);
+        // SAFETY: an entry of this kind has a body of this type.
+        unsafe { self.at(self.shape().body_at()).cast() }
     }
 
     /// The string value.
+    ///
+    /// # Panics
+    /// If it is no string.
     #[inline]
     pub fn string(&self) -> StrRef<'_> {
         let shape = self.shape();
@@ -215,25 +265,33 @@ impl Entry {
                 }
                 Body::Int => StrRef::Int(self.at(shape.body_at()).cast::<i64>().read()),
                 Body::Heap => StrRef::Bytes(&*self.at(shape.body_at()).cast::<Vec<u8>>()),
+                Body::Collection => panic!("a collection was taken for a string"),
             }
         }
     }
 
-    /// The encoding that OBJECT ENCODING names.
-    pub fn encoding(&self) -> Encoding {
+    /// What OBJECT ENCODING answers.
+    pub fn encoding(&self) -> &'static str {
+        // SAFETY: the type is that of the kind.
+        by_kind!(self.kind(), self.string_encoding().name(), C => unsafe {
+            (*self.collection_ptr::<C>()).encoding()
+        })
+    }
+
+    fn string_encoding(&self) -> Encoding {
         let shape = self.shape();
         match shape.body {
             Body::Int => Encoding::Int,
             Body::Embedded if self.byte(FLAGS_AT) & RAW == 0 => {
                 Encoding::of_bytes(shape.key_len, shape.value_len, shape.has_expire)
             }
-            Body::Embedded | Body::Heap => Encoding::Raw,
+            _ => Encoding::Raw,
         }
     }
 
     /// Whether the value is `raw`, and stays so whatever becomes of key and expiry.
     fn is_raw(&self) -> bool {
-        self.encoding() == Encoding::Raw
+        self.kind() == Kind::String && self.string_encoding() == Encoding::Raw
     }
 
     /// Whether the entry is so large that its memory should be given back when no lock is held.
@@ -242,7 +300,11 @@ impl Entry {
         /// Measured: the allocator gives the pages of a large block back to the system at once. That
         /// takes 0.1 ms for 1 MB, 8 ms for 16 MB, 280 ms for 256 MB.
         const BYTES_MAX: usize = 1 << 20;
-        Body::of(self.byte(FLAGS_AT)) == Body::Heap && self.mem_bytes() > BYTES_MAX
+        match Body::of(self.byte(FLAGS_AT)) {
+            Body::Embedded | Body::Int => false,
+            Body::Heap => self.mem_bytes() > BYTES_MAX,
+            Body::Collection => self.free_effort() > LAZY_EFFORT_MIN,
+        }
     }
 
     /// Whether [`Entry::with_string`] would give back so much memory that it should be done when no
@@ -267,9 +329,13 @@ impl Entry {
     /// Whether the reference would free the value on another thread where a command asks for it
     /// (UNLINK); it counts what it has freed so. It never does that with a string.
     pub fn is_freed_lazily(&self) -> bool {
-        match self.kind() {
-            Kind::String => false,
-        }
+        self.free_effort() > LAZY_EFFORT_MIN
+    }
+
+    /// See [`Collection::free_effort`]; 1 for a string.
+    fn free_effort(&self) -> usize {
+        // SAFETY: the type is that of the kind.
+        by_kind!(self.kind(), 1, C => unsafe { (*self.collection_ptr::<C>()).free_effort() })
     }
 
     /// When the entry expires, in Unix milliseconds.
@@ -301,12 +367,16 @@ impl Entry {
     /// Bytes that the entry takes, with what its value owns.
     pub fn mem_bytes(&self) -> usize {
         let shape = self.shape();
-        let heap = match (shape.body, self.string()) {
+        let owned = match shape.body {
+            Body::Embedded | Body::Int => 0,
             // SAFETY: the body is a `Vec`, as the shape says.
-            (Body::Heap, _) => unsafe { &*self.at(shape.body_at()).cast::<Vec<u8>>() }.capacity(),
-            _ => 0,
+            Body::Heap => unsafe { &*self.at(shape.body_at()).cast::<Vec<u8>>() }.capacity(),
+            // SAFETY: the type is that of the kind.
+            Body::Collection => by_kind!(self.kind(), 0, C => unsafe {
+                (*self.collection_ptr::<C>()).mem_bytes()
+            }),
         };
-        shape.layout().size() + heap
+        shape.layout().size() + owned
     }
 
     /// The same entry with another expiry; its value stays.
@@ -347,6 +417,8 @@ impl Entry {
         }
         self.drop_body(old);
         self = self.moved(old, new, old.key_at(), new.key_at(), old.key_len);
+        // SAFETY: the header is in every entry.
+        unsafe { self.at(KIND_AT).write(Kind::String as u8) };
         self.write_lengths(new, false);
         self.write_expire(expire_at_ms);
         self.write_value(new, value);
@@ -418,13 +490,21 @@ impl Entry {
     /// A copy of the entry under another key (COPY).
     pub fn duplicate(&self, key: &[u8]) -> Entry {
         let entry = self.copy_as(key);
+        // Nobody may see, let alone drop, the bitwise copy of what belongs to `self`.
+        let entry = ManuallyDrop::new(entry);
         let shape = entry.shape();
         if shape.body == Body::Heap {
             let copy = self.string().to_vec();
-            // SAFETY: overwrites the bitwise copy of a `Vec` that belongs to `self`.
+            // SAFETY: overwrites the bitwise copy of a `Vec`.
             unsafe { entry.at(shape.body_at()).cast::<Vec<u8>>().write(copy) };
         }
-        entry
+        by_kind!(self.kind(), (), C => {
+            // SAFETY: the type is that of the kind, of both entries.
+            let copy = unsafe { &*self.collection_ptr::<C>() }.duplicate();
+            // SAFETY: overwrites the bitwise copy of the collection.
+            unsafe { entry.collection_ptr::<C>().write(copy) };
+        });
+        ManuallyDrop::into_inner(entry)
     }
 
     /// A bitwise copy under another key: what the body owns is then owned twice, which the caller
@@ -545,9 +625,14 @@ impl Entry {
     }
 
     fn drop_body(&mut self, shape: Shape) {
-        if shape.body == Body::Heap {
+        match shape.body {
+            Body::Embedded | Body::Int => {}
             // SAFETY: the body is a `Vec`, as the shape says, and is not used again.
-            unsafe { self.at(shape.body_at()).cast::<Vec<u8>>().drop_in_place() };
+            Body::Heap => unsafe { self.at(shape.body_at()).cast::<Vec<u8>>().drop_in_place() },
+            // SAFETY: the type is that of the kind; the collection is not used again.
+            Body::Collection => by_kind!(self.kind(), (), C => unsafe {
+                self.collection_ptr::<C>().drop_in_place();
+            }),
         }
     }
 
@@ -569,6 +654,26 @@ impl Entry {
     unsafe fn at(&self, offset: usize) -> *mut u8 {
         // SAFETY: by the caller's promise.
         unsafe { self.0.as_ptr().add(offset) }
+    }
+}
+
+impl<'a> ItemRef<'a, Entry> {
+    /// The collection, for as long as the entry is borrowed, if it is of this type.
+    #[inline]
+    pub fn into_collection<C: Collection>(self) -> Option<&'a C> {
+        // SAFETY: the table's entry, not this reference to it, owns the collection, and nobody
+        // writes to it for `'a`.
+        (self.kind() == C::KIND).then(|| unsafe { &*self.collection_ptr::<C>() })
+    }
+}
+
+impl Occupied<'_, Entry> {
+    /// The collection, if it is of this type. It may be changed but not moved out of its entry.
+    #[inline]
+    pub fn collection_mut<C: Collection>(&mut self) -> Option<&mut C> {
+        let entry = self.get();
+        // SAFETY: the table and with it the entry are borrowed mutably as long as the collection.
+        (entry.kind() == C::KIND).then(|| unsafe { &mut *entry.collection_ptr::<C>() })
     }
 }
 
@@ -607,159 +712,4 @@ fn shape_for_len(key_len: usize, value_len: usize, has_expire: bool) -> Shape {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn bytes(value: &[u8]) -> Str<'_> {
-        Str::Bytes(value)
-    }
-
-    #[test]
-    fn sizes() {
-        let size = |key: usize, value: Str<'_>, expire| {
-            Entry::new(&vec![b'k'; key], value, expire, 0).mem_bytes()
-        };
-        assert_eq!(size(16, bytes(&[0; 64]), None), 96);
-        assert_eq!(size(16, bytes(&[0; 64]), Some(1)), 96);
-        assert_eq!(size(16, bytes(&[0; 8]), None), 32);
-        assert_eq!(size(16, Str::Int(1), None), 32);
-        assert_eq!(size(16, bytes(&[0; 1000]), None), 48 + 1000);
-        assert_eq!(size(300, bytes(b""), None), 320);
-    }
-
-    #[test]
-    fn clock_is_set_by_readers() {
-        let entry = Entry::new(b"k", Str::Int(1), None, 0x0100_0007);
-        assert_eq!(entry.clock(), 7);
-        entry.set_clock(0xffff_ffff);
-        assert_eq!((entry.clock(), entry.kind().name()), (0x00ff_ffff, "string"));
-    }
-
-    #[test]
-    fn encodings() {
-        let encoding = |value| Entry::new(b"k", value, None, 0).encoding().name();
-        assert_eq!(encoding(Str::Int(5)), "int");
-        assert_eq!(encoding(bytes(&[b'x'; 40])), "embstr");
-        assert_eq!(encoding(bytes(&[b'x'; 41])), "raw");
-        assert_eq!(encoding(Str::Raw(b"x".to_vec())), "raw");
-        let entry = Entry::new(b"k", bytes(b"a"), Some(3), 0);
-        let (entry, len) = entry.edit_string(2, |value| {
-            value[1] += b'b';
-            value.len()
-        });
-        assert_eq!((entry.encoding(), len, entry.expire_at_ms()), (Encoding::Raw, 2, Some(3)));
-        let entry = entry.with_expire(None);
-        assert_eq!((entry.encoding(), entry.string().to_vec()), (Encoding::Raw, b"ab".to_vec()));
-        assert_eq!(entry.with_string(bytes(b"c"), None).encoding(), Encoding::Embstr);
-        // What was too long once, with an expiry or under another key, is raw from then on.
-        let entry = Entry::new(b"k", bytes(&[b'x'; 40]), None, 0);
-        assert_eq!(entry.duplicate(b"k2").renamed(b"k").encoding(), Encoding::Raw);
-        assert_eq!(entry.with_expire(Some(1)).with_expire(None).encoding(), Encoding::Raw);
-    }
-
-    #[test]
-    fn repeated_growth_is_amortised_and_slack_is_bounded() {
-        let mut entry = Entry::new(b"k", Str::Int(7), None, 0);
-        let (mut n_moves, mut capacity) = (0, 0);
-        for len in 2..100_000 {
-            entry = entry.edit_string(len, |value| value[len - 1] = 1).0;
-            let mem_bytes = entry.mem_bytes();
-            assert!(mem_bytes <= 2 * len + 64, "{mem_bytes} for {len}");
-            n_moves += usize::from(mem_bytes != capacity);
-            capacity = mem_bytes;
-        }
-        assert!(n_moves < 50, "{n_moves}");
-        assert_eq!(
-            (entry.string().len(), &entry.string().bytes()[..3]),
-            (99_999, &b"7\x01\x01"[..])
-        );
-    }
-
-    #[test]
-    fn renamed_and_duplicated() {
-        for value in [Str::Int(5), bytes(b"abc"), Str::Raw(vec![7; 2000]), bytes(&[7; 600])] {
-            let text = if value == Str::Int(5) { b"5".to_vec() } else { value.as_bytes().to_vec() };
-            let entry = Entry::new(b"k", value, Some(9), 3);
-            let encoding = entry.encoding();
-            let copy = entry.duplicate(&[b'l'; 300]);
-            let renamed = entry.renamed(b"other");
-            // A key of 300 bytes leaves no room for a string beside it.
-            let long = if encoding == Encoding::Int { Encoding::Int } else { Encoding::Raw };
-            for (entry, key, encoding) in
-                [(copy, &[b'l'; 300][..], long), (renamed, b"other", encoding)]
-            {
-                assert_eq!((entry.key(), entry.string().to_vec()), (key, text.clone()));
-                assert_eq!((entry.expire_at_ms(), entry.clock()), (Some(9), 3));
-                assert_eq!(entry.encoding(), encoding);
-            }
-        }
-    }
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Int(i64, Option<i64>),
-        Bytes(Vec<u8>, Option<i64>),
-        Expire(Option<i64>),
-        Append(Vec<u8>),
-        Put(usize, u8),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let value = prop_oneof![
-            proptest::collection::vec(any::<u8>(), 0..100),
-            proptest::collection::vec(any::<u8>(), 0..1000),
-        ];
-        prop_oneof![
-            (any::<i64>(), any::<Option<i64>>()).prop_map(|(int, expire)| Step::Int(int, expire)),
-            (value.clone(), any::<Option<i64>>()).prop_map(|(v, expire)| Step::Bytes(v, expire)),
-            any::<Option<i64>>().prop_map(Step::Expire),
-            value.prop_map(Step::Append),
-            (0..700usize, any::<u8>()).prop_map(|(at, byte)| Step::Put(at, byte)),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 10 } else { 500 }))]
-
-        #[test]
-        fn any_sequence_of_changes_keeps_key_value_and_expiry(
-            key in proptest::collection::vec(any::<u8>(), 0..300),
-            steps in proptest::collection::vec(step(), 0..12),
-        ) {
-            let mut entry = Entry::new(&key, Str::Int(0), None, 99);
-            let (mut value, mut expire) = (b"0".to_vec(), None);
-            for step in steps {
-                match step {
-                    Step::Int(int, at) => {
-                        (value, expire) = (int.to_string().into_bytes(), at);
-                        entry = entry.with_string(Str::Int(int), at);
-                    }
-                    Step::Bytes(new, at) => {
-                        (value, expire) = (new, at);
-                        entry = entry.with_string(Str::Bytes(&value), at);
-                    }
-                    Step::Expire(at) => {
-                        expire = at;
-                        entry = entry.with_expire(at);
-                    }
-                    Step::Append(more) => {
-                        let len = value.len();
-                        value.extend_from_slice(&more);
-                        let append = |value: &mut [u8]| value[len..].copy_from_slice(&more);
-                        entry = entry.edit_string(value.len(), append).0;
-                        prop_assert_eq!(entry.encoding(), Encoding::Raw);
-                    }
-                    Step::Put(at, byte) => {
-                        value.resize(value.len().max(at + 1), 0);
-                        value[at] = byte;
-                        entry = entry.edit_string(at + 1, |value| value[at] = byte).0;
-                    }
-                }
-                prop_assert_eq!(entry.key(), &key[..]);
-                prop_assert_eq!(entry.string().to_vec(), &value[..]);
-                prop_assert_eq!((entry.expire_at_ms(), entry.clock()), (expire, 99));
-            }
-        }
-    }
-}
+mod tests;

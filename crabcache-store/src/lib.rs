@@ -28,9 +28,11 @@ pub use error::StoreError;
 pub use keyspace::{DbSize, Key, Keyspace, Locked, Mode, Pass, Place, StripeSet};
 pub use stripe::Swept;
 pub use structures::table::Table;
+pub use types::collection::Collection;
+pub use types::limits::Limits;
 pub use types::string::{Str, StrRef};
 pub use view::{
-    Discard, Discarded, Env, ExpiredKey, Expiry, Lookup, ReadDb, SetExpire, Trace, WriteDb,
+    Discard, Discarded, Edited, Env, ExpiredKey, Expiry, Lookup, ReadDb, SetExpire, Trace, WriteDb,
 };
 pub use walk::Walk;
 pub use watch::WatchFlag;

@@ -14,6 +14,10 @@ use crate::structures::table::{ItemRef, Occupied};
 use crate::types::string::{Str, StrRef};
 use std::cell::{Cell, RefCell};
 
+mod collections;
+
+pub use collections::Edited;
+
 /// What happens to a key whose time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
@@ -468,10 +472,15 @@ impl<'a, 'p> WriteDb<'a, 'p> {
     }
 
     fn insert_new(&mut self, key: &Key<'_>, entry: Entry) {
+        self.trace.note_created(self.db, key.bytes);
+        self.insert_again(key, entry);
+    }
+
+    /// As `insert_new`, of a key that is not new.
+    fn insert_again(&mut self, key: &Key<'_>, entry: Entry) {
         let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
         let expire_at_ms = entry.expire_at_ms();
         db.table.insert_new(key.hash, entry, expire_at_ms.is_some());
-        self.trace.note_created(self.db, key.bytes);
         self.locked.count(self.db, 1, 0);
         self.account_expire(key, None, expire_at_ms);
     }

@@ -131,6 +131,15 @@ impl<'a> Ctx<'a> {
         self.effects.changed(self.client.db, key, event);
     }
 
+    /// As [`Ctx::changed`], of a collection that lost elements; without any left, its key is gone.
+    #[inline]
+    pub fn shrunk(&mut self, key: &[u8], event: Event, is_emptied: bool) {
+        self.changed(key, event);
+        if is_emptied {
+            self.event(key, Event::DEL);
+        }
+    }
+
     /// Tells that a value of the kind `new` took the place of whatever was there, `old`. To be told
     /// before the event of the change itself.
     #[inline]

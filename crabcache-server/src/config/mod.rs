@@ -5,6 +5,7 @@
 //! - `choices.rs` has the types of parameters that are one of a few names.
 //! - `file.rs` reads redis.conf, `rewrite.rs` writes it, `set.rs` changes parameters at run time.
 //! - `apply.rs` has what must happen when a parameter changes.
+//! - `limits.rs` gives the store those of compact encodings.
 //! - `support.rs` tells which settings cannot be honoured.
 //!
 //! A [`Config`] is a value. Changing it means making a copy, checking it and publishing it whole
@@ -16,6 +17,7 @@ pub mod choices;
 mod docs;
 pub mod file;
 mod kinds;
+mod limits;
 mod params;
 pub mod rewrite;
 pub mod set;

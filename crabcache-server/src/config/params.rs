@@ -199,29 +199,29 @@ params! {
 
     ["Data types"]
     /// Fields up to which a hash is kept compact.
-    "hash-max-listpack-entries" | "hash-max-ziplist-entries" => hash_max_listpack_entries: i64 = 512, Unsigned(0, MAX), [MUTABLE NOOP];
+    "hash-max-listpack-entries" | "hash-max-ziplist-entries" => hash_max_listpack_entries: i64 = 512, Unsigned(0, MAX), [MUTABLE];
     /// Length of fields and values up to which a hash is kept compact.
-    "hash-max-listpack-value" | "hash-max-ziplist-value" => hash_max_listpack_value: i64 = 64, Memory(0, MAX), [MUTABLE NOOP];
+    "hash-max-listpack-value" | "hash-max-ziplist-value" => hash_max_listpack_value: i64 = 64, Memory(0, MAX), [MUTABLE];
     /// Size of the parts of a list: elements, or -1 to -5 for 4, 8, 16, 32 or 64 kb.
-    "list-max-listpack-size" | "list-max-ziplist-size" => list_max_listpack_size: i64 = -2, Int(INT_MIN, INT_MAX), [MUTABLE NOOP];
+    "list-max-listpack-size" | "list-max-ziplist-size" => list_max_listpack_size: i64 = -2, Int(INT_MIN, INT_MAX), [MUTABLE];
     /// Parts at both ends of a list that stay uncompressed; 0 compresses none.
-    "list-compress-depth" => list_compress_depth: i64 = 0, Int(0, INT_MAX), [MUTABLE NOOP];
+    "list-compress-depth" => list_compress_depth: i64 = 0, Int(0, INT_MAX), [MUTABLE];
     /// Members up to which a set of integers is kept compact.
-    "set-max-intset-entries" => set_max_intset_entries: i64 = 512, Unsigned(0, MAX), [MUTABLE NOOP];
+    "set-max-intset-entries" => set_max_intset_entries: i64 = 512, Unsigned(0, MAX), [MUTABLE];
     /// Members up to which a set is kept compact.
-    "set-max-listpack-entries" => set_max_listpack_entries: i64 = 128, Unsigned(0, MAX), [MUTABLE NOOP];
+    "set-max-listpack-entries" => set_max_listpack_entries: i64 = 128, Unsigned(0, MAX), [MUTABLE];
     /// Length of members up to which a set is kept compact.
-    "set-max-listpack-value" => set_max_listpack_value: i64 = 64, Unsigned(0, MAX), [MUTABLE NOOP];
+    "set-max-listpack-value" => set_max_listpack_value: i64 = 64, Unsigned(0, MAX), [MUTABLE];
     /// Members up to which a sorted set is kept compact.
-    "zset-max-listpack-entries" | "zset-max-ziplist-entries" => zset_max_listpack_entries: i64 = 128, Unsigned(0, MAX), [MUTABLE NOOP];
+    "zset-max-listpack-entries" | "zset-max-ziplist-entries" => zset_max_listpack_entries: i64 = 128, Unsigned(0, MAX), [MUTABLE];
     /// Length of members up to which a sorted set is kept compact.
-    "zset-max-listpack-value" | "zset-max-ziplist-value" => zset_max_listpack_value: i64 = 64, Memory(0, MAX), [MUTABLE NOOP];
+    "zset-max-listpack-value" | "zset-max-ziplist-value" => zset_max_listpack_value: i64 = 64, Memory(0, MAX), [MUTABLE];
     /// Bytes up to which a HyperLogLog is kept sparse.
     "hll-sparse-max-bytes" => hll_sparse_max_bytes: i64 = 3000, Memory(0, MAX), [MUTABLE NOOP];
     /// Bytes of a part of a stream; 0 is no limit.
-    "stream-node-max-bytes" => stream_node_max_bytes: i64 = 4096, Memory(0, MAX), [MUTABLE NOOP];
+    "stream-node-max-bytes" => stream_node_max_bytes: i64 = 4096, Memory(0, MAX), [MUTABLE];
     /// Entries of a part of a stream; 0 is no limit.
-    "stream-node-max-entries" => stream_node_max_entries: i64 = 100, Int(0, MAX), [MUTABLE NOOP];
+    "stream-node-max-entries" => stream_node_max_entries: i64 = 100, Int(0, MAX), [MUTABLE];
     /// Searches vector sets on one thread.
     "vset-force-single-threaded-execution" => vset_force_single_threaded_execution: bool = false, YesNo, [MUTABLE NOOP];
 

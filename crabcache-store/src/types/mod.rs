@@ -1,3 +1,6 @@
 //! The data types: what a value can be, its encodings, and what can be done to it.
 
+pub mod collection;
+pub mod limits;
+pub mod list;
 pub mod string;

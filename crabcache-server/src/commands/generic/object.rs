@@ -44,7 +44,7 @@ const OBJECT_SUBCOMMANDS: &[Command] = &[
 /// OBJECT ENCODING key
 fn object_encoding(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     match db.get(&ctx.key(args.get(2)), Lookup::Inspect) {
-        Some(entry) => ctx.reply.bulk(entry.encoding().name().as_bytes()),
+        Some(entry) => ctx.reply.bulk(entry.encoding().as_bytes()),
         None => ctx.reply.null(),
     }
     Ok(())

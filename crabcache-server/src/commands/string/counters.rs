@@ -68,7 +68,7 @@ mod tests {
         let mut pass = keyspace.enter(0);
         let locked = pass.lock_one(key.stripe(), crabcache_store::Mode::Read);
         let entry = locked.read(0, &env, &trace).get(&key, crabcache_store::Lookup::Peek);
-        entry.map_or("none", |entry| entry.encoding().name())
+        entry.map_or("none", |entry| entry.encoding())
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //!
 //! - [`opcodes`]: the numbers of the format.
 //! - [`string`]: lengths and strings, which everything else is made of.
-//! - [`object`]: values of all types.
+//! - [`object`]: values of all types; [`list`] and its like: those of one type.
 //! - [`payload`]: one value with a version and a checksum behind it.
 //!
 //! Reading trusts nothing: memory is taken as bytes arrive, never by a length that was claimed, and
 //! whatever is damaged gives an [`RdbError`].
 
+pub mod list;
 pub mod object;
 pub mod opcodes;
 pub mod payload;

@@ -1,8 +1,9 @@
 //! Values of all types: a type byte and what follows from it.
 
 use super::string::{RdbString, read_array, read_string, write_int, write_string};
-use super::{RdbError, opcodes};
-use crabcache_store::{Entry, Kind, Str, StrRef};
+use super::{RdbError, list, opcodes};
+use crabcache_store::types::list::List;
+use crabcache_store::{Collection, Entry, Kind, Limits, Str, StrRef};
 use std::io::Read;
 
 /// Writes the type and the value of an entry; `compress`: strings may be compressed.
@@ -15,10 +16,17 @@ pub fn write_object(out: &mut Vec<u8>, entry: &Entry, compress: bool) {
                 StrRef::Bytes(bytes) => write_string(out, bytes, compress),
             }
         }
+        Kind::List => list::write(out, collection(entry), compress),
     }
 }
 
-/// Reads a type and a value, and makes an entry of it.
+/// The collection of an entry whose kind is known.
+fn collection<C: Collection>(entry: &Entry) -> &C {
+    entry.collection().expect("of its kind")
+}
+
+/// Reads a type and a value, and makes an entry of it. Collections take the encoding that `limits`
+/// ask for.
 ///
 /// # Errors
 /// If the input ends, the type is unknown, or the value is damaged.
@@ -26,9 +34,11 @@ pub fn read_object(
     input: &mut impl Read,
     key: &[u8],
     expire_at_ms: Option<i64>,
+    limits: &Limits,
 ) -> Result<Entry, RdbError> {
-    match read_array(input)? {
-        [opcodes::TYPE_STRING] => {
+    let [kind] = read_array(input)?;
+    match kind {
+        opcodes::TYPE_STRING => {
             let string = read_string(input)?;
             let value = match &string {
                 RdbString::Int(value) => Str::Int(*value),
@@ -36,7 +46,11 @@ pub fn read_object(
             };
             Ok(Entry::new(key, value, expire_at_ms, 0))
         }
-        [unknown] => Err(RdbError::UnknownType(unknown)),
+        opcodes::TYPE_LIST_QUICKLIST_2 => {
+            let value: List = list::read(input, limits)?;
+            Ok(Entry::with_collection(key, value, expire_at_ms, 0))
+        }
+        unknown => Err(RdbError::UnknownType(unknown)),
     }
 }
 
@@ -49,7 +63,7 @@ mod tests {
         let mut out = Vec::new();
         write_object(&mut out, &entry, true);
         assert_eq!(out, expected);
-        let read = read_object(&mut &out[..], b"other", Some(7)).unwrap();
+        let read = read_object(&mut &out[..], b"other", Some(7), &Limits::default()).unwrap();
         assert_eq!((read.key(), read.expire_at_ms()), (&b"other"[..], Some(7)));
         assert_eq!(read.string().to_vec(), entry.string().to_vec());
     }
@@ -64,7 +78,7 @@ mod tests {
 
     #[test]
     fn unknown_types_are_refused() {
-        let read = |mut input: &[u8]| read_object(&mut input, b"k", None).err();
+        let read = |mut input: &[u8]| read_object(&mut input, b"k", None, &Limits::default()).err();
         assert_eq!(read(b"\xff"), Some(RdbError::UnknownType(255)));
         assert_eq!(read(b""), Some(RdbError::Truncated));
         assert_eq!(read(b"\x00"), Some(RdbError::Truncated));

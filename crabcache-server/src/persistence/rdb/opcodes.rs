@@ -2,6 +2,8 @@
 
 /// The type byte before a string value.
 pub const TYPE_STRING: u8 = 0;
+/// Before a list: nodes that are listpacks or single elements.
+pub const TYPE_LIST_QUICKLIST_2: u8 = 18;
 
 /// The two high bits of a length's first byte: six bits of length follow in the same byte,
 pub const LEN_6_BITS: u8 = 0;

@@ -6,8 +6,8 @@
 
 use super::object::{read_object, write_object};
 use super::{RdbError, VERSION};
-use crabcache_store::Entry;
 use crabcache_store::algorithms::crc64;
+use crabcache_store::{Entry, Limits};
 
 const VERSION_BYTES: usize = 2;
 const FOOTER_BYTES: usize = VERSION_BYTES + 8;
@@ -46,8 +46,13 @@ pub fn verify(payload: &[u8]) -> Result<&[u8], RdbError> {
 //
 // Compat: the reference ignores bytes behind the value, and takes a value that reaches into the
 // footer. It writes neither.
-pub fn restore(mut value: &[u8], key: &[u8], expire_at_ms: Option<i64>) -> Result<Entry, RdbError> {
-    let entry = read_object(&mut value, key, expire_at_ms)?;
+pub fn restore(
+    mut value: &[u8],
+    key: &[u8],
+    expire_at_ms: Option<i64>,
+    limits: &Limits,
+) -> Result<Entry, RdbError> {
+    let entry = read_object(&mut value, key, expire_at_ms, limits)?;
     if value.is_empty() { Ok(entry) } else { Err(RdbError::TrailingBytes) }
 }
 
@@ -65,7 +70,7 @@ mod tests {
     }
 
     fn read(payload: &[u8]) -> Result<Vec<u8>, RdbError> {
-        Ok(restore(verify(payload)?, b"k", None)?.string().to_vec())
+        Ok(restore(verify(payload)?, b"k", None, &Limits::default())?.string().to_vec())
     }
 
     #[test]

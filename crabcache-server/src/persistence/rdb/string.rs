@@ -23,6 +23,16 @@ pub enum RdbString {
     Bytes(Vec<u8>),
 }
 
+impl RdbString {
+    /// The bytes; an integer is written out.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            RdbString::Int(value) => itoa::Buffer::new().format(value).as_bytes().to_vec(),
+            RdbString::Bytes(bytes) => bytes,
+        }
+    }
+}
+
 /// A length, or what stands in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Length {

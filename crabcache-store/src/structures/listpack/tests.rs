@@ -1,3 +1,5 @@
+//! Listpacks against the reference, against a `Vec`, and against damage.
+
 use super::*;
 use proptest::prelude::*;
 
