@@ -168,6 +168,12 @@ impl<'a> Reply<'a> {
         self.length(if self.protocol == Protocol::Resp3 { b'>' } else { b'*' }, len);
     }
 
+    /// Begins `len` pairs that tell more of the reply behind them. RESP3 alone has them.
+    pub fn attributes(&mut self, len: usize) {
+        debug_assert_eq!(self.protocol, Protocol::Resp3);
+        self.length(b'|', len);
+    }
+
     /// A double; in RESP2 a string of its digits.
     pub fn double(&mut self, value: f64) {
         let mut text = Vec::with_capacity(number::F64_TEXT_BYTES_MAX);

@@ -4,18 +4,21 @@
 
 use crate::expire;
 use crate::server::Server;
+use crabcache_store::{Trace, Walk};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What is done at each tick. Each must be short, or bound its own work.
-const TASKS: &[fn(&Server)] = &[end_pause, expire::slow_cycle, sample, check_clients];
+const TASKS: &[fn(&Server)] =
+    &[end_pause, expire::slow_cycle, sample, measure_tables, check_clients];
 
 /// Ticks until the server stops. Runs on a thread of its own.
 pub fn run(server: &Arc<Server>) {
     while !server.is_stopping() {
         let began_ns = server.clock.elapsed_ns();
-        for task in TASKS {
-            task(server);
+        if !server.is_cron_paused.load(Ordering::Relaxed) {
+            TASKS.iter().for_each(|task| task(server));
         }
         let took_ns = server.clock.elapsed_ns().saturating_sub(began_ns);
         server.stats.begin(server.cron_worker()).count_cycle(took_ns, 0);
@@ -32,7 +35,10 @@ fn wait(server: &Server, tick: Duration) {
         if rest.is_zero() {
             return;
         }
-        let pause = expire::fast_cycle(server).unwrap_or(rest);
+        let pause = match server.is_cron_paused.load(Ordering::Relaxed) {
+            true => rest,
+            false => expire::fast_cycle(server).unwrap_or(rest),
+        };
         std::thread::sleep(pause.min(end.saturating_sub(server.clock.elapsed())));
     }
 }
@@ -49,6 +55,20 @@ fn sample(server: &Server) {
     server.memory.look(server.clock.unix_ms() / 1000);
     let now_ms = u64::try_from(server.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     server.stats.sample_rates(now_ms);
+}
+
+/// Finds out, once a second, how much memory the keyspace's tables take.
+fn measure_tables(server: &Server) {
+    let now_ms = server.clock.unix_ms();
+    if !server.memory.tables_are_due(now_ms) {
+        return;
+    }
+    let config = server.config.get();
+    let (env, trace) = (server.env(&config), Trace::default());
+    let mut pass = server.keyspace.enter(server.cron_worker());
+    let mut walk = Walk::stepwise(&mut pass, &env, &trace);
+    let used = (0..server.keyspace.n_databases()).filter(|db| server.keyspace.size(*db).n_keys > 0);
+    server.memory.note_tables(used.map(|db| walk.tables(db).mem_bytes).sum());
 }
 
 /// Cuts clients that are idle for too long or do not take their output.

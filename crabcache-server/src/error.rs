@@ -295,6 +295,26 @@ pub enum CommandError {
     /// SHUTDOWN ABORT without SHUTDOWN.
     #[error("ERR No shutdown in progress.")]
     NoShutdown,
+    /// A number below 0 where that makes no sense.
+    #[error("ERR value is out of range, must be positive")]
+    NotPositive,
+    /// DEBUG POPULATE with more keys than there is memory for.
+    #[error("ERR OOM in dictTryExpand")]
+    PopulateTooMany,
+    /// DEBUG HTSTATS of a database that does not exist.
+    #[error("ERR Out of range database")]
+    DatabaseOutOfRange,
+    /// DEBUG SDSLEN of something else than a string of bytes.
+    #[error("ERR Not an sds encoded string.")]
+    NotSds,
+    /// DEBUG PROTOCOL of what RESP2 does not have.
+    #[error("ERR RESP2 is not supported by this command")]
+    Resp2NotSupported,
+    /// DEBUG PROTOCOL of an unknown type.
+    #[error(
+        "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+    )]
+    ProtocolType,
     /// An expiry that is out of range for the command of this name.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpire(String),

@@ -90,6 +90,11 @@ impl ActiveExpire {
         self.is_enabled.store(is_enabled, Ordering::Relaxed);
     }
 
+    /// Whether the cycle is on.
+    pub fn is_enabled(&self) -> bool {
+        self.is_enabled.load(Ordering::Relaxed)
+    }
+
     /// How long keys of a database still have on average, estimated; 0 if nothing is known.
     pub fn avg_ttl_ms(&self, db: usize) -> i64 {
         self.avg_ttl_ms[db].load(Ordering::Relaxed)
@@ -168,7 +173,7 @@ pub fn fast_cycle(server: &Server) -> Option<Duration> {
 
 fn is_active(server: &Server) -> bool {
     let is_paused = server.conditions.is_paused(true, server.clock.unix_ms());
-    server.active_expire.is_enabled.load(Ordering::Relaxed) && !is_paused
+    server.active_expire.is_enabled() && !is_paused
 }
 
 fn cycle(

@@ -4,6 +4,7 @@
 //! cron thread, which is how the peak is known. What reading costs is a walk over the allocator's
 //! arenas, some 20 microseconds.
 
+use crate::clock::Throttle;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use tikv_jemalloc_ctl::{Access, AsName, epoch, stats};
 
@@ -15,6 +16,7 @@ pub struct Memory {
     peak_at_s: AtomicI64,
     /// Bytes of the keyspace's tables, without entries.
     tables: AtomicUsize,
+    tables_look: Throttle,
 }
 
 /// One look.
@@ -59,6 +61,12 @@ impl Memory {
             startup: self.startup.load(Ordering::Relaxed),
             tables: self.tables.load(Ordering::Relaxed),
         }
+    }
+
+    /// Whether it is time to look at the keyspace's tables again.
+    pub fn tables_are_due(&self, now_ms: i64) -> bool {
+        const LOOKED_EVERY_MS: i64 = 1000;
+        self.tables_look.is_due(now_ms, LOOKED_EVERY_MS)
     }
 
     /// Notes the size of the keyspace's tables.

@@ -366,8 +366,13 @@ impl Entry {
 
     /// Bytes that the entry takes, with what its value owns.
     pub fn mem_bytes(&self) -> usize {
+        self.shape().layout().size() + self.heap_bytes()
+    }
+
+    /// Bytes that the value owns outside of the entry.
+    pub fn heap_bytes(&self) -> usize {
         let shape = self.shape();
-        let owned = match shape.body {
+        match shape.body {
             Body::Embedded | Body::Int => 0,
             // SAFETY: the body is a `Vec`, as the shape says.
             Body::Heap => unsafe { &*self.at(shape.body_at()).cast::<Vec<u8>>() }.capacity(),
@@ -375,8 +380,7 @@ impl Entry {
             Body::Collection => by_kind!(self.kind(), 0, C => unsafe {
                 (*self.collection_ptr::<C>()).mem_bytes()
             }),
-        };
-        shape.layout().size() + owned
+        }
     }
 
     /// The same entry with another expiry; its value stays.

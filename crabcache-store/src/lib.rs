@@ -34,5 +34,5 @@ pub use types::string::{Str, StrRef};
 pub use view::{
     Discard, Discarded, Edited, Env, ExpiredKey, Expiry, Lookup, ReadDb, SetExpire, Trace, WriteDb,
 };
-pub use walk::Walk;
+pub use walk::{N_CHAIN_LENS, TableStats, Walk};
 pub use watch::WatchFlag;

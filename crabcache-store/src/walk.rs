@@ -25,6 +25,24 @@ pub struct Walk<'a, 'k> {
     trace: &'a Trace,
 }
 
+/// What the tables of one database are like, all stripes together.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct TableStats {
+    /// Stripes that have a table.
+    pub n_tables: usize,
+    /// Buckets, without those that stand behind another because it was full.
+    pub n_buckets: usize,
+    /// Buckets that do.
+    pub n_chained: usize,
+    /// Entries.
+    pub n_entries: usize,
+    /// Bytes of the tables, without the entries.
+    pub mem_bytes: usize,
+}
+
+/// Lengths that [`Walk::chain_lens`] tells apart.
+pub const N_CHAIN_LENS: usize = 24;
+
 /// Draws of expired keys after which RANDOMKEY looks for any other, one after the other.
 const N_DRAWS_MAX: usize = 100;
 
@@ -109,6 +127,33 @@ impl<'a, 'k> Walk<'a, 'k> {
                 entries.iter().filter(|entry| !is_expired(env, entry)).for_each(|e| visit(&e));
             });
         }
+    }
+
+    /// What the tables of a database are like.
+    pub fn tables(&mut self, db: usize) -> TableStats {
+        let mut stats = TableStats::default();
+        self.until(db, 0, |entries| {
+            stats.n_tables += usize::from(entries.n_buckets() > 0);
+            stats.n_buckets += entries.n_buckets();
+            stats.n_chained += entries.n_chained();
+            stats.n_entries += entries.len();
+            stats.mem_bytes += entries.mem_bytes();
+            false
+        });
+        stats
+    }
+
+    /// How many chains of a database's tables have no entry, one, two, ...; the last number is of
+    /// all that have as many or more. Reads every bucket.
+    pub fn chain_lens(&mut self, db: usize) -> [usize; N_CHAIN_LENS] {
+        let mut lens = [0; N_CHAIN_LENS];
+        self.until(db, 0, |entries| {
+            for index in 0..entries.n_buckets() {
+                lens[entries.chain_len(index).min(N_CHAIN_LENS - 1)] += 1;
+            }
+            false
+        });
+        lens
     }
 
     /// An entry drawn with equal chances, of which `look` takes what it needs. `random` gives
@@ -270,6 +315,24 @@ mod tests {
         let mut count = 0;
         let behind = walk.scan(0, u64::from(stripe) + 1, 9999, Some(stripe), |_| count += 1);
         assert_eq!((behind, count), (0, 0));
+    }
+
+    #[test]
+    fn tables_are_described() {
+        let keyspace = Keyspace::new(16, 1, 2);
+        let mut pass = keyspace.enter(0);
+        for number in 0..N {
+            set(&mut pass, &number.to_string(), None);
+        }
+        let (env, trace) = (env(0), Trace::default());
+        let mut walk = Walk::stepwise(&mut pass, &env, &trace);
+        let (stats, lens) = (walk.tables(0), walk.chain_lens(0));
+        assert_eq!((stats.n_entries, stats.n_tables), (N as usize, 16));
+        assert!(stats.mem_bytes >= (stats.n_buckets + stats.n_chained) * 64);
+        assert_eq!(lens.iter().sum::<usize>(), stats.n_buckets);
+        let n_entries = lens.iter().enumerate().map(|(len, count)| len * count).sum::<usize>();
+        assert_eq!(n_entries, N as usize);
+        assert_eq!((walk.tables(1), walk.chain_lens(1)), Default::default());
     }
 
     #[test]

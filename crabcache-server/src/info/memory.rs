@@ -4,6 +4,7 @@ use super::Fields;
 use super::clients::Totals;
 use crate::config::Param;
 use crate::memory::{self, Usage, human};
+use crate::server::Server;
 
 /// Scripts and functions; there are none yet.
 const SCRIPTING: &[(&str, bool)] = &[
@@ -22,13 +23,40 @@ const SCRIPTING: &[(&str, bool)] = &[
     ("used_memory_scripts", true),
 ];
 
+/// What the allocated memory is used for.
+pub(crate) struct Uses {
+    pub(crate) usage: Usage,
+    pub(crate) n_clients: usize,
+    /// Bytes of clients.
+    pub(crate) clients: usize,
+    /// Bytes of all that is no data.
+    pub(crate) overhead: usize,
+    /// Bytes of the data.
+    pub(crate) dataset: usize,
+    /// Bytes that were not there at the start.
+    pub(crate) since_startup: usize,
+}
+
+impl Uses {
+    /// Finds out. O(clients)
+    pub(crate) fn of(server: &Server) -> Uses {
+        let usage = server.memory.look(server.clock.unix_ms() / 1000);
+        let clients = Totals::of(server);
+        let overhead = usage.startup + usage.tables + clients.bytes;
+        Uses {
+            usage,
+            n_clients: clients.n_clients,
+            clients: clients.bytes,
+            overhead,
+            dataset: usage.allocated.saturating_sub(overhead),
+            since_startup: usage.allocated.saturating_sub(usage.startup),
+        }
+    }
+}
+
 pub(super) fn memory(fields: &mut Fields) {
     let server = fields.server;
-    let usage = server.memory.look(server.clock.unix_ms() / 1000);
-    let clients_bytes = Totals::of(server).bytes;
-    let overhead = usage.startup + usage.tables + clients_bytes;
-    let dataset = usage.allocated.saturating_sub(overhead);
-    let with_data = usage.allocated.saturating_sub(usage.startup);
+    let Uses { usage, clients, overhead, dataset, since_startup, .. } = Uses::of(server);
     add_with_human(fields, "used_memory", usage.allocated);
     add_with_human(fields, "used_memory_rss", usage.rss);
     add_with_human(fields, "used_memory_peak", usage.peak);
@@ -37,7 +65,7 @@ pub(super) fn memory(fields: &mut Fields) {
     fields.add("used_memory_overhead", overhead);
     fields.add("used_memory_startup", usage.startup);
     fields.add("used_memory_dataset", dataset);
-    fields.add("used_memory_dataset_perc", percent(dataset, with_data));
+    fields.add("used_memory_dataset_perc", percent(dataset, since_startup));
     fields.add("allocator_allocated", usage.allocated);
     fields.add("allocator_active", usage.active);
     fields.add("allocator_resident", usage.resident);
@@ -62,7 +90,7 @@ pub(super) fn memory(fields: &mut Fields) {
         "mem_replica_full_sync_buffer",
         "mem_clients_slaves",
     ]);
-    fields.add("mem_clients_normal", clients_bytes);
+    fields.add("mem_clients_normal", clients);
     fields.add_zeros(&["mem_cluster_links", "mem_aof_buffer"]);
     fields.add("mem_allocator", memory::allocator());
     fields.add_zeros(&["mem_overhead_db_hashtable_rehashing", "active_defrag_running"]);

@@ -7,7 +7,7 @@
 mod clients;
 mod commands;
 mod keyspace;
-mod memory;
+pub(crate) mod memory;
 mod persistence;
 mod replication;
 mod server;

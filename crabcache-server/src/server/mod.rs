@@ -52,7 +52,7 @@ pub struct Server {
     /// Names this process.
     pub run_id: String,
     /// Names the history of the data.
-    pub replid: String,
+    replid: Mutex<String>,
     /// Slow commands.
     pub slowlog: SlowLog,
     /// Slow events of all kinds.
@@ -77,6 +77,8 @@ pub struct Server {
     pub control: Control,
     /// What the out-of-memory killer thought of the process before we told it something else.
     pub oom_base: Mutex<Option<i64>>,
+    /// Whether what is due at regular times is left undone (DEBUG PAUSE-CRON).
+    pub is_cron_paused: AtomicBool,
     is_stopping: AtomicBool,
     /// What tests look at.
     #[cfg(test)]
@@ -114,7 +116,7 @@ impl Server {
             stats: Stats::new(n_gates, commands.rows().len()),
             memory: Memory::default(),
             run_id: random_id(),
-            replid: random_id(),
+            replid: Mutex::new(random_id()),
             slowlog: SlowLog::default(),
             latency: Monitor::default(),
             commands,
@@ -133,6 +135,7 @@ impl Server {
             n_workers,
             control: Control::default(),
             oom_base: Mutex::new(None),
+            is_cron_paused: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
             #[cfg(test)]
             recorded: Recorded::default(),
@@ -142,6 +145,16 @@ impl Server {
     /// Number of the gate and counters that the cron thread uses.
     pub fn cron_worker(&self) -> usize {
         self.n_workers
+    }
+
+    /// Names the history of the data.
+    pub fn replid(&self) -> String {
+        self.replid.lock().clone()
+    }
+
+    /// Gives the history of the data another name.
+    pub fn change_replid(&self) {
+        *self.replid.lock() = random_id();
     }
 
     /// Whether the server is about to end.

@@ -141,6 +141,11 @@ impl<E: Item> Table<E> {
         self.n_chained as usize
     }
 
+    /// Items in the chain of bucket `index`.
+    pub fn chain_len(&self, index: usize) -> usize {
+        self.chain(index).map(|bucket| bucket.occupied().count()).sum()
+    }
+
     /// The item with this key. `hash` is the key's.
     #[inline]
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<ItemRef<'_, E>> {

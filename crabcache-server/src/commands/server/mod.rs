@@ -4,9 +4,12 @@
 
 mod command;
 mod config;
+mod debug;
 mod info;
 pub(super) mod keyspace;
 mod latency;
+mod lolwut;
+mod memory;
 mod monitor;
 mod role;
 mod shutdown;
@@ -23,6 +26,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "",
         "Reads and changes parameters.",
     ),
+    debug::DEBUG,
     server("info", info::info)
         .arity(-1)
         .flags(Flags::LOADING.union(Flags::STALE))
@@ -34,6 +38,13 @@ pub(super) const COMMANDS: &[Command] = &[
         "Depends on subcommand.",
         "",
         "Tells of slow events.",
+    ),
+    lolwut::LOLWUT,
+    container("memory", memory::SUBCOMMANDS).doc(
+        "4.0.0",
+        "Depends on subcommand.",
+        "",
+        "Tells of memory.",
     ),
     server("monitor", monitor::monitor)
         .arity(1)

@@ -1,0 +1,106 @@
+//! DEBUG DIGEST and DIGEST-VALUE: checksums that are the reference's for the same data.
+//!
+//! What has an order is *mixed* into a digest, each part changing all that comes after it; what has
+//! none is *added*, so that any order gives the same. A type says in [`add_value`] what it consists
+//! of.
+
+use crate::command::{Args, CommandResult, Ctx};
+use crabcache_store::types::list::List;
+use crabcache_store::{Collection, Entry, Env, Expiry, Kind, Lookup, Trace, Walk, WriteDb};
+use sha1::{Digest as _, Sha1};
+
+/// A checksum that parts are mixed into or added to.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Digest([u8; 20]);
+
+impl Digest {
+    /// Adds a part: the order of additions does not matter.
+    fn add(&mut self, part: &[u8]) {
+        let part: [u8; 20] = Sha1::digest(part).into();
+        self.0.iter_mut().zip(part).for_each(|(byte, part)| *byte ^= part);
+    }
+
+    /// Mixes a part in: it matters what came before.
+    fn mix(&mut self, part: &[u8]) {
+        self.add(part);
+        self.0 = Sha1::digest(self.0).into();
+    }
+
+    /// Mixes in the reference's number of a data type.
+    fn mix_type(&mut self, number: u32) {
+        self.mix(&number.to_be_bytes());
+    }
+
+    fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Mixes the value of an entry and its expiry into a digest: a number for the type, and what the
+/// type's function makes of its elements.
+fn add_value(digest: &mut Digest, entry: &Entry) {
+    match entry.kind() {
+        Kind::String => {
+            digest.mix_type(0);
+            digest.mix(&entry.string().bytes());
+        }
+        Kind::List => {
+            digest.mix_type(1);
+            list(digest, collection(entry));
+        }
+    }
+    if entry.expire_at_ms().is_some() {
+        digest.add(b"!!expire!!");
+    }
+}
+
+/// The collection of an entry whose kind is known.
+fn collection<C: Collection>(entry: &Entry) -> &C {
+    entry.collection().expect("of its kind")
+}
+
+/// The elements in their order.
+fn list(digest: &mut Digest, list: &List) {
+    list.iter().for_each(|element| digest.mix(&element.bytes()));
+}
+
+/// Sees keys whose time has come like any other.
+fn unexpiring(ctx: &Ctx) -> Env {
+    Env { expiry: Expiry::Ignore, ..ctx.env }
+}
+
+/// DEBUG DIGEST
+pub(super) fn of_all(db: &mut WriteDb, ctx: &mut Ctx, _: Args) -> CommandResult {
+    let (env, trace) = (unexpiring(ctx), Trace::default());
+    let mut walk = Walk::held(db.locked(), &env, &trace);
+    let mut total = Digest::default();
+    for number in 0..ctx.server.keyspace.n_databases() {
+        if ctx.server.keyspace.size(number).n_keys == 0 {
+            continue;
+        }
+        total.mix(&u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
+        walk.each(number, None, |entry| {
+            let mut digest = Digest::default();
+            digest.mix(entry.key());
+            add_value(&mut digest, entry);
+            total.add(&digest.0);
+        });
+    }
+    ctx.reply.status(&total.hex());
+    Ok(())
+}
+
+/// DEBUG DIGEST-VALUE [key ...]
+pub(super) fn of_values(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    let (env, trace) = (unexpiring(ctx), Trace::default());
+    let db = db.locked().read(ctx.client.db, &env, &trace);
+    ctx.reply.array(args.len() - 2);
+    for word in args.from(2) {
+        let mut digest = Digest::default();
+        if let Some(entry) = db.get(&ctx.key(word), Lookup::Peek) {
+            add_value(&mut digest, &entry);
+        }
+        ctx.reply.status(&digest.hex());
+    }
+    Ok(())
+}
