@@ -14,7 +14,6 @@ pub(super) struct SystemCheck {
 /// All checks.
 pub(super) const CHECKS: &[SystemCheck] = &[
     SystemCheck { name: "slow-clocksource", warning: clocksource },
-    SystemCheck { name: "overcommit", warning: overcommit },
     SystemCheck { name: "THP", warning: huge_pages },
 ];
 
@@ -29,17 +28,6 @@ fn clocksource() -> Option<String> {
          performance. Check the result of the [slow-clocksource] system check: run \
          'crabcache-server --check-system' to check if the system's clocksource isn't degrading \
          performance."
-            .to_string()
-    })
-}
-
-fn overcommit() -> Option<String> {
-    let mode = read("/proc/sys/vm/overcommit_memory")?;
-    (mode != "1").then(|| {
-        "Memory overcommit must be enabled! Without it, a background save or replication may fail \
-         under low memory condition. To fix this issue add 'vm.overcommit_memory = 1' to \
-         /etc/sysctl.conf and then reboot or run the command 'sysctl vm.overcommit_memory=1' for \
-         this to take effect."
             .to_string()
     })
 }

@@ -105,9 +105,9 @@ fn describe_tables(
 
 /// DEBUG POPULATE count [prefix] [size]
 pub(super) fn populate(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
-    let positive = |index| match args.int(index) {
-        Ok(number) => usize::try_from(number).map_err(|_| CommandError::NotPositive),
-        Err(error) => Err(error),
+    let positive = |index| {
+        let number = args.int(index).ok().and_then(|number| usize::try_from(number).ok());
+        number.ok_or(CommandError::NotPositive)
     };
     let n_keys = positive(2)?;
     let prefix = if args.len() > 3 { args.get(3) } else { b"key" };

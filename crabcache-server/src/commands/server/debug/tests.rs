@@ -44,7 +44,7 @@ fn digests_are_those_of_the_reference() {
         ),
         ("DEBUG DIGEST-VALUE", "[]"),
         ("EXPIRE k 100", ":1"),
-        ("DEBUG DIGEST-VALUE k", "+311b17018163335616e089f6b951c82c477335ac"),
+        ("DEBUG DIGEST-VALUE k", "[+311b17018163335616e089f6b951c82c477335ac]"),
         ("SELECT 2", "+OK"),
         ("SET k v", "+OK"),
         ("DEBUG DIGEST", "+f85218b2390e0ec5eca11cd17f3835840869ce85"),
@@ -118,7 +118,7 @@ fn populate_adds_what_is_not_there() {
         ("DEBUG POPULATE 1 q 3", "+OK"),
         ("GET q:0", "\"val\""),
         ("DEBUG POPULATE -1", "-ERR value is out of range, must be positive"),
-        ("DEBUG POPULATE x", "-ERR value is not an integer or out of range"),
+        ("DEBUG POPULATE x", "-ERR value is out of range, must be positive"),
         ("DEBUG POPULATE 1 r -1", "-ERR value is out of range, must be positive"),
         ("DEBUG POPULATE 9223372036854775807", "-ERR OOM in dictTryExpand"),
     ]);
