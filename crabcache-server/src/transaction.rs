@@ -134,10 +134,10 @@ fn exec_locked(
 
 /// Whether a watched key has come to its end without anybody noticing.
 fn watched_key_expired(locked: &Locked<'_>, ctx: &Ctx<'_>) -> bool {
-    let watched = ctx.client.watched.iter();
-    watched.filter(|watched| !watched.was_expired).any(|watched| {
+    let flag = &ctx.client.handle.watch_flag;
+    ctx.client.watched.iter().any(|watched| {
         let key = ctx.server.keyspace.key(&watched.key);
-        locked.has_expired(watched.db, &key, ctx.env.now_ms)
+        locked.watched_has_expired(watched.db, &key, flag, ctx.env.now_ms)
     })
 }
 
@@ -171,9 +171,10 @@ pub fn watch(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) {
             continue;
         }
         let key = ctx.key(word);
+        // Kept with the watcher: SWAPDB may change what stands under the key's name.
         let was_expired = locked.has_expired(db, &key, ctx.env.now_ms);
         locked.watch(db, &key, ctx.client.handle.watch_flag.clone(), was_expired);
-        let watched = WatchedKey { db, key: word.into(), was_expired };
+        let watched = WatchedKey { db, key: word.into() };
         ctx.client.watched.push(watched);
     }
     ctx.client.handle.n_watched.store(ctx.client.watched.len(), Ordering::Relaxed);

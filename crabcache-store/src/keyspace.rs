@@ -461,6 +461,18 @@ impl<'p> Locked<'p> {
             .is_some_and(|at_ms| at_ms < now_ms)
     }
 
+    /// Whether a key, whose stripe is held, has come to its end since `flag` began to watch it.
+    pub fn watched_has_expired(
+        &self,
+        db: usize,
+        key: &Key<'_>,
+        flag: &Arc<WatchFlag>,
+        now_ms: i64,
+    ) -> bool {
+        self.has_expired(db, key, now_ms)
+            && !self.stripe(key.stripe).watchers.was_expired(db, key.bytes, flag)
+    }
+
     /// Begins to watch a key, whose stripe is held for writing. If it `was_expired` already, its
     /// removal is no change.
     pub fn watch(&mut self, db: usize, key: &Key<'_>, flag: Arc<WatchFlag>, was_expired: bool) {

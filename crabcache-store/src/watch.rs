@@ -82,6 +82,13 @@ impl Watchers {
         is_last
     }
 
+    /// Whether, for this watcher, the key had expired already when it last was what it is.
+    pub(crate) fn was_expired(&self, db: usize, key: &[u8], flag: &Arc<WatchFlag>) -> bool {
+        let watchers = self.0.as_ref().and_then(|all| all.get(&(db, key.into())));
+        let own = watchers.into_iter().flatten().find(|watcher| Arc::ptr_eq(&watcher.flag, flag));
+        own.is_some_and(|watcher| watcher.was_expired)
+    }
+
     /// A key was changed; `exists` is whether it is there now.
     pub(crate) fn touch(&mut self, db: usize, key: &[u8], exists: bool) {
         let Some(all) = &mut self.0 else { return };
@@ -108,14 +115,16 @@ impl Watchers {
                 let entry = table?.get(crate::hash::hash(key), key)?;
                 Some(entry.expire_at_ms().is_some_and(|at_ms| at_ms < now_ms))
             };
-            let is_expired_now = find(new);
-            if *watched_db != db || (find(old).is_none() && is_expired_now.is_none()) {
+            let (was_there, is_expired_now) = (find(old).is_some(), find(new));
+            if *watched_db != db || (!was_there && is_expired_now.is_none()) {
                 continue;
             }
             for watcher in watchers {
                 match is_expired_now {
                     None if watcher.was_expired => watcher.was_expired = false,
                     Some(true) if watcher.was_expired => {}
+                    // Nothing was there, and what has expired is as good as nothing.
+                    Some(true) if !was_there => watcher.was_expired = true,
                     _ => watcher.flag.set_dirty(),
                 }
             }

@@ -99,8 +99,6 @@ pub struct WatchedKey {
     pub db: usize,
     /// The key.
     pub key: Box<[u8]>,
-    /// Whether it was there but past its time when the watch began.
-    pub was_expired: bool,
 }
 
 /// See the module's text.

@@ -198,4 +198,18 @@ mod tests {
         let last = |t: &TestServer| t.propagated().pop().unwrap();
         assert_eq!(last(&t), "SWAPDB 0 1");
     }
+
+    #[test]
+    fn a_watched_key_may_be_exchanged_for_one_that_has_expired_if_it_was_missing() {
+        let mut t = TestServer::new();
+        t.server.active_expire.enable(false);
+        t.check("SET x v PX 1", "+OK");
+        t.advance_ms(5);
+        t.check_all(&[("SELECT 1", "+OK"), ("WATCH x", "+OK"), ("SWAPDB 0 1", "+OK")]);
+        t.check_all(&[("MULTI", "+OK"), ("EXEC", "[]")]);
+        // But not for one that is there, and not if something was there.
+        t.check_all(&[("SET y v", "+OK"), ("WATCH y", "+OK"), ("SWAPDB 0 1", "+OK")]);
+        t.check_all(&[("MULTI", "+OK"), ("EXEC", "nil"), ("WATCH y", "+OK")]);
+        t.check_all(&[("SWAPDB 0 1", "+OK"), ("MULTI", "+OK"), ("EXEC", "nil")]);
+    }
 }
