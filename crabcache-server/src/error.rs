@@ -6,6 +6,8 @@
 use crate::command::Args;
 use crabcache_resp::ProtocolError;
 use crabcache_store::StoreError;
+use crabcache_store::types::hyperloglog::Corrupted;
+use crabcache_store::types::hyperloglog::self_test::Failure;
 
 /// What a connection from another host is told in protected mode, before it is closed.
 pub const PROTECTED_MODE: &str = "\
@@ -54,6 +56,62 @@ pub enum CommandError {
     /// A negative offset.
     #[error("ERR offset is out of range")]
     Offset,
+    /// A bit's number that is none, or beyond the longest string.
+    #[error("ERR bit offset is not an integer or out of range")]
+    BitOffset,
+    /// SETBIT to something that is no bit.
+    #[error("ERR bit is not an integer or out of range")]
+    Bit,
+    /// BITPOS of something that is no bit.
+    #[error("ERR The bit argument must be 1 or 0.")]
+    BitArgument,
+    /// BITOP NOT of several keys.
+    #[error("ERR BITOP NOT must be called with a single source key.")]
+    BitopNotSources,
+    /// BITOP of this name with one source.
+    #[error("ERR BITOP {0} must be called with at least two source keys.")]
+    BitopFewSources(&'static str),
+    /// BITFIELD: a type that is none.
+    #[error(
+        "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
+    )]
+    BitfieldType,
+    /// BITFIELD: no such way to deal with overflows.
+    #[error("ERR Invalid OVERFLOW type specified")]
+    BitfieldOverflow,
+    /// BITFIELD_RO with an operation that writes.
+    #[error("ERR BITFIELD_RO only supports the GET subcommand")]
+    BitfieldReadOnly,
+    /// A string that is no HyperLogLog.
+    #[error("WRONGTYPE Key is not a valid HyperLogLog string value.")]
+    NotHyperloglog,
+    /// A HyperLogLog whose registers make no sense.
+    #[error("INVALIDOBJ Corrupted HLL object detected")]
+    CorruptedHyperloglog,
+    /// PFDEBUG of a key that does not exist.
+    #[error("ERR The specified key does not exist")]
+    SpecifiedKeyMissing,
+    /// PFDEBUG DECODE of dense registers.
+    #[error("ERR HLL encoding is not sparse")]
+    HyperloglogNotSparse,
+    /// PFDEBUG SIMD with another word.
+    #[error("ERR Argument must be ON or OFF")]
+    NotOnOff,
+    /// PFDEBUG without such a subcommand.
+    #[error("ERR Unknown PFDEBUG subcommand '{0}'")]
+    UnknownPfdebug(String),
+    /// PFSELFTEST: a register does not keep its value.
+    #[error("ERR TESTFAILED Register {0} should be {1} but is {2}")]
+    SelfTestRegister(usize, u8, u8),
+    /// PFSELFTEST: few elements are not sparse.
+    #[error("ERR TESTFAILED sparse encoding not used")]
+    SelfTestNotSparse,
+    /// PFSELFTEST: the two forms have different estimates.
+    #[error("ERR TESTFAILED dense/sparse disagree")]
+    SelfTestDisagreement,
+    /// PFSELFTEST: an estimate is far off.
+    #[error("ERR TESTFAILED Too big error. card:{0} abserr:{1}")]
+    SelfTestError(u64, u64),
     /// LCS of keys that hold something else.
     #[error("ERR The specified keys must contain string values")]
     LcsNotStrings,
@@ -346,6 +404,27 @@ impl From<StoreError> for CommandError {
             StoreError::WrongType => CommandError::WrongType,
             StoreError::NotInteger => CommandError::NotInteger,
             StoreError::Overflow => CommandError::IncrementOverflow,
+        }
+    }
+}
+
+impl From<Corrupted> for CommandError {
+    fn from(Corrupted: Corrupted) -> Self {
+        CommandError::CorruptedHyperloglog
+    }
+}
+
+impl From<Failure> for CommandError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Register { index, written, read } => {
+                CommandError::SelfTestRegister(index, written, read)
+            }
+            Failure::NotSparse => CommandError::SelfTestNotSparse,
+            Failure::Disagreement => CommandError::SelfTestDisagreement,
+            Failure::Error { cardinality, error } => {
+                CommandError::SelfTestError(cardinality, error)
+            }
         }
     }
 }

@@ -81,4 +81,6 @@ events! {
     INCRBYFLOAT = STRING "incrbyfloat";
     APPEND = STRING "append";
     SETRANGE = STRING "setrange";
+    SETBIT = STRING "setbit";
+    PFADD = STRING "pfadd";
 }

@@ -288,6 +288,12 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         self.locked.keyspace().key(bytes)
     }
 
+    /// The same database for reading, so that several values can be held at once. An expired entry
+    /// that is met there stays; see [`WriteDb::expire_if_due`].
+    pub fn as_read(&self) -> ReadDb<'_> {
+        self.locked.read(self.db, self.env, self.trace)
+    }
+
     /// The entry of `key`. An expired one is removed.
     #[inline]
     pub fn get(&mut self, key: &Key<'_>, lookup: Lookup) -> Option<ItemRef<'_, Entry>> {

@@ -210,6 +210,10 @@ pub enum Group {
     Server,
     /// transactions
     Transactions,
+    /// bitmap
+    Bitmap,
+    /// hyperloglog
+    Hyperloglog,
 }
 
 impl Group {
@@ -221,6 +225,8 @@ impl Group {
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",
+            Group::Bitmap => "bitmap",
+            Group::Hyperloglog => "hyperloglog",
         }
     }
 }

@@ -238,6 +238,8 @@ fn categories_of(spec: &Command, group: Group) -> Categories {
         Group::String => Categories::STRING,
         Group::Connection => Categories::CONNECTION,
         Group::Transactions => Categories::TRANSACTION,
+        Group::Bitmap => Categories::BITMAP,
+        Group::Hyperloglog => Categories::HYPERLOGLOG,
         Group::Generic | Group::Server => Categories::empty(),
     };
     if !matches!(spec.handler, Handler::Container) {

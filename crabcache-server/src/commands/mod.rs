@@ -1,7 +1,9 @@
 //! The commands: one row and one function each, in files named after their group.
 
+mod bitmap;
 mod connection;
 mod generic;
+mod hyperloglog;
 mod server;
 mod string;
 mod transactions;
@@ -10,6 +12,7 @@ use crate::command::{Command, Group};
 
 /// All families.
 pub const FAMILIES: &[(Group, &[Command])] = &[
+    (Group::Bitmap, bitmap::COMMANDS),
     (Group::Connection, connection::COMMANDS),
     (Group::Generic, generic::dump::COMMANDS),
     (Group::Generic, generic::expire::COMMANDS),
@@ -18,6 +21,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Generic, generic::rename::COMMANDS),
     (Group::Generic, generic::scan::COMMANDS),
     (Group::Generic, generic::wait::COMMANDS),
+    (Group::Hyperloglog, hyperloglog::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Server, server::keyspace::COMMANDS),
     (Group::String, string::COMMANDS),
