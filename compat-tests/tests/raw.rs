@@ -70,6 +70,8 @@ fn malformed_requests() {
         b"PING \"a b\" 'c'\r\n".into(),
         b"PING \"\\x41\"\r\n".into(),
         b"\n\n\nPING\n".into(),
+        b"PI\0NG\r\n".into(),
+        b"PING\r\nPING \0\nPING\r\n".into(),
         b"POST / HTTP/1.1\r\nHost: a\r\n\r\n".into(),
         [b"GET ".to_vec(), long(b'k', 70_000)].concat(),
         [b"*1\r\n$".to_vec(), long(b'1', 70_000)].concat(),

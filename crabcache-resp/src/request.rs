@@ -329,7 +329,9 @@ fn parse_inline(
     out: &mut Vec<Span>,
 ) -> Result<Progress, ProtocolError> {
     let rest = &buf[start..];
-    let Some(line_end) = memchr::memchr(b'\n', rest) else {
+    // Compat: the reference looks for the line's end as in a C string, which a zero byte ends.
+    let found = memchr::memchr2(b'\n', 0, rest).filter(|at| rest[*at] == b'\n');
+    let Some(line_end) = found else {
         return if rest.len() > LINE_BYTES_MAX {
             Err(ProtocolError::InlineTooLong)
         } else {
