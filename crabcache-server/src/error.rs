@@ -286,6 +286,29 @@ pub enum CommandError {
     /// A number that must fit 32 bits does not.
     #[error("ERR value is out of range, value must between {min} and {max}", min = i32::MIN, max = i32::MAX)]
     NotInt32,
+    /// A count that is negative or no integer.
+    #[error("ERR value is out of range, must be positive")]
+    MustBePositive,
+    /// A number whose negation must be one too.
+    #[error("ERR value is out of range, value must between {min} and {max}", min = -i64::MAX, max = i64::MAX)]
+    OutOfSymmetricRange,
+    /// LSET of an element that is not there.
+    #[error("ERR index out of range")]
+    IndexOutOfRange,
+    /// LPOS with a rank that says neither from where nor which.
+    #[error(
+        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list"
+    )]
+    ZeroRank,
+    /// An option whose value is negative or no integer.
+    #[error("ERR {0} can't be negative")]
+    NegativeOption(&'static str),
+    /// A number of keys that is none.
+    #[error("ERR numkeys should be greater than 0")]
+    NumKeys,
+    /// COUNT with 0 or less.
+    #[error("ERR count should be greater than 0")]
+    CountNotPositive,
     /// SWAPDB: the first database number is none.
     #[error("ERR invalid first DB index")]
     InvalidFirstDbIndex,

@@ -83,4 +83,12 @@ events! {
     SETRANGE = STRING "setrange";
     SETBIT = STRING "setbit";
     PFADD = STRING "pfadd";
+    LPUSH = LIST "lpush";
+    RPUSH = LIST "rpush";
+    LPOP = LIST "lpop";
+    RPOP = LIST "rpop";
+    LINSERT = LIST "linsert";
+    LSET = LIST "lset";
+    LREM = LIST "lrem";
+    LTRIM = LIST "ltrim";
 }

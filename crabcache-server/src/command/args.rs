@@ -50,6 +50,11 @@ impl<'a> Args<'a> {
         Args { buf: self.buf, spans: &self.spans[n..] }
     }
 
+    /// The first `n` words, as a request of their own.
+    pub fn first(&self, n: usize) -> Args<'a> {
+        Args { buf: self.buf, spans: &self.spans[..n] }
+    }
+
     /// Word number `index` as an integer.
     ///
     /// # Errors

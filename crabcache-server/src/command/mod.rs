@@ -204,6 +204,8 @@ pub enum Group {
     Generic,
     /// string
     String,
+    /// list
+    List,
     /// connection
     Connection,
     /// server
@@ -222,6 +224,7 @@ impl Group {
         match self {
             Group::Generic => "generic",
             Group::String => "string",
+            Group::List => "list",
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Transactions => "transactions",

@@ -4,6 +4,7 @@ mod bitmap;
 mod connection;
 mod generic;
 mod hyperloglog;
+mod list;
 mod server;
 mod string;
 mod transactions;
@@ -22,6 +23,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Generic, generic::scan::COMMANDS),
     (Group::Generic, generic::wait::COMMANDS),
     (Group::Hyperloglog, hyperloglog::COMMANDS),
+    (Group::List, list::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Server, server::keyspace::COMMANDS),
     (Group::String, string::COMMANDS),

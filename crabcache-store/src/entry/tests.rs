@@ -1,7 +1,8 @@
 //! Entries through all their changes.
 
 use super::*;
-use crate::types::list::List;
+use crate::types::limits::Limits;
+use crate::types::list::{End, List};
 use proptest::prelude::*;
 
 fn bytes(value: &[u8]) -> Str<'_> {
@@ -89,8 +90,8 @@ fn renamed_and_duplicated() {
 #[test]
 fn collections_live_and_die_with_their_entry() {
     let mut list = List::default();
-    list.push_back(b"a");
-    list.push_back(&[b'x'; 100]);
+    list.push(End::Back, b"a", &Limits::default());
+    list.push(End::Back, &[b'x'; 100], &Limits::default());
     let entry = Entry::with_collection(b"k", list, Some(5), 7);
     let kept = |entry: &Entry| {
         let list = entry.collection::<List>().unwrap();

@@ -179,6 +179,19 @@ impl Listpack {
         Iter { pack: self, front: self.first(), back: self.last() }
     }
 
+    /// The elements from `at` on, in order. Cheaper than [`Listpack::iter`].
+    #[inline]
+    pub fn forward(&self, at: Option<At>) -> Forward<'_> {
+        let end = self.0.len() - 1;
+        Forward { bytes: &self.0[at.map_or(end, |at| at.0)..] }
+    }
+
+    /// The elements from `at` on to the front.
+    #[inline]
+    pub fn backward(&self, at: Option<At>) -> Backward<'_> {
+        Backward { pack: self, at }
+    }
+
     /// The first element from `at` on, of every `step`th, that is `value`.
     pub fn find(&self, at: At, value: &[u8], step: usize) -> Option<At> {
         let int = if value.len() <= 20 { parse_int(value) } else { None };
@@ -317,6 +330,45 @@ impl<'a> FromIterator<&'a [u8]> for Listpack {
         let mut pack = Listpack::new();
         values.into_iter().for_each(|value| pack.push_back(value));
         pack
+    }
+}
+
+/// See [`Listpack::forward`].
+#[derive(Clone)]
+pub struct Forward<'a> {
+    /// From the next element to the end of the listpack.
+    bytes: &'a [u8],
+}
+
+impl<'a> Iterator for Forward<'a> {
+    type Item = StrRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.bytes[0] == END {
+            return None;
+        }
+        let (element, data_len) = element_at(self.bytes);
+        self.bytes = &self.bytes[data_len + n_back_len_bytes(data_len)..];
+        Some(element)
+    }
+}
+
+/// See [`Listpack::backward`].
+#[derive(Clone)]
+pub struct Backward<'a> {
+    pack: &'a Listpack,
+    at: Option<At>,
+}
+
+impl<'a> Iterator for Backward<'a> {
+    type Item = StrRef<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let at = self.at?;
+        self.at = self.pack.prev(at);
+        Some(self.pack.get(at))
     }
 }
 

@@ -112,8 +112,8 @@ impl WriteDb<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::types::list::List;
-    use crate::{Access, Edited, Env, Expiry, Keyspace, Kind, Lookup, Mode};
+    use crate::types::list::{End, List};
+    use crate::{Access, Edited, Env, Expiry, Keyspace, Kind, Limits, Lookup, Mode};
     use crate::{SetExpire, StoreError, Str, Trace};
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(db.edit_or_new(&key, |_: &mut List| ()).map(|e| e.is_emptied), Ok(false));
         assert!(db.get(&key, Lookup::Peek).is_none());
         let push = |list: &mut List| {
-            list.push_back(b"a");
+            list.push(End::Back, b"a", &Limits::default());
             list.len()
         };
         for len in 1..=2 {
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(db.edit(&key, List::clear), Err(StoreError::WrongType));
         assert_eq!(db.edit_or_new(&key, List::clear), Err(StoreError::WrongType));
         let mut list = List::default();
-        list.push_back(b"b");
+        list.push(End::Back, b"b", &Limits::default());
         assert_eq!(db.set_collection(&key, list.clone()), Some(Kind::String));
         assert_eq!(db.set_collection(&key, list), Some(Kind::List));
         drop(locked);

@@ -13,6 +13,7 @@ pub mod object;
 pub mod opcodes;
 pub mod payload;
 pub mod string;
+mod ziplist;
 
 pub use crate::error::RdbError;
 

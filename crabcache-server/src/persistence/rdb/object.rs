@@ -36,6 +36,7 @@ pub fn read_object(
     expire_at_ms: Option<i64>,
     limits: &Limits,
 ) -> Result<Entry, RdbError> {
+    let with = |list: List| Ok(Entry::with_collection(key, list, expire_at_ms, 0));
     let [kind] = read_array(input)?;
     match kind {
         opcodes::TYPE_STRING => {
@@ -46,10 +47,10 @@ pub fn read_object(
             };
             Ok(Entry::new(key, value, expire_at_ms, 0))
         }
-        opcodes::TYPE_LIST_QUICKLIST_2 => {
-            let value: List = list::read(input, limits)?;
-            Ok(Entry::with_collection(key, value, expire_at_ms, 0))
-        }
+        opcodes::TYPE_LIST => with(list::read_elements(input, limits)?),
+        opcodes::TYPE_LIST_ZIPLIST => with(list::read_ziplist(input, limits)?),
+        opcodes::TYPE_LIST_QUICKLIST => with(list::read_ziplists(input, limits)?),
+        opcodes::TYPE_LIST_QUICKLIST_2 => with(list::read(input, limits)?),
         unknown => Err(RdbError::UnknownType(unknown)),
     }
 }

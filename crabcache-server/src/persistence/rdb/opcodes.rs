@@ -2,6 +2,12 @@
 
 /// The type byte before a string value.
 pub const TYPE_STRING: u8 = 0;
+/// Before a list: its elements.
+pub const TYPE_LIST: u8 = 1;
+/// Before a list: a ziplist.
+pub const TYPE_LIST_ZIPLIST: u8 = 10;
+/// Before a list: nodes that are ziplists.
+pub const TYPE_LIST_QUICKLIST: u8 = 14;
 /// Before a list: nodes that are listpacks or single elements.
 pub const TYPE_LIST_QUICKLIST_2: u8 = 18;
 

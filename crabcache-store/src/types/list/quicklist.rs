@@ -1,0 +1,383 @@
+//! A long list: a deque of nodes. The ends cost O(1); the middle costs a look at the nodes between
+//! and, where a node is added or removed, a move of the nodes on the shorter side (24 bytes each).
+//!
+//! Nodes are filled, split and merged as the reference does it, so that a list has the same nodes
+//! there and here, and its DUMP is the same. What this is not: nodes in the middle are not
+//! compressed in memory (`list-compress-depth`).
+//!
+//! Invariant: no node is empty, and `len` is the sum of their lengths.
+
+use super::End;
+use super::node::{Fill, Node};
+use crate::structures::listpack::Listpack;
+use crate::types::string::StrRef;
+use std::collections::VecDeque;
+
+/// See the module's text.
+#[derive(Debug, Clone)]
+pub(super) struct Quicklist {
+    pub(super) nodes: VecDeque<Node>,
+    len: usize,
+    fill: Fill,
+}
+
+/// Where an element is: its node, and its number within.
+pub(super) type Place = (usize, usize);
+
+impl Quicklist {
+    /// An empty list whose nodes are filled so far.
+    pub(super) fn new(fill: Fill) -> Quicklist {
+        Quicklist { nodes: VecDeque::new(), len: 0, fill }
+    }
+
+    /// Number of elements.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds a node at the end. An empty one is left out.
+    pub(super) fn push_node(&mut self, node: Node) {
+        if node.len() > 0 {
+            self.len += node.len();
+            self.nodes.push_back(node);
+        }
+    }
+
+    /// Adds an element at an end.
+    pub(super) fn push(&mut self, end: End, value: &[u8]) {
+        let fill = self.fill;
+        let outer = match end {
+            End::Front => self.nodes.front_mut(),
+            End::Back => self.nodes.back_mut(),
+        };
+        self.len += 1;
+        match outer {
+            Some(node) if node.admits(value, fill) => {
+                let Node::Packed(pack, len) = node else { return };
+                *len += 1;
+                match end {
+                    End::Front => pack.push_front(value),
+                    End::Back => pack.push_back(value),
+                }
+            }
+            _ => match end {
+                End::Front => self.nodes.push_front(Node::of(value, fill)),
+                End::Back => self.nodes.push_back(Node::of(value, fill)),
+            },
+        }
+    }
+
+    /// Takes the element at an end, which `read` sees before it goes.
+    pub(super) fn pop<T>(&mut self, end: End, read: impl FnOnce(StrRef<'_>) -> T) -> Option<T> {
+        let index = match end {
+            End::Front => 0,
+            End::Back => self.nodes.len().checked_sub(1)?,
+        };
+        let result = match self.nodes.get_mut(index)? {
+            Node::Plain(value) => read(StrRef::Bytes(value)),
+            Node::Packed(pack, len) => {
+                let at = match end {
+                    End::Front => pack.first(),
+                    End::Back => pack.last(),
+                }?;
+                let result = read(pack.get(at));
+                if *len > 1 {
+                    *len -= 1;
+                    self.len -= 1;
+                    pack.remove(at, 1);
+                    return Some(result);
+                }
+                result
+            }
+        };
+        self.remove_node(index);
+        Some(result)
+    }
+
+    /// The place of element number `index`. Counts nodes from the nearer end.
+    pub(super) fn locate(&self, index: usize) -> Option<Place> {
+        if index >= self.len {
+            return None;
+        }
+        if index <= self.len / 2 {
+            let mut offset = index;
+            for (number, node) in self.nodes.iter().enumerate() {
+                if offset < node.len() {
+                    return Some((number, offset));
+                }
+                offset -= node.len();
+            }
+            return None;
+        }
+        let mut n_behind = self.len - index;
+        for (number, node) in self.nodes.iter().enumerate().rev() {
+            if n_behind <= node.len() {
+                return Some((number, node.len() - n_behind));
+            }
+            n_behind -= node.len();
+        }
+        None
+    }
+
+    /// Adds an element before or behind the one at `place`.
+    pub(super) fn insert(&mut self, place: Place, value: &[u8], is_behind: bool) {
+        let (index, offset) = place;
+        let fill = self.fill;
+        self.len += 1;
+        let node = &mut self.nodes[index];
+        if node.admits(value, fill) {
+            return put_into(node, offset, value, is_behind);
+        }
+        let is_outer = if is_behind { offset + 1 == node.len() } else { offset == 0 };
+        if is_outer || matches!(node, Node::Plain(_)) {
+            let neighbour = if is_behind { Some(index + 1) } else { index.checked_sub(1) };
+            let neighbour = neighbour.and_then(|index| self.nodes.get_mut(index));
+            match neighbour.filter(|node| node.admits(value, fill)) {
+                Some(node) => {
+                    let offset = if is_behind { 0 } else { node.len() - 1 };
+                    put_into(node, offset, value, !is_behind);
+                }
+                None => {
+                    self.nodes.insert(index + usize::from(is_behind), Node::of(value, fill));
+                }
+            }
+            return;
+        }
+        self.split(index, offset + usize::from(is_behind));
+        if fill.is_large(value) {
+            self.nodes.insert(index + 1, Node::of(value, fill));
+            return;
+        }
+        // The element joins the half that is not its neighbour's.
+        let (half, offset) =
+            if is_behind { (index + 1, 0) } else { (index, self.nodes[index].len() - 1) };
+        put_into(&mut self.nodes[half], offset, value, !is_behind);
+        self.merge_around(if is_behind { index } else { index + 1 });
+    }
+
+    /// Puts another value in the place of an element.
+    pub(super) fn replace(&mut self, place: Place, value: &[u8]) {
+        let (index, offset) = place;
+        let fill = self.fill;
+        match &mut self.nodes[index] {
+            Node::Packed(pack, _) if !fill.is_large(value) => {
+                let at = pack.seek(offset as i64).expect("a place is in its node");
+                pack.replace(at, value);
+            }
+            Node::Plain(old) if fill.is_large(value) => *old = value.into(),
+            Node::Plain(_) => {
+                self.insert(place, value, true);
+                self.remove_node(index);
+            }
+            Node::Packed(_, len) => {
+                let (is_only, is_last) = (*len == 1, offset + 1 == *len as usize);
+                if !is_last {
+                    self.split(index, offset + 1);
+                }
+                self.len += 1;
+                self.nodes.insert(index + 1, Node::of(value, fill));
+                self.remove_from_node(index, offset, 1);
+                if !is_only {
+                    self.merge_around(index + 1);
+                }
+            }
+        }
+    }
+
+    /// Removes `n` elements from number `start` on; there must be so many.
+    pub(super) fn remove(&mut self, start: usize, n: usize) {
+        let Some((mut index, mut offset)) = self.locate(start) else { return };
+        let mut n_left = n;
+        let mut whole = index..index;
+        while n_left > 0 && index < self.nodes.len() {
+            let node_len = self.nodes[index].len();
+            let n_removed = n_left.min(node_len - offset);
+            if n_removed == node_len {
+                if whole.is_empty() {
+                    whole = index..index;
+                }
+                whole.end = index + 1;
+            } else {
+                self.remove_from_node(index, offset, n_removed);
+            }
+            (n_left, index, offset) = (n_left - n_removed, index + 1, 0);
+        }
+        // All at once: each removal would move the nodes behind it.
+        self.len -= self.nodes.drain(whole).map(|node| node.len()).sum::<usize>();
+    }
+
+    /// Removes up to `n_max` elements for which `is_wanted` holds, looking from `end`. Returns how
+    /// many.
+    pub(super) fn remove_matching(
+        &mut self,
+        end: End,
+        n_max: usize,
+        is_wanted: impl Fn(StrRef<'_>) -> bool,
+    ) -> usize {
+        let mut n_left = n_max;
+        let mut remove = |node: &mut Node| {
+            if n_left > 0 {
+                match node {
+                    Node::Plain(value) if is_wanted(StrRef::Bytes(value)) => {
+                        n_left -= 1;
+                        return false;
+                    }
+                    Node::Plain(_) => {}
+                    Node::Packed(pack, len) => {
+                        let n_removed = remove_matching(pack, end, n_left, &is_wanted);
+                        n_left -= n_removed;
+                        *len -= n_removed as u32;
+                    }
+                }
+            }
+            node.len() > 0
+        };
+        match end {
+            End::Front => self.nodes.retain_mut(remove),
+            End::Back => {
+                let mut kept: VecDeque<Node> = VecDeque::with_capacity(self.nodes.len());
+                while let Some(mut node) = self.nodes.pop_back() {
+                    if remove(&mut node) {
+                        kept.push_front(node);
+                    }
+                }
+                self.nodes = kept;
+            }
+        }
+        let n_removed = n_max - n_left;
+        self.len -= n_removed;
+        n_removed
+    }
+
+    /// The only node, if it is a listpack within these limits.
+    pub(super) fn take_small(
+        &mut self,
+        n_bytes_max: usize,
+        n_elements_max: usize,
+    ) -> Option<Listpack> {
+        match self.nodes.make_contiguous() {
+            [Node::Packed(pack, len)]
+                if pack.n_bytes() <= n_bytes_max && *len as usize <= n_elements_max =>
+            {
+                Some(std::mem::take(pack))
+            }
+            _ => None,
+        }
+    }
+
+    fn remove_from_node(&mut self, index: usize, offset: usize, n: usize) {
+        let is_emptied = match &mut self.nodes[index] {
+            Node::Packed(pack, len) if *len as usize > n => {
+                let at = pack.seek(offset as i64).expect("a place is in its node");
+                pack.remove(at, n);
+                *len -= n as u32;
+                self.len -= n;
+                false
+            }
+            _ => true,
+        };
+        if is_emptied {
+            self.remove_node(index);
+        }
+    }
+
+    fn remove_node(&mut self, index: usize) {
+        let node = self.nodes.remove(index);
+        self.len -= node.map_or(0, |node| node.len());
+    }
+
+    /// Moves the elements of a node from number `offset` on into a new node behind it.
+    fn split(&mut self, index: usize, offset: usize) {
+        let Node::Packed(pack, len) = &mut self.nodes[index] else { return };
+        let Some(at) = pack.seek(offset as i64) else { return };
+        let tail = pack.split_off(at);
+        let tail_len = *len - offset as u32;
+        *len = offset as u32;
+        self.nodes.insert(index + 1, Node::Packed(tail, tail_len));
+    }
+
+    /// Merges what fits into one node around node number `centre`.
+    fn merge_around(&mut self, mut centre: usize) {
+        if centre >= 2 && self.merge(centre - 2) {
+            centre -= 1;
+        }
+        self.merge(centre + 1);
+        if centre >= 1 && self.merge(centre - 1) {
+            centre -= 1;
+        }
+        self.merge(centre);
+    }
+
+    /// Merges a node with the next, if they fit.
+    fn merge(&mut self, index: usize) -> bool {
+        let fill = self.fill;
+        let fits = match (self.nodes.get(index), self.nodes.get(index + 1)) {
+            (Some(node), Some(next)) => node.admits_all(next, fill),
+            _ => false,
+        };
+        if fits
+            && let Some(Node::Packed(next, next_len)) = self.nodes.remove(index + 1)
+            && let Node::Packed(pack, len) = &mut self.nodes[index]
+        {
+            pack.append(&next);
+            *len += next_len;
+        }
+        fits
+    }
+
+    /// Checks the invariant.
+    #[cfg(test)]
+    pub(super) fn check(&self) {
+        assert_eq!(self.len, self.nodes.iter().map(Node::len).sum::<usize>());
+        for node in &self.nodes {
+            assert!(node.len() > 0);
+            if let Node::Packed(pack, len) = node {
+                assert_eq!(pack.len(), *len as usize);
+            }
+        }
+    }
+}
+
+/// Adds an element before or behind number `offset` of a node that admits it.
+fn put_into(node: &mut Node, offset: usize, value: &[u8], is_behind: bool) {
+    let Node::Packed(pack, len) = node else { return };
+    let at = pack.seek(offset as i64).expect("a place is in its node");
+    if is_behind {
+        pack.insert_after(at, value);
+    } else {
+        pack.insert(at, value);
+    }
+    *len += 1;
+}
+
+/// As [`Quicklist::remove_matching`], in a listpack.
+pub(super) fn remove_matching(
+    pack: &mut Listpack,
+    end: End,
+    n_max: usize,
+    is_wanted: impl Fn(StrRef<'_>) -> bool,
+) -> usize {
+    let mut n_removed = 0;
+    let mut at = match end {
+        End::Front => pack.first(),
+        End::Back => pack.last(),
+    };
+    while let Some(here) = at
+        && n_removed < n_max
+    {
+        let is_removed = is_wanted(pack.get(here));
+        at = match end {
+            End::Front if is_removed => pack.remove(here, 1),
+            End::Front => pack.next(here),
+            End::Back => {
+                let before = pack.prev(here);
+                if is_removed {
+                    pack.remove(here, 1);
+                }
+                before
+            }
+        };
+        n_removed += usize::from(is_removed);
+    }
+    n_removed
+}

@@ -1,0 +1,193 @@
+use super::*;
+use proptest::prelude::*;
+
+const LIMITS: [i32; 6] = [-1, -2, -5, 0, 3, 100];
+
+fn limits(size_max: i32) -> Limits {
+    Limits { list_listpack_size_max: size_max, ..Limits::default() }
+}
+
+fn contents(list: &List) -> Vec<Vec<u8>> {
+    list.iter().map(|element| element.to_vec()).collect()
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Push(bool, Vec<Vec<u8>>),
+    Pop(bool),
+    Set(i64, Vec<u8>),
+    Insert(u8, Vec<u8>, bool),
+    Remove(usize, usize),
+    Trim(usize, usize),
+    RemoveMatching(u8, bool, usize),
+}
+
+fn value() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        6 => (0..6u8).prop_map(|n| n.to_string().into_bytes()),
+        3 => (0..600usize).prop_map(|n| vec![b'x'; n]),
+        1 => (3000..9000usize).prop_map(|n| vec![b'y'; n]),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (any::<bool>(), proptest::collection::vec(value(), 1..12))
+            .prop_map(|(front, values)| Step::Push(front, values)),
+        3 => any::<bool>().prop_map(Step::Pop),
+        3 => (-40..40i64, value()).prop_map(|(index, value)| Step::Set(index, value)),
+        4 => (0..6u8, value(), any::<bool>()).prop_map(|(p, v, b)| Step::Insert(p, v, b)),
+        1 => (0..40usize, 0..30usize).prop_map(|(start, n)| Step::Remove(start, n)),
+        1 => (0..5usize, 20..60usize).prop_map(|(start, n)| Step::Trim(start, n)),
+        2 => (0..6u8, any::<bool>(), 0..9usize).prop_map(|(v, b, n)| Step::RemoveMatching(v, b, n)),
+    ]
+}
+
+/// What the steps do to a `Vec`.
+fn apply(list: &mut List, model: &mut Vec<Vec<u8>>, step: Step, limits: &Limits) {
+    let end = |is_front: bool| if is_front { End::Front } else { End::Back };
+    match step {
+        Step::Push(front, values) => {
+            list.push_all(end(front), values.iter().map(Vec::as_slice), limits);
+            for value in values {
+                model.insert(if front { 0 } else { model.len() }, value);
+            }
+        }
+        Step::Pop(front) => {
+            let popped = list.pop(end(front), |element| element.to_vec());
+            list.shrink(limits);
+            let expected =
+                if front && !model.is_empty() { Some(model.remove(0)) } else { model.pop() };
+            assert_eq!(popped, expected);
+        }
+        Step::Set(index, value) => {
+            let at = if index < 0 { index + model.len() as i64 } else { index };
+            let place = usize::try_from(at).ok().and_then(|at| model.get_mut(at));
+            assert_eq!(list.set(index, &value, limits), place.is_some());
+            if let Some(place) = place {
+                *place = value;
+            }
+        }
+        Step::Insert(pivot, value, is_behind) => {
+            let pivot = pivot.to_string().into_bytes();
+            let at = model.iter().position(|own| *own == pivot);
+            assert_eq!(list.insert(&pivot, &value, is_behind, limits), at.is_some());
+            if let Some(at) = at {
+                model.insert(at + usize::from(is_behind), value);
+            }
+        }
+        Step::Remove(start, n) => {
+            list.remove_range(start, n, limits);
+            let start = start.min(model.len());
+            model.drain(start..(start + n).min(model.len()));
+        }
+        Step::Trim(start, n) => {
+            let start = start.min(model.len());
+            let n = n.min(model.len() - start);
+            list.trim(start, n, limits);
+            *model = model[start..start + n].to_vec();
+        }
+        Step::RemoveMatching(value, front, n) => {
+            let value = value.to_string().into_bytes();
+            let mut places: Vec<usize> =
+                (0..model.len()).filter(|at| model[*at] == value).collect();
+            if !front {
+                places.reverse();
+            }
+            places.truncate(n);
+            places.sort_unstable();
+            assert_eq!(list.remove_matching(&value, end(front), n, limits), places.len());
+            places.iter().rev().for_each(|at| drop(model.remove(*at)));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 5 } else { 300 }))]
+
+    #[test]
+    fn lists_are_those_of_a_vec(
+        size_max in proptest::sample::select(&LIMITS[..]),
+        steps in proptest::collection::vec(step(), 0..60),
+    ) {
+        let limits = limits(size_max);
+        let (mut list, mut model) = (List::default(), Vec::new());
+        for step in steps {
+            apply(&mut list, &mut model, step, &limits);
+            list.check();
+            prop_assert_eq!(list.len(), model.len());
+            prop_assert_eq!(list.is_empty(), model.is_empty());
+        }
+        prop_assert_eq!(&contents(&list), &model);
+        for at in 0..model.len() {
+            let from_back = at as i64 - model.len() as i64;
+            for index in [at as i64, from_back] {
+                prop_assert!(list.get(index).is_some_and(|element| element.is(&model[at])));
+            }
+            let rest: Vec<_> = list.elements(at).map(|element| element.to_vec()).collect();
+            prop_assert_eq!(&rest[..], &model[at..]);
+            let mut rest: Vec<_> =
+                list.elements_backward(at).map(|element| element.to_vec()).collect();
+            rest.reverse();
+            prop_assert_eq!(&rest[..], &model[..=at]);
+        }
+        prop_assert!(list.get(model.len() as i64).is_none());
+        prop_assert!(list.get(-1 - model.len() as i64).is_none());
+        prop_assert_eq!(list.elements(model.len()).count(), 0);
+        let mut copy = List::default();
+        for part in list.parts() {
+            match part {
+                Part::Packed(pack) => copy.push_part(pack.clone(), &limits),
+                Part::Large(value) => copy.push_large_part(value.to_vec(), &limits),
+            }
+        }
+        copy.settle(&limits);
+        copy.check();
+        prop_assert_eq!(&contents(&copy), &model);
+    }
+}
+
+#[test]
+fn encodings_change_at_the_limits_and_not_back_at_once() {
+    let small = limits(4);
+    let mut list = List::default();
+    for len in 1..=4 {
+        list.push(End::Back, b"a", &small);
+        assert_eq!((list.len(), list.encoding()), (len, "listpack"));
+    }
+    list.push(End::Front, b"a", &small);
+    assert_eq!(list.encoding(), "quicklist");
+    for expected in ["quicklist", "quicklist", "listpack"] {
+        list.pop(End::Back, |_| ());
+        list.shrink(&small);
+        assert_eq!(list.encoding(), expected);
+    }
+    let mut list = List::default();
+    list.push(End::Back, &[b'x'; 9000], &Limits::default());
+    assert_eq!((list.encoding(), list.parts().count()), ("quicklist", 1));
+    assert!(list.set(-1, b"small", &Limits::default()));
+    assert_eq!(list.encoding(), "listpack");
+}
+
+#[test]
+fn parts_of_any_length_are_taken() {
+    let n = if cfg!(miri) { 70 } else { 70_000usize };
+    let texts: Vec<String> = (0..n).map(|number| number.to_string()).collect();
+    let pack: Listpack = texts.iter().map(String::as_bytes).collect();
+    let mut list = List::default();
+    list.push_part(pack, &Limits::default());
+    list.push_part(Listpack::new(), &Limits::default());
+    list.check();
+    assert_eq!(list.len(), n);
+    assert!(list.get(n as i64 / 2).unwrap().is((n / 2).to_string().as_bytes()));
+}
+
+#[test]
+fn the_handle_fits_an_entry_and_small_lists_are_small() {
+    assert!(size_of::<List>() <= 16);
+    let mut list = List::default();
+    for number in 0..10 {
+        list.push(End::Back, format!("value:{number}").as_bytes(), &Limits::default());
+    }
+    assert!(list.mem_bytes() <= 112, "{}", list.mem_bytes());
+}
