@@ -155,7 +155,7 @@ fn encodings_change_at_the_limits_and_not_back_at_once() {
         list.push(End::Back, b"a", &small);
         assert_eq!((list.len(), list.encoding()), (len, "listpack"));
     }
-    list.push(End::Front, b"a", &small);
+    list.push(End::Back, b"a", &small);
     assert_eq!(list.encoding(), "quicklist");
     for expected in ["quicklist", "quicklist", "listpack"] {
         list.pop(End::Back, |_| ());
