@@ -20,15 +20,20 @@
 //! A wait for keys is entered in the stripes of these keys while the command that found nothing
 //! still holds them, so no change can come between. Whoever changes such a key holds the same
 //! stripe, finds the waits there in the order in which they began, and after its own reply runs
-//! their commands again ([`Blocked::request`]), each with all its stripes held, before it goes on.
-//! [`Wait::end`] decides between it and a timer that runs out at this moment.
+//! their commands again, each with all its stripes held, before it goes on. It claims each wait
+//! first, so a timer that runs out at this moment, or a client that is killed, does so before or
+//! after, and no element is taken for nobody. See [`keys`].
+
+pub mod keys;
+
+pub use keys::{KeyWait, Parked};
 
 use crate::client::ClientHandle;
 use crate::command::args::OwnedArgs;
 use crate::server::Server;
 use crabcache_resp::Reply;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What a client waits for.
@@ -40,13 +45,15 @@ pub enum WaitKind {
     Pause,
     /// FLUSHALL: for memory to be freed.
     Memory,
+    /// BLPOP and its like: for keys.
+    Keys,
 }
 
 impl WaitKind {
     /// Whether the command expects that nothing may come, so that CLIENT UNBLOCK can end the wait.
     pub fn may_time_out(self) -> bool {
         match self {
-            WaitKind::Replicas => true,
+            WaitKind::Replicas | WaitKind::Keys => true,
             WaitKind::Pause | WaitKind::Memory => false,
         }
     }
@@ -57,30 +64,63 @@ impl WaitKind {
 pub struct Wait {
     /// What for.
     pub kind: WaitKind,
-    is_over: AtomicBool,
+    state: AtomicU8,
     n_blocked: Arc<AtomicUsize>,
 }
+
+/// States of a wait: it goes on,
+const WAITING: u8 = 0;
+/// the command is being run again, which may end it,
+const CLAIMED: u8 = 1;
+/// or it is over.
+const OVER: u8 = 2;
 
 impl Wait {
     /// Ends the wait. Whether it is the caller who did: only then is something to be done about it.
     #[must_use]
     pub fn end(&self) -> bool {
-        let is_ended = !self.is_over.swap(true, Ordering::AcqRel);
-        if is_ended {
+        loop {
+            match self.turn(WAITING, OVER) {
+                Ok(_) => {
+                    self.n_blocked.fetch_sub(1, Ordering::Relaxed);
+                    return true;
+                }
+                // For as long as one command takes.
+                Err(CLAIMED) => std::thread::yield_now(),
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Keeps others from ending the wait, while its command is run again. `false`: it is over.
+    #[must_use]
+    fn claim(&self) -> bool {
+        self.turn(WAITING, CLAIMED).is_ok()
+    }
+
+    /// Gives up the claim; the wait goes on or is over.
+    fn settle(&self, is_over: bool) {
+        self.state.store(if is_over { OVER } else { WAITING }, Ordering::Release);
+        if is_over {
             self.n_blocked.fetch_sub(1, Ordering::Relaxed);
         }
-        is_ended
+    }
+
+    fn turn(&self, from: u8, to: u8) -> Result<u8, u8> {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
     }
 
     /// Whether it has ended.
     pub fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) == OVER
     }
 }
 
 /// How a wait ends that another thread has ended.
 #[derive(Debug)]
 pub enum Unblock {
+    /// It has been answered.
+    Served,
     /// With [`Blocked::end_reply`].
     Ended,
     /// With the error of CLIENT UNBLOCK.
@@ -105,20 +145,25 @@ pub struct Blocked {
     pub row: usize,
     /// How long it ran before it blocked.
     pub took_ns: u64,
+    /// The keys that it is to wait for, until the dispatcher has parked it.
+    pub key_wait: Option<KeyWait>,
+    /// The request as those see it who can serve it, if it waits for keys.
+    pub parked: Option<Arc<Parked>>,
 }
 
 /// How many clients wait.
 #[derive(Debug, Default)]
 pub struct Blocking {
     n_blocked: Arc<AtomicUsize>,
+    parking: keys::Parking,
 }
 
 impl Blocking {
     /// A client begins to wait.
     pub fn begin(&self, client: &ClientHandle, kind: WaitKind) -> Arc<Wait> {
         self.n_blocked.fetch_add(1, Ordering::Relaxed);
-        let (is_over, n_blocked) = (AtomicBool::new(false), self.n_blocked.clone());
-        let wait = Arc::new(Wait { kind, is_over, n_blocked });
+        let (state, n_blocked) = (AtomicU8::new(WAITING), self.n_blocked.clone());
+        let wait = Arc::new(Wait { kind, state, n_blocked });
         *client.wait.lock() = Some(wait.clone());
         wait
     }

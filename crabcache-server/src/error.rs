@@ -130,6 +130,9 @@ pub enum CommandError {
     /// A time-out that is no integer.
     #[error("ERR timeout is not an integer or out of range")]
     TimeoutNotInteger,
+    /// A time-out that is no number.
+    #[error("ERR timeout is not a float or out of range")]
+    TimeoutNotFloat,
     /// A time-out below 0.
     #[error("ERR timeout is negative")]
     TimeoutNegative,

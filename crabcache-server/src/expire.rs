@@ -6,11 +6,13 @@
 //! each tick, and only a small part of that where little comes of it. When a cycle had to end before
 //! its time, short ones follow between the ticks.
 
+use crate::blocking::keys;
 use crate::config::Config;
 use crate::notify::Event;
 use crate::server::Server;
 use crabcache_store::{Env, Locked, Mode, Pass, Swept, Trace};
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -178,7 +180,7 @@ fn is_active(server: &Server) -> bool {
 
 fn cycle(
     server: &Server,
-    config: &Config,
+    config: &Arc<Config>,
     effort: &Effort,
     progress: &mut Progress,
     limit_ns: u64,
@@ -237,7 +239,7 @@ enum Next {
 /// whether it was cut short.
 fn sweep(
     server: &Server,
-    config: &Config,
+    config: &Arc<Config>,
     db: usize,
     next_stripe: &mut u32,
     next: impl Fn(&Swept) -> Next,
@@ -247,14 +249,25 @@ fn sweep(
     let now_ms = server.clock.unix_ms();
     let is_lazy = config.lazyfree_lazy_expire;
     let (mut sum, mut n_seen) = (Swept::default(), 0);
+    let trace = Trace::default();
     while n_seen < n_stripes {
         pass.give_way();
         let wants_sample = sum.n_sampled < N_SAMPLES_MIN;
-        let swept =
-            pass.sweep_expired(*next_stripe, db, now_ms, N_BUCKETS, wants_sample, |entry| {
+        let swept = pass.sweep_expired(
+            *next_stripe,
+            db,
+            now_ms,
+            N_BUCKETS,
+            wants_sample,
+            &trace,
+            |entry| {
                 tell(server, db, entry.key(), is_lazy);
                 server.lazyfree.free(entry, is_lazy);
-            });
+            },
+        );
+        if !trace.ready.borrow().is_empty() {
+            keys::serve_ready(server, config, server.cron_worker(), &mut pass, &trace);
+        }
         add(&mut sum, &swept);
         if swept.n_buckets < N_BUCKETS {
             *next_stripe = (*next_stripe + 1) % n_stripes;

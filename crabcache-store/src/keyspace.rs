@@ -16,7 +16,8 @@
 //! What this is not: it does not know which keys a command has, nor what they mean.
 
 use crate::stripe::{Stripe, Swept};
-use crate::view::{Env, ReadDb, Trace, WriteDb};
+use crate::view::{Env, ReadDb, Trace, WriteDb, is_expired};
+use crate::wait::{Changed, Wanted};
 use crate::watch::WatchFlag;
 use crate::{Entry, Table};
 use crossbeam_utils::CachePadded;
@@ -129,6 +130,8 @@ pub struct Keyspace {
     gates: Box<[CachePadded<Gate>]>,
     n_databases: usize,
     n_watched_keys: AtomicUsize,
+    n_waited_keys: AtomicUsize,
+    n_waited_keys_even_if_gone: AtomicUsize,
 }
 
 impl Keyspace {
@@ -147,6 +150,8 @@ impl Keyspace {
             gates: (0..n_gates).map(|_| CachePadded::new(gate())).collect(),
             n_databases,
             n_watched_keys: AtomicUsize::new(0),
+            n_waited_keys: AtomicUsize::new(0),
+            n_waited_keys_even_if_gone: AtomicUsize::new(0),
         }
     }
 
@@ -158,6 +163,16 @@ impl Keyspace {
     /// Number of keys that somebody watches.
     pub fn n_watched_keys(&self) -> usize {
         self.n_watched_keys.load(Ordering::Relaxed)
+    }
+
+    /// Number of keys that somebody waits for.
+    pub fn n_waited_keys(&self) -> usize {
+        self.n_waited_keys.load(Ordering::Relaxed)
+    }
+
+    /// Number of those where it is of interest too that they are gone.
+    pub fn n_waited_keys_even_if_gone(&self) -> usize {
+        self.n_waited_keys_even_if_gone.load(Ordering::Relaxed)
     }
 
     /// Number of stripes.
@@ -322,7 +337,7 @@ impl<'k> Pass<'k> {
     /// Calls `expired` with each while the stripe is locked.
     ///
     /// Where nothing can have expired, it only looks at a few entries that have an expiry, if
-    /// `wants_sample`.
+    /// `wants_sample`. Expired keys that somebody waits for are noted in `trace`.
     pub fn sweep_expired(
         &mut self,
         stripe: u32,
@@ -330,6 +345,7 @@ impl<'k> Pass<'k> {
         now_ms: i64,
         n_buckets_max: usize,
         wants_sample: bool,
+        trace: &Trace,
         mut expired: impl FnMut(Entry),
     ) -> Swept {
         /// Buckets of a sample.
@@ -350,7 +366,7 @@ impl<'k> Pass<'k> {
         let mut locked = self.lock_one(stripe, Mode::Write);
         let parts = locked.stripe_mut(stripe);
         let mut names: SmallVec<[Box<[u8]>; 8]> = SmallVec::new();
-        let any_watcher = !parts.watchers.is_empty();
+        let any_watcher = !parts.watchers.is_empty() || parts.waits.any();
         let swept = parts.db_mut(db).sweep(now_ms, n_buckets_max, |entry| {
             if any_watcher {
                 names.push(entry.key().into());
@@ -359,6 +375,9 @@ impl<'k> Pass<'k> {
         });
         for name in names {
             parts.watchers.touch(db, &name, false);
+            if parts.waits.has(db, &name) {
+                trace.note_ready(db, &name);
+            }
         }
         let n_expired = swept.n_expired as i64;
         locked.count(db, -n_expired, -n_expired);
@@ -496,6 +515,50 @@ impl<'p> Locked<'p> {
             let exists =
                 stripe.db(db).is_some_and(|db| db.table.get(key.hash, key.bytes).is_some());
             stripe.watchers.touch(db, key.bytes, exists);
+        }
+    }
+
+    /// Enters a wait for a key, whose stripe is held. `id` is greater than those of waits that began
+    /// before.
+    pub fn enter_wait(&self, db: usize, key: &Key<'_>, id: u64, wanted: Wanted) {
+        let changed = self.stripe(key.stripe).waits.enter(db, key.bytes, id, wanted);
+        self.count_waits(changed, |count| count.fetch_add(1, Ordering::Relaxed));
+    }
+
+    /// Removes a wait for a key, whose stripe is held.
+    pub fn leave_wait(&self, db: usize, key: &Key<'_>, id: u64) {
+        let changed = self.stripe(key.stripe).waits.leave(db, key.bytes, id);
+        self.count_waits(changed, |count| count.fetch_sub(1, Ordering::Relaxed));
+    }
+
+    fn count_waits(&self, changed: Changed, count: fn(&AtomicUsize) -> usize) {
+        if changed.key {
+            count(&self.keyspace.n_waited_keys);
+        }
+        if changed.even_if_gone {
+            count(&self.keyspace.n_waited_keys_even_if_gone);
+        }
+    }
+
+    /// The first wait after number `after` for a key, whose stripe is held, that the key's value, or
+    /// that there is none, may be of interest to.
+    pub fn next_wait(&self, db: usize, key: &Key<'_>, after: u64, env: &Env) -> Option<u64> {
+        let stripe = self.stripe(key.stripe);
+        let entry = stripe.db(db).and_then(|db| db.table.get(key.hash, key.bytes));
+        let kind = entry.filter(|entry| !is_expired(env, entry)).map(|entry| entry.kind());
+        stripe.waits.next(db, key.bytes, after, kind)
+    }
+
+    /// Notes all keys that somebody waits for, after whole databases were changed. Needs the whole
+    /// keyspace.
+    pub fn note_waited(&self, trace: &Trace) {
+        if self.keyspace.n_waited_keys() == 0 {
+            return;
+        }
+        for index in 0..self.keyspace.stripes.len() as u32 {
+            for (db, key) in self.stripe(index).waits.keys() {
+                trace.note_ready(db, &key);
+            }
         }
     }
 

@@ -19,6 +19,7 @@ mod stripe;
 pub mod structures;
 pub mod types;
 pub mod view;
+pub mod wait;
 mod walk;
 pub mod watch;
 
@@ -34,5 +35,6 @@ pub use types::string::{Str, StrRef};
 pub use view::{
     Discard, Discarded, Edited, Env, ExpiredKey, Expiry, Lookup, ReadDb, SetExpire, Trace, WriteDb,
 };
+pub use wait::Wanted;
 pub use walk::{N_CHAIN_LENS, TableStats, Walk};
 pub use watch::WatchFlag;

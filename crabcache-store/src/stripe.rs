@@ -5,6 +5,7 @@
 
 use crate::entry::Entry;
 use crate::structures::table::Table;
+use crate::wait::Waits;
 use crate::watch::Watchers;
 
 /// One database's part of a stripe.
@@ -124,6 +125,7 @@ pub(crate) struct Stripe {
     /// Databases 1.., as far as one was used.
     others: Vec<Db>,
     pub(crate) watchers: Watchers,
+    pub(crate) waits: Waits,
 }
 
 impl Stripe {

@@ -72,6 +72,8 @@ pub struct Trace {
     pub created: RefCell<Vec<(usize, Box<[u8]>)>>,
     /// What was taken out and is costly to free: to be freed when no lock is held.
     pub discarded: RefCell<Vec<Discarded>>,
+    /// Keys that somebody waits for and that were changed: to be served when no lock is held.
+    pub ready: RefCell<Vec<(usize, Box<[u8]>)>>,
     random: Cell<u64>,
 }
 
@@ -129,6 +131,15 @@ impl Trace {
     fn note_created(&self, db: usize, key: &[u8]) {
         if self.wants_created.get() {
             self.created.borrow_mut().push((db, key.into()));
+        }
+    }
+
+    /// Notes a changed key that somebody waits for.
+    #[cold]
+    pub(crate) fn note_ready(&self, db: usize, key: &[u8]) {
+        let mut ready = self.ready.borrow_mut();
+        if !ready.iter().any(|known| (known.0, &*known.1) == (db, key)) {
+            ready.push((db, key.into()));
         }
     }
 
@@ -348,6 +359,7 @@ impl<'a, 'p> WriteDb<'a, 'p> {
             place.set_flag(new_at_ms.is_some());
             self.account_expire(key, old_at_ms, new_at_ms);
         }
+        self.signal(key);
         Some(old_kind)
     }
 
@@ -474,7 +486,17 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         let has_expire = entry.expire_at_ms().is_some();
         db.n_expires -= usize::from(has_expire);
         self.locked.count(self.db, -1, -i64::from(has_expire));
+        self.signal(key);
         Some(entry)
+    }
+
+    /// Lets those know who wait for a key that it was changed.
+    #[inline]
+    fn signal(&self, key: &Key<'_>) {
+        let waits = &self.locked.stripe(key.stripe).waits;
+        if waits.any() && waits.has(self.db, key.bytes) {
+            self.trace.note_ready(self.db, key.bytes);
+        }
     }
 
     fn insert_new(&mut self, key: &Key<'_>, entry: Entry) {
@@ -489,6 +511,7 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         db.table.insert_new(key.hash, entry, expire_at_ms.is_some());
         self.locked.count(self.db, 1, 0);
         self.account_expire(key, None, expire_at_ms);
+        self.signal(key);
     }
 
     fn account_expire(&mut self, key: &Key<'_>, old_at_ms: Option<i64>, new_at_ms: Option<i64>) {

@@ -144,6 +144,28 @@ impl Client {
         client
     }
 
+    /// A client that a request of another one runs as, on whatever thread. Others do not see it.
+    pub(crate) fn stand_in(
+        handle: Arc<ClientHandle>,
+        db: usize,
+        protocol: Protocol,
+        flags: ClientFlags,
+        reply_mode: ReplyMode,
+    ) -> Client {
+        Client {
+            handle,
+            db,
+            protocol,
+            flags,
+            multi: None,
+            watched: Vec::new(),
+            forgets_watches: false,
+            reply_mode,
+            blocked: None,
+            parser: RequestParser::default(),
+        }
+    }
+
     /// Sets a flag, for others to see as well.
     pub fn set_flag(&mut self, flag: ClientFlags, value: bool) {
         self.flags.set(flag, value);

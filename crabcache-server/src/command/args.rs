@@ -3,6 +3,7 @@
 use crate::error::CommandError;
 use crabcache_resp::Span;
 use crabcache_resp::number::parse_i64;
+use crabcache_store::algorithms::long_double::LongDouble;
 
 /// The words of one request, the command's name first. They borrow the read buffer.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +84,32 @@ impl<'a> Args<'a> {
             ..0 => Err(CommandError::TimeoutNegative),
             timeout_ms => {
                 let deadline_ms = now_ms.checked_add(timeout_ms);
+                Ok(Some(deadline_ms.ok_or(CommandError::TimeoutOutOfRange)?))
+            }
+        }
+    }
+
+    /// Word number `index`, a time-out in seconds that may have a fraction, as the time at which it
+    /// ends: Unix milliseconds. 0 is never.
+    ///
+    /// # Errors
+    /// [`CommandError::TimeoutNotFloat`], [`CommandError::TimeoutNegative`],
+    /// [`CommandError::TimeoutOutOfRange`]
+    pub fn deadline_ms_of_seconds(
+        &self,
+        index: usize,
+        now_ms: i64,
+    ) -> Result<Option<i64>, CommandError> {
+        let text = LongDouble::parse(self.get(index)).map(LongDouble::to_text);
+        let seconds = text.and_then(|text| std::str::from_utf8(&text).ok()?.parse::<f64>().ok());
+        let timeout_ms = (seconds.ok_or(CommandError::TimeoutNotFloat)? * 1000.0).ceil();
+        match timeout_ms {
+            // The first number that no integer of 64 bits can be.
+            9.223_372_036_854_775_807e18.. => Err(CommandError::TimeoutOutOfRange),
+            ..0.0 => Err(CommandError::TimeoutNegative),
+            0.0 => Ok(None),
+            _ => {
+                let deadline_ms = now_ms.checked_add(timeout_ms as i64);
                 Ok(Some(deadline_ms.ok_or(CommandError::TimeoutOutOfRange)?))
             }
         }

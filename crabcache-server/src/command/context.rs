@@ -4,7 +4,7 @@ use super::args::OwnedArgs;
 use super::effects::Effects;
 use super::known_keys::KnownKeys;
 use super::table::CommandRow;
-use crate::blocking::{Blocked, WaitKind};
+use crate::blocking::{Blocked, KeyWait, WaitKind};
 use crate::client::{Client, ClientFlags};
 use crate::config::Config;
 use crate::error::CommandError;
@@ -40,6 +40,12 @@ pub struct Ctx<'a> {
     pub(crate) keeps_stripe: bool,
     /// Whether the command runs inside a transaction, where it must not block.
     pub in_exec: bool,
+    /// Number of the thread that runs the command: whose statistics it counts in.
+    pub(crate) worker: usize,
+    /// Whether the command runs again after it has waited for keys.
+    pub(crate) is_served: bool,
+    /// Whether such a command is to wait further.
+    pub(crate) blocks_again: bool,
     /// Lines for monitors, sent at the end of the batch.
     pub(crate) shown: Vec<u8>,
 }
@@ -53,6 +59,7 @@ impl<'a> Ctx<'a> {
         out: &'a mut Vec<u8>,
     ) -> Ctx<'a> {
         let mut env = server.env(config);
+        let worker = client.handle.worker;
         env.touches = !client.flags.contains(ClientFlags::NO_TOUCH);
         Ctx {
             server,
@@ -66,6 +73,9 @@ impl<'a> Ctx<'a> {
             known_keys: KnownKeys::default(),
             keeps_stripe: false,
             in_exec: false,
+            worker,
+            is_served: false,
+            blocks_again: false,
             shown: Vec::new(),
         }
     }
@@ -95,8 +105,23 @@ impl<'a> Ctx<'a> {
             request: OwnedArgs::default(),
             row: self.row.id,
             took_ns: 0,
+            key_wait: None,
+            parked: None,
         }));
         self.client.set_flag(ClientFlags::BLOCKED, true);
+    }
+
+    /// Blocks the client until one of the keys changes; then the command runs again. A null array
+    /// is the reply if it waits in vain. Otherwise as [`Ctx::block`].
+    pub fn block_for_keys(&mut self, key_wait: KeyWait, deadline_ms: Option<i64>) {
+        if self.is_served {
+            self.blocks_again = true;
+            return;
+        }
+        self.block(WaitKind::Keys, deadline_ms, |_, reply| reply.null_array());
+        if let Some(blocked) = &mut self.client.blocked {
+            blocked.key_wait = Some(key_wait);
+        }
     }
 
     /// The key of these bytes. Costs nothing for the keys that the command was locked by, if it
@@ -165,15 +190,22 @@ pub enum CurrentConfig<'a> {
     New(Arc<Config>),
 }
 
+impl CurrentConfig<'_> {
+    /// The same, to be kept.
+    pub(crate) fn shared(&self) -> &Arc<Config> {
+        match self {
+            CurrentConfig::Kept(config) => config,
+            CurrentConfig::New(config) => config,
+        }
+    }
+}
+
 impl Deref for CurrentConfig<'_> {
     type Target = Config;
 
     #[inline]
     fn deref(&self) -> &Config {
-        match self {
-            CurrentConfig::Kept(config) => config,
-            CurrentConfig::New(config) => config,
-        }
+        self.shared()
     }
 }
 

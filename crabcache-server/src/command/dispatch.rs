@@ -5,12 +5,15 @@
 
 use super::table::Found;
 use super::{Args, CommandResult, CommandRow, Ctx, Flags, Handler, effects};
+use crate::blocking::keys;
 use crate::client::ClientFlags;
+use crate::config::Config;
 use crate::error::CommandError;
 use crate::monitor;
+use crate::server::Server;
 use crate::server::interest::Interest;
 use crate::transaction;
-use crabcache_store::{Locked, Mode, Pass, Place, StripeSet, Trace, Walk};
+use crabcache_store::{Env, Locked, Mode, Pass, Place, StripeSet, Trace, Walk};
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +126,7 @@ fn excerpt(word: &[u8]) -> String {
 /// Answers a command that a check has stopped.
 #[cold]
 fn refuse_call(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, error: CommandError) {
-    let stats = &ctx.server.stats.workers[ctx.client.handle.worker];
+    let stats = &ctx.server.stats.workers[ctx.worker];
     stats.commands[ctx.row.id].rejected_calls.add(1);
     if ctx.row.spec.name != "exec" {
         return refuse(ctx, &error);
@@ -341,11 +344,14 @@ pub fn run_locked(
         Handler::Read(handler) => handler(&locked.read(db, &env, trace), ctx, args),
         Handler::Write(handler) | Handler::Exclusive(handler) => {
             let result = handler(&mut locked.write(db, &env, trace), ctx, args);
-            let stats = &ctx.server.stats.workers[ctx.client.handle.worker];
+            let stats = &ctx.server.stats.workers[ctx.worker];
             if ctx.effects.n_dirty > 0 {
                 stats.dirty.add(ctx.effects.n_dirty);
             }
             ctx.effects.perform(ctx.server, db, locked, trace, args);
+            if locked.is_exclusive() && matches!(ctx.row.spec.handler, Handler::Exclusive(_)) {
+                locked.note_waited(trace);
+            }
             result
         }
         Handler::Walk(handler) => handler(&mut Walk::held(locked, &env, trace), ctx, args),
@@ -353,6 +359,9 @@ pub fn run_locked(
         // Containers have no handler of their own; the others are never queued.
         Handler::Container | Handler::Gated(_) => Err(CommandError::Syntax),
     };
+    if ctx.client.blocked.is_some() {
+        keys::park(locked, ctx, args);
+    }
     // An expired key that a reader met expires first, then it is missed.
     if trace.expired.borrow().is_empty() {
         effects::tell_missed(ctx.server, trace);
@@ -371,7 +380,7 @@ fn finish(ctx: &mut Ctx<'_>, mark: usize, result: CommandResult) {
 #[cold]
 fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
     ctx.reply.truncate(mark);
-    let stats = &ctx.server.stats.workers[ctx.client.handle.worker];
+    let stats = &ctx.server.stats.workers[ctx.worker];
     stats.commands[ctx.row.id].failed_calls.add(1);
     write_error(ctx, error);
 }
@@ -380,11 +389,33 @@ fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
 /// met, frees what is costly to free.
 #[inline]
 fn settle(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
+    settle_data(pass, ctx.server, &ctx.config, &ctx.env, trace);
+    if !trace.ready.borrow().is_empty() {
+        keys::serve_ready(ctx.server, ctx.config.shared(), ctx.worker, pass, trace);
+    }
+}
+
+/// The same without serving those who wait for keys.
+#[inline]
+pub fn settle_data(
+    pass: &mut Pass<'_>,
+    server: &Server,
+    config: &Config,
+    env: &Env,
+    trace: &Trace,
+) {
     if !trace.expired.borrow().is_empty() {
-        crate::expire::remove_met(ctx.server, pass, &ctx.env, trace);
-        effects::tell_missed(ctx.server, trace);
+        crate::expire::remove_met(server, pass, env, trace);
+        effects::tell_missed(server, trace);
     }
     if !trace.discarded.borrow().is_empty() {
-        ctx.server.lazyfree.free_discarded(&ctx.config, trace);
+        server.lazyfree.free_discarded(config, trace);
     }
+}
+
+/// Accounts for a command that has waited for keys and was answered, and withholds its reply if the
+/// client does not want one.
+pub fn finish_served(ctx: &mut Ctx<'_>, args: Args<'_>, took_ns: u64) {
+    withhold_reply(ctx, 0);
+    ctx.server.count_call(ctx, args, took_ns);
 }

@@ -8,7 +8,7 @@ use super::context::Ctx;
 use super::dispatch::{Outcome, execute, refuse_unknown, withhold_reply, write_error};
 use super::table::Found;
 use super::{Args, CommandRow};
-use crate::blocking::{Blocked, Unblock, WaitKind};
+use crate::blocking::{Blocked, Unblock, WaitKind, keys};
 use crate::client::{Client, ClientFlags, Running, describe};
 use crate::config::Config;
 use crate::error::CommandError;
@@ -315,11 +315,13 @@ impl Pipeline {
         if blocked.wait.kind == WaitKind::Pause {
             return;
         }
+        self.unpark(&blocked);
         self.refresh_config();
         let mut ctx = Ctx::new(&self.server, &self.config, client, out);
         ctx.row = self.server.commands.row(blocked.row);
         let mark = ctx.reply.len();
         match how {
+            Unblock::Served => {}
             Unblock::Ended => (blocked.end_reply)(&self.server, &mut ctx.reply),
             Unblock::WithError => {
                 let stats = &self.server.stats.workers[self.worker];
@@ -331,6 +333,13 @@ impl Pipeline {
         self.server.count_call(&ctx, blocked.request.as_args(), blocked.took_ns);
     }
 
+    /// Takes a request that waits for keys out of their stripes.
+    fn unpark(&self, blocked: &Blocked) {
+        if let Some(parked) = &blocked.parked {
+            keys::unpark(&self.server, &mut self.server.keyspace.enter(self.worker), parked);
+        }
+    }
+
     /// Ends the wait of a client that another thread has ended.
     pub fn settle_mail(
         &mut self,
@@ -339,7 +348,11 @@ impl Pipeline {
         out: &mut Vec<u8>,
     ) {
         let waits_for_pause = |blocked: &Blocked| blocked.wait.kind == WaitKind::Pause;
-        if let Some(how) = unblock {
+        if let Some(Unblock::Served) = unblock {
+            // The reply has been counted and sent, or withheld.
+            resume(client);
+            client.takes_reply();
+        } else if let Some(how) = unblock {
             self.unblock(client, how, out);
         } else if client.blocked.as_deref().is_some_and(waits_for_pause)
             && client.blocked.as_ref().is_some_and(|blocked| blocked.wait.is_over())
@@ -372,6 +385,7 @@ impl Pipeline {
         if let Some(blocked) = resume(client) {
             // If somebody else has ended the wait, there is nobody to tell.
             let _ = blocked.wait.end();
+            self.unpark(&blocked);
         }
         self.server.monitors.remove(&self.server, client);
         if !client.watched.is_empty() {

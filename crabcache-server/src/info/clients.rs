@@ -49,5 +49,6 @@ pub(super) fn clients(fields: &mut Fields) {
     fields.add("watching_clients", server.interests.n_watching());
     fields.add("clients_in_timeout_table", 0);
     fields.add("total_watched_keys", server.keyspace.n_watched_keys());
-    fields.add_zeros(&["total_blocking_keys", "total_blocking_keys_on_nokey"]);
+    fields.add("total_blocking_keys", server.keyspace.n_waited_keys());
+    fields.add("total_blocking_keys_on_nokey", server.keyspace.n_waited_keys_even_if_gone());
 }

@@ -232,7 +232,7 @@ impl Server {
     pub fn count_call(&self, ctx: &Ctx<'_>, args: Args<'_>, took_ns: u64) {
         let client = &ctx.client.handle;
         ClientHandle::add(&client.n_commands, 1);
-        let stats = &self.stats.workers[client.worker];
+        let stats = &self.stats.workers[ctx.worker];
         stats.total_commands_processed.add(1);
         stats.commands[ctx.row.id].count(took_ns, ctx.config.latency_tracking);
         if took_ns >= ctx.slow_ns {

@@ -61,7 +61,9 @@ impl WriteDb<'_, '_> {
         let collection = place.collection_mut::<C>().ok_or(StoreError::WrongType)?;
         let result = edit(collection);
         let is_emptied = collection.is_empty();
-        if is_emptied && let Some(entry) = self.take(key) {
+        if !is_emptied {
+            self.signal(key);
+        } else if let Some(entry) = self.take(key) {
             self.trace.discard(entry, Discard::Deleted);
         }
         Ok(Some(Edited { result, is_emptied }))

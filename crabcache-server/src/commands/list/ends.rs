@@ -1,6 +1,6 @@
 //! Adding and taking elements at the ends of a list.
 
-use super::{Positions, reply_elements};
+use super::{Positions, reply_elements, wait_for_lists};
 use crate::command::{Args, CommandResult, Ctx};
 use crate::commands::string::reply_string;
 use crate::error::CommandError;
@@ -161,6 +161,46 @@ pub(super) fn tell_popped(
 pub(super) fn lmpop(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let MultiPop { keys, end, count } = MultiPop::parse(args, 1)?;
     if !pop_first(db, ctx, keys, end, Some(count))? {
+        ctx.reply.null_array();
+    }
+    Ok(())
+}
+
+/// BLPOP key [key ...] timeout
+pub(super) fn blpop(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    blocking_pop(db, ctx, args, End::Front)
+}
+
+/// BRPOP key [key ...] timeout
+pub(super) fn brpop(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    blocking_pop(db, ctx, args, End::Back)
+}
+
+fn blocking_pop(db: &mut WriteDb, ctx: &mut Ctx, args: Args, end: End) -> CommandResult {
+    let n_keys = args.len() - 2;
+    let deadline_ms = args.deadline_ms_of_seconds(n_keys + 1, ctx.env.now_ms)?;
+    pop_or_wait(db, ctx, args.skip(1).first(n_keys), end, None, deadline_ms)
+}
+
+/// BLMPOP timeout numkeys key [key ...] LEFT | RIGHT [COUNT count]
+pub(super) fn blmpop(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    let MultiPop { keys, end, count } = MultiPop::parse(args, 2)?;
+    let deadline_ms = args.deadline_ms_of_seconds(1, ctx.env.now_ms)?;
+    pop_or_wait(db, ctx, keys, end, Some(count), deadline_ms)
+}
+
+fn pop_or_wait(
+    db: &mut WriteDb,
+    ctx: &mut Ctx,
+    keys: Args<'_>,
+    end: End,
+    count: Option<usize>,
+    deadline_ms: Option<i64>,
+) -> CommandResult {
+    if pop_first(db, ctx, keys, end, count)? {
+    } else if ctx.may_block() {
+        wait_for_lists(ctx, keys.iter(), deadline_ms);
+    } else {
         ctx.reply.null_array();
     }
     Ok(())

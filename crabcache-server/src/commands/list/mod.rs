@@ -8,17 +8,44 @@ mod reads;
 mod tests;
 
 use super::string::reply_string;
-use crate::command::{Args, Command, Flags, KeySpec, read, write};
+use crate::blocking::KeyWait;
+use crate::command::{Args, Command, Ctx, Flags, KeySpec, read, write};
 use crate::error::CommandError;
 use crabcache_resp::Reply;
-use crabcache_store::StrRef;
 use crabcache_store::types::list::End;
+use crabcache_store::{Kind, StrRef, Wanted};
 use edits::{linsert, lrem, lset, ltrim};
-use ends::{lmpop, lpop, lpush, lpushx, rpop, rpush, rpushx};
-use moves::{lmove, rpoplpush};
+use ends::{blmpop, blpop, brpop, lmpop, lpop, lpush, lpushx, rpop, rpush, rpushx};
+use moves::{blmove, brpoplpush, lmove, rpoplpush};
 use reads::{lindex, llen, lpos, lrange};
 
 pub(super) const COMMANDS: &[Command] = &[
+    write("blmove", blmove)
+        .arity(6)
+        .flags(Flags::DENYOOM.union(Flags::BLOCKING))
+        .keys(&[KeySpec::at(1).rw().access().delete(), KeySpec::at(2).rw().insert()])
+        .doc("6.2.0", "O(1)", "source:key destination:key wherefrom:{LEFT | RIGHT} whereto:{LEFT | RIGHT} timeout:double", "Moves an element between lists; waits for one."),
+    write("blmpop", blmpop)
+        .arity(-5)
+        .flags(Flags::BLOCKING)
+        .keys(&[KeySpec::at(2).counted(0, 1).rw().access().delete()])
+        .doc("7.0.0", "O(N+M), N being the keys and M the elements returned", "timeout:double numkeys:int key... where:{LEFT | RIGHT} [COUNT=count:int]", "Takes elements from the first list that has some; waits for one."),
+    write("blpop", blpop)
+        .arity(-3)
+        .flags(Flags::BLOCKING)
+        .keys(&[KeySpec::at(1).range(-2, 1).rw().access().delete()])
+        .doc("2.0.0", "O(N), N being the keys", "key... timeout:double", "Takes the first element of the first list that has one; waits for one."),
+    write("brpop", brpop)
+        .arity(-3)
+        .flags(Flags::BLOCKING)
+        .keys(&[KeySpec::at(1).range(-2, 1).rw().access().delete()])
+        .doc("2.0.0", "O(N), N being the keys", "key... timeout:double", "Takes the last element of the first list that has one; waits for one."),
+    write("brpoplpush", brpoplpush)
+        .arity(4)
+        .flags(Flags::DENYOOM.union(Flags::BLOCKING))
+        .keys(&[KeySpec::at(1).rw().access().delete(), KeySpec::at(2).rw().insert()])
+        .doc("2.2.0", "O(1)", "source:key destination:key timeout:double", "Moves the last element of a list to the front of another; waits for one.")
+        .deprecated("6.2.0", "`BLMOVE` with the `RIGHT` and `LEFT` arguments"),
     read("lindex", lindex).arity(3).keys(&[KeySpec::at(1).ro().access()]).doc(
         "1.0.0",
         "O(1) at the ends, else O(N), N being the nodes between",
@@ -175,6 +202,17 @@ impl Positions for Args<'_> {
             Err(CommandError::Syntax)
         }
     }
+}
+
+/// Blocks the client until one of the keys holds a list.
+fn wait_for_lists<'k>(
+    ctx: &mut Ctx,
+    keys: impl Iterator<Item = &'k [u8]>,
+    deadline_ms: Option<i64>,
+) {
+    let wanted = Wanted { kind: Kind::List, even_if_gone: false };
+    let keys = keys.map(Box::from).collect();
+    ctx.block_for_keys(KeyWait { wanted, keys, request: None }, deadline_ms);
 }
 
 /// Replies with an array of the next `n` elements.
