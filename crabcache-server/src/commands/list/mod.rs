@@ -1,5 +1,7 @@
 //! The list group.
 
+#[cfg(test)]
+mod blocking_tests;
 mod edits;
 mod ends;
 mod moves;
