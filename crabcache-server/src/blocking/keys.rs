@@ -192,7 +192,8 @@ struct Claim<'w>(&'w Wait);
 
 impl<'w> Claim<'w> {
     fn new(wait: &'w Wait) -> Option<Claim<'w>> {
-        wait.claim().then_some(Claim(wait))
+        // Not `then_some`: a claim that was never had must not be given up.
+        wait.claim().then(|| Claim(wait))
     }
 
     fn settle(self, is_over: bool) {
