@@ -259,9 +259,11 @@ fn sweep(
             now_ms,
             N_BUCKETS,
             wants_sample,
-            &trace,
-            |entry| {
+            |entry, is_waited_for| {
                 tell(server, db, entry.key(), is_lazy);
+                if is_waited_for {
+                    trace.note_ready(db, entry.key());
+                }
                 server.lazyfree.free(entry, is_lazy);
             },
         );

@@ -334,10 +334,10 @@ impl<'k> Pass<'k> {
     }
 
     /// Removes expired entries of one stripe and database from up to `n_buckets_max` buckets.
-    /// Calls `expired` with each while the stripe is locked.
+    /// Calls `expired` with each while the stripe is locked, and whether somebody waits for its key.
     ///
     /// Where nothing can have expired, it only looks at a few entries that have an expiry, if
-    /// `wants_sample`. Expired keys that somebody waits for are noted in `trace`.
+    /// `wants_sample`.
     pub fn sweep_expired(
         &mut self,
         stripe: u32,
@@ -345,8 +345,7 @@ impl<'k> Pass<'k> {
         now_ms: i64,
         n_buckets_max: usize,
         wants_sample: bool,
-        trace: &Trace,
-        mut expired: impl FnMut(Entry),
+        mut expired: impl FnMut(Entry, bool),
     ) -> Swept {
         /// Buckets of a sample.
         const N_SAMPLED_BUCKETS: usize = 4;
@@ -366,18 +365,18 @@ impl<'k> Pass<'k> {
         let mut locked = self.lock_one(stripe, Mode::Write);
         let parts = locked.stripe_mut(stripe);
         let mut names: SmallVec<[Box<[u8]>; 8]> = SmallVec::new();
-        let any_watcher = !parts.watchers.is_empty() || parts.waits.any();
+        let any_watcher = !parts.watchers.is_empty();
+        let waits = std::mem::take(&mut parts.waits);
         let swept = parts.db_mut(db).sweep(now_ms, n_buckets_max, |entry| {
             if any_watcher {
                 names.push(entry.key().into());
             }
-            expired(entry);
+            let is_waited_for = waits.any() && waits.has(db, entry.key());
+            expired(entry, is_waited_for);
         });
+        parts.waits = waits;
         for name in names {
             parts.watchers.touch(db, &name, false);
-            if parts.waits.has(db, &name) {
-                trace.note_ready(db, &name);
-            }
         }
         let n_expired = swept.n_expired as i64;
         locked.count(db, -n_expired, -n_expired);

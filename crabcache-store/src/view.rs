@@ -136,7 +136,7 @@ impl Trace {
 
     /// Notes a changed key that somebody waits for.
     #[cold]
-    pub(crate) fn note_ready(&self, db: usize, key: &[u8]) {
+    pub fn note_ready(&self, db: usize, key: &[u8]) {
         let mut ready = self.ready.borrow_mut();
         if !ready.iter().any(|known| (known.0, &*known.1) == (db, key)) {
             ready.push((db, key.into()));

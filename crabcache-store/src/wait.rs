@@ -28,6 +28,8 @@ struct Entered {
 }
 
 type Name = (usize, Box<[u8]>);
+/// The waits for each key, in ascending order.
+type ByKey = HashMap<Name, VecDeque<Entered>>;
 
 /// The waits for one stripe's keys.
 #[derive(Debug, Default)]
@@ -35,7 +37,7 @@ pub(crate) struct Waits {
     /// Whether there is one. Read by those who hold the stripe for writing, which orders it.
     any: AtomicBool,
     #[allow(clippy::box_collection, reason = "a word in each of a thousand stripes, not six")]
-    by_key: Mutex<Option<Box<HashMap<Name, VecDeque<Entered>>>>>,
+    by_key: Mutex<Option<Box<ByKey>>>,
 }
 
 /// What an entry made different: whether the key is the first, or no longer, to be waited for, and

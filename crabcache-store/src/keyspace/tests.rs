@@ -103,19 +103,19 @@ fn sweeps_find_expired_keys() {
     }
     let mut names = HashSet::new();
     for stripe in 0..4 {
-        pass.sweep_expired(stripe, 1, 50, usize::MAX, false, &Trace::default(), |entry| {
+        pass.sweep_expired(stripe, 1, 50, usize::MAX, false, |entry, _| {
             names.insert(entry.key().to_vec());
         });
     }
     assert_eq!((names.len(), keyspace.size(1)), (25, DbSize { n_keys: 75, n_expires: 25 }));
     let mut n_passed = 0;
     for stripe in 0..4 {
-        let swept = pass.sweep_expired(stripe, 1, 50, usize::MAX, false, &Trace::default(), drop);
+        let swept = pass.sweep_expired(stripe, 1, 50, usize::MAX, false, |_, _| ());
         assert_eq!(swept, Swept { n_passed: swept.n_passed, ..Swept::default() });
         n_passed += swept.n_passed;
     }
     assert_eq!(n_passed, 25);
-    let swept = pass.sweep_expired(0, 1, 50, usize::MAX, true, &Trace::default(), drop);
+    let swept = pass.sweep_expired(0, 1, 50, usize::MAX, true, |_, _| ());
     assert!(swept.n_sampled > 0 && swept.ttl_sum_ms > 0);
 }
 
@@ -161,7 +161,7 @@ fn removal_of_a_key_that_had_expired_before_is_no_change() {
     set(&mut pass, 0, "a", 1, Some(10));
     let (before, after) = (watch(&mut pass, 5, "a"), watch(&mut pass, 11, "a"));
     for stripe in 0..4 {
-        pass.sweep_expired(stripe, 0, 11, usize::MAX, false, &Trace::default(), drop);
+        pass.sweep_expired(stripe, 0, 11, usize::MAX, false, |_, _| ());
     }
     assert!(before.is_dirty() && !after.is_dirty());
     set(&mut pass, 0, "a", 2, None);
