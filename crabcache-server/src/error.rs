@@ -53,6 +53,51 @@ pub enum CommandError {
     /// A sum of floating-point numbers is no number.
     #[error("ERR increment would produce NaN or Infinity")]
     IncrementNotFinite,
+    /// HINCRBY of a field that holds something else.
+    #[error("ERR hash value is not an integer")]
+    HashValueNotInteger,
+    /// HINCRBYFLOAT of a field that holds something else.
+    #[error("ERR hash value is not a float")]
+    HashValueNotFloat,
+    /// HINCRBYFLOAT by what is no finite number.
+    #[error("ERR value is NaN or Infinity")]
+    NotFinite,
+    /// A count that is too large.
+    #[error("ERR value is out of range")]
+    OutOfRange,
+    /// A count whose sign cannot be changed.
+    #[error("ERR value is out of range, value must between {min} and {max}", min = -i64::MAX, max = i64::MAX)]
+    NotInLongRange,
+    /// A negative time for fields of a hash.
+    #[error("ERR invalid expire time, must be >= 0")]
+    NegativeExpire,
+    /// Commands on fields of a hash: no FIELDS.
+    #[error("ERR Mandatory argument FIELDS is missing or not at the right position")]
+    FieldsMissing,
+    /// The number of fields is none.
+    #[error("ERR Number of fields must be a positive integer")]
+    FieldCountNotPositive,
+    /// The same, of HEXPIRE and its siblings.
+    #[error("ERR Parameter `numFields` should be greater than 0")]
+    ExpireFieldCountNotPositive,
+    /// The same, of HSETEX.
+    #[error("ERR invalid number of fields")]
+    InvalidFieldCount,
+    /// As many fields as were announced do not follow.
+    #[error("ERR The `numfields` parameter must match the number of arguments")]
+    FieldCountMismatch,
+    /// HSETEX: no such option.
+    #[error("ERR unknown argument: {0}")]
+    UnknownArgument(String),
+    /// HSETEX: an option without its time.
+    #[error("ERR missing expire time")]
+    MissingExpire,
+    /// HSETEX: two conditions.
+    #[error("ERR Only one of FXX or FNX arguments can be specified")]
+    TwoFieldConditions,
+    /// HSETEX: two times.
+    #[error("ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified")]
+    TwoExpirations,
     /// A negative offset.
     #[error("ERR offset is out of range")]
     Offset,

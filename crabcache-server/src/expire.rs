@@ -10,7 +10,7 @@ use crate::blocking::keys;
 use crate::config::Config;
 use crate::notify::Event;
 use crate::server::Server;
-use crabcache_store::{Env, Locked, Mode, Pass, Swept, Trace};
+use crabcache_store::{Env, Expired, Gone, Key, Locked, Mode, Pass, Swept, Trace, WriteDb};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -195,8 +195,11 @@ fn cycle(
     for _ in 0..n_databases {
         let db = progress.next_db;
         progress.next_db = (db + 1) % n_databases;
-        if server.keyspace.size(db).n_expires == 0 {
+        let size = server.keyspace.size(db);
+        if size.n_expires == 0 {
             server.active_expire.forget(db);
+        }
+        if size.n_expires == 0 && size.n_subexpires == 0 {
             continue;
         }
         let deadline_ns = began_ns + limit_ns;
@@ -204,8 +207,9 @@ fn cycle(
         let next_stripe = &mut progress.next_stripe[db];
         let (swept, is_cut) = sweep(server, config, db, next_stripe, |swept| {
             let now_ns = server.clock.elapsed_ns();
-            let is_poor =
-                swept.n_expired * 100 <= swept.n_sampled * effort.acceptable_stale_percent;
+            let n_expired = swept.n_expired + swept.n_fields_expired;
+            let n_sampled = swept.n_sampled + swept.n_fields_sampled;
+            let is_poor = n_expired * 100 <= n_sampled * effort.acceptable_stale_percent;
             match now_ns {
                 _ if now_ns > deadline_ns => Next::Cut,
                 _ if now_ns > frugal_ns && is_poor => Next::Enough,
@@ -259,12 +263,23 @@ fn sweep(
             now_ms,
             N_BUCKETS,
             wants_sample,
-            |entry, is_waited_for| {
-                tell(server, db, entry.key(), is_lazy);
-                if is_waited_for {
-                    trace.note_ready(db, entry.key());
+            |what, is_waited_for| {
+                let entry = match what {
+                    Expired::Key(entry) => {
+                        tell(server, db, entry.key(), is_lazy);
+                        Some(entry)
+                    }
+                    Expired::Fields { key, names, emptied } => {
+                        tell_fields(server, db, key, names, emptied.is_some());
+                        emptied
+                    }
+                };
+                if let Some(entry) = entry {
+                    if is_waited_for {
+                        trace.note_ready(db, entry.key());
+                    }
+                    server.lazyfree.free(entry, is_lazy);
                 }
-                server.lazyfree.free(entry, is_lazy);
             },
         );
         if !trace.ready.borrow().is_empty() {
@@ -293,6 +308,8 @@ fn add(sum: &mut Swept, swept: &Swept) {
     sum.n_sampled += swept.n_sampled;
     sum.n_expired += swept.n_expired;
     sum.n_passed += swept.n_passed;
+    sum.n_fields_sampled += swept.n_fields_sampled;
+    sum.n_fields_expired += swept.n_fields_expired;
     sum.ttl_sum_ms = sum.ttl_sum_ms.saturating_add(swept.ttl_sum_ms);
 }
 
@@ -301,7 +318,12 @@ pub fn tell_removed(server: &Server, trace: &Trace) {
     let is_lazy = server.config.get().lazyfree_lazy_expire;
     trace.expired.borrow_mut().retain(|expired| {
         if expired.is_removed {
-            tell(server, expired.db, &expired.key, is_lazy);
+            match &expired.what {
+                Gone::Key => tell(server, expired.db, &expired.key, is_lazy),
+                Gone::Fields { names, is_emptied } => {
+                    tell_fields(server, expired.db, &expired.key, names, *is_emptied);
+                }
+            }
         }
         !expired.is_removed
     });
@@ -314,13 +336,36 @@ fn tell(server: &Server, db: usize, key: &[u8], is_lazy: bool) {
     server.propagate_removal(db, key, is_lazy);
 }
 
-/// Removes the expired keys that readers met, unless they have changed meanwhile.
+/// Tells that fields of a hash have expired, while its stripe is held.
+fn tell_fields(server: &Server, db: usize, key: &[u8], names: &[Box<[u8]>], is_emptied: bool) {
+    server.stats.expired_subkeys.fetch_add(names.len() as u64, Ordering::Relaxed);
+    for name in names {
+        server.propagate_field_removal(db, key, name);
+    }
+    server.notify(db, key, Event::HEXPIRED);
+    if is_emptied {
+        server.notify(db, key, Event::DEL);
+    }
+}
+
+/// Removes what readers met of a key that had expired.
+fn remove(db: &mut WriteDb<'_, '_>, key: &Key<'_>, what: &Gone) {
+    match what {
+        Gone::Key => db.expire_if_due(key),
+        Gone::Fields { names, .. } => {
+            // What is no hash any more has no such fields.
+            let _ = db.expire_fields(key, names.iter().map(|name| &**name));
+        }
+    }
+}
+
+/// Removes the expired keys and fields that readers met, unless they have changed meanwhile.
 #[cold]
 pub fn remove_met(server: &Server, pass: &mut Pass<'_>, env: &Env, trace: &Trace) {
     for expired in trace.expired.take() {
         let key = server.keyspace.key(&expired.key);
         let mut locked = pass.lock_one(key.stripe(), Mode::Write);
-        locked.write(expired.db, env, trace).expire_if_due(&key);
+        remove(&mut locked.write(expired.db, env, trace), &key, &expired.what);
         tell_removed(server, trace);
     }
 }
@@ -330,7 +375,7 @@ pub fn remove_met(server: &Server, pass: &mut Pass<'_>, env: &Env, trace: &Trace
 pub fn remove_met_locked(server: &Server, locked: &mut Locked<'_>, env: &Env, trace: &Trace) {
     for expired in trace.expired.take() {
         let key = server.keyspace.key(&expired.key);
-        locked.write(expired.db, env, trace).expire_if_due(&key);
+        remove(&mut locked.write(expired.db, env, trace), &key, &expired.what);
     }
     tell_removed(server, trace);
 }

@@ -77,6 +77,13 @@ events! {
     NEW = NEW "new";
     OVERWRITTEN = OVERWRITTEN "overwritten";
     TYPE_CHANGED = TYPE_CHANGED "type_changed";
+    HSET = HASH "hset";
+    HDEL = HASH "hdel";
+    HEXPIRE = HASH "hexpire";
+    HEXPIRED = HASH "hexpired";
+    HPERSIST = HASH "hpersist";
+    HINCRBY = HASH "hincrby";
+    HINCRBYFLOAT = HASH "hincrbyfloat";
     INCRBY = STRING "incrby";
     INCRBYFLOAT = STRING "incrbyfloat";
     APPEND = STRING "append";

@@ -194,6 +194,8 @@ pub struct Stats {
     pub acl_access_denied_auth: AtomicU64,
     /// Keys removed because their time had come.
     pub expired_keys: AtomicU64,
+    /// The same of fields of hashes.
+    pub expired_subkeys: AtomicU64,
     /// Expire cycles that ended because their time was up.
     pub expired_time_cap_reached_count: AtomicU64,
     /// Microseconds of all expire cycles; INFO shows milliseconds.
@@ -241,6 +243,7 @@ impl Stats {
             client_output_buffer_limit_disconnections,
             acl_access_denied_auth,
             expired_keys,
+            expired_subkeys,
             expired_time_cap_reached_count,
             expire_cycle_cpu_microseconds,
             total_error_replies,
@@ -254,6 +257,7 @@ impl Stats {
             client_output_buffer_limit_disconnections,
             acl_access_denied_auth,
             expired_keys,
+            expired_subkeys,
             expired_time_cap_reached_count,
             expire_cycle_cpu_microseconds,
             total_error_replies,

@@ -55,17 +55,28 @@ pub enum Kind {
     String = 0,
     /// A list.
     List = 1,
+    /// A hash.
+    Hash = 4,
 }
 
 impl Kind {
     /// By the number that stands in an entry.
-    const ALL: [Kind; 2] = [Kind::String, Kind::List];
+    #[inline]
+    fn from_number(number: u8) -> Kind {
+        match number {
+            0 => Kind::String,
+            1 => Kind::List,
+            4 => Kind::Hash,
+            _ => unreachable!("entries have a kind"),
+        }
+    }
 
     /// What TYPE answers.
     pub fn name(self) -> &'static str {
         match self {
             Kind::String => "string",
             Kind::List => "list",
+            Kind::Hash => "hash",
         }
     }
 }
@@ -229,7 +240,7 @@ impl Entry {
     /// Which data type the value has.
     #[inline]
     pub fn kind(&self) -> Kind {
-        Kind::ALL[usize::from(self.byte(KIND_AT))]
+        Kind::from_number(self.byte(KIND_AT))
     }
 
     /// The collection, if it is of this type.
@@ -346,6 +357,13 @@ impl Entry {
         }
         // SAFETY: the flag says that an expiry follows the header.
         Some(unsafe { self.at(HEADER_BYTES).cast::<i64>().read() })
+    }
+
+    /// Before when no element of the value expires, if one ever does (fields of hashes).
+    #[inline]
+    pub fn next_element_expire_ms(&self) -> Option<i64> {
+        // SAFETY: the type is that of the kind.
+        by_kind!(self.kind(), None, C => unsafe { (*self.collection_ptr::<C>()).next_expire_ms() })
     }
 
     /// The access clock: 24 bits, whose meaning is the eviction policy's.

@@ -15,7 +15,7 @@
 //!
 //! What this is not: it does not know which keys a command has, nor what they mean.
 
-use crate::stripe::{Stripe, Swept};
+use crate::stripe::{Expired, Stripe, Swept};
 use crate::view::{Env, ReadDb, Trace, WriteDb, is_expired};
 use crate::wait::{Changed, Wanted};
 use crate::watch::WatchFlag;
@@ -113,6 +113,7 @@ struct Gate {
 struct Totals {
     n_keys: AtomicI64,
     n_expires: AtomicI64,
+    n_subexpires: AtomicI64,
 }
 
 /// How many keys a database has.
@@ -122,6 +123,8 @@ pub struct DbSize {
     pub n_keys: usize,
     /// Keys with an expiry.
     pub n_expires: usize,
+    /// Hashes that have fields with an expiry.
+    pub n_subexpires: usize,
 }
 
 /// See the module's text.
@@ -204,10 +207,14 @@ impl Keyspace {
                 self.gates.iter().map(|gate| count(&gate.totals[db]).load(Ordering::Relaxed)).sum();
             usize::try_from(sum).unwrap_or(0)
         };
-        DbSize { n_keys: sum(|totals| &totals.n_keys), n_expires: sum(|totals| &totals.n_expires) }
+        DbSize {
+            n_keys: sum(|totals| &totals.n_keys),
+            n_expires: sum(|totals| &totals.n_expires),
+            n_subexpires: sum(|totals| &totals.n_subexpires),
+        }
     }
 
-    fn count(&self, gate: usize, db: usize, n_keys: i64, n_expires: i64) {
+    fn count(&self, gate: usize, db: usize, n_keys: i64, n_expires: i64, n_subexpires: i64) {
         // Only the gate's holder writes, so no atomic addition is needed.
         let add = |counter: &AtomicI64, n: i64| {
             counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
@@ -218,6 +225,9 @@ impl Keyspace {
         }
         if n_expires != 0 {
             add(&totals.n_expires, n_expires);
+        }
+        if n_subexpires != 0 {
+            add(&totals.n_subexpires, n_subexpires);
         }
     }
 }
@@ -333,8 +343,9 @@ impl<'k> Pass<'k> {
         }
     }
 
-    /// Removes expired entries of one stripe and database from up to `n_buckets_max` buckets.
-    /// Calls `expired` with each while the stripe is locked, and whether somebody waits for its key.
+    /// Removes expired entries and fields of one stripe and database from up to `n_buckets_max`
+    /// buckets. Calls `expired` with each while the stripe is locked, and whether somebody waits for
+    /// its key.
     ///
     /// Where nothing can have expired, it only looks at a few entries that have an expiry, if
     /// `wants_sample`.
@@ -345,12 +356,12 @@ impl<'k> Pass<'k> {
         now_ms: i64,
         n_buckets_max: usize,
         wants_sample: bool,
-        mut expired: impl FnMut(Entry, bool),
+        mut expired: impl FnMut(Expired<'_>, bool),
     ) -> Swept {
         /// Buckets of a sample.
         const N_SAMPLED_BUCKETS: usize = 4;
         let locked = self.lock_one(stripe, Mode::Read);
-        let Some(part) = locked.stripe(stripe).db(db).filter(|part| part.n_expires > 0) else {
+        let Some(part) = locked.stripe(stripe).db(db).filter(|part| part.has_times()) else {
             return Swept::default();
         };
         if !part.may_have_expired(now_ms) {
@@ -364,22 +375,26 @@ impl<'k> Pass<'k> {
         drop(locked);
         let mut locked = self.lock_one(stripe, Mode::Write);
         let parts = locked.stripe_mut(stripe);
-        let mut names: SmallVec<[Box<[u8]>; 8]> = SmallVec::new();
+        let mut names: SmallVec<[(Box<[u8]>, bool); 8]> = SmallVec::new();
         let any_watcher = !parts.watchers.is_empty();
         let waits = std::mem::take(&mut parts.waits);
-        let swept = parts.db_mut(db).sweep(now_ms, n_buckets_max, |entry| {
+        let part = parts.db_mut(db);
+        let before = (part.table.len(), part.n_expires, part.n_subexpires);
+        let swept = part.sweep(now_ms, n_buckets_max, |what| {
             if any_watcher {
-                names.push(entry.key().into());
+                names.push((what.key().into(), !what.is_gone()));
             }
-            let is_waited_for = waits.any() && waits.has(db, entry.key());
-            expired(entry, is_waited_for);
+            let is_waited_for = waits.any() && waits.has(db, what.key());
+            expired(what, is_waited_for);
         });
+        let after = (part.table.len(), part.n_expires, part.n_subexpires);
         parts.waits = waits;
-        for name in names {
-            parts.watchers.touch(db, &name, false);
+        for (name, exists) in names {
+            parts.watchers.touch(db, &name, exists);
         }
-        let n_expired = swept.n_expired as i64;
-        locked.count(db, -n_expired, -n_expired);
+        let change = |before: usize, after: usize| after as i64 - before as i64;
+        locked.count(db, change(before.0, after.0), change(before.1, after.1));
+        locked.count_subexpires(db, change(before.2, after.2));
         swept
     }
 }
@@ -575,6 +590,7 @@ impl<'p> Locked<'p> {
             }
         }
         self.count(db, -(size.n_keys as i64), -(size.n_expires as i64));
+        self.count_subexpires(db, -(size.n_subexpires as i64));
         tables
     }
 
@@ -594,6 +610,9 @@ impl<'p> Locked<'p> {
         let expires = size2.n_expires as i64 - size1.n_expires as i64;
         self.count(first, keys, expires);
         self.count(second, -keys, -expires);
+        let subexpires = size2.n_subexpires as i64 - size1.n_subexpires as i64;
+        self.count_subexpires(first, subexpires);
+        self.count_subexpires(second, -subexpires);
     }
 
     /// Asks the processor to fetch the buckets and entries of keys whose stripes are held, so that
@@ -632,7 +651,12 @@ impl<'p> Locked<'p> {
 
     #[inline]
     pub(crate) fn count(&self, db: usize, n_keys: i64, n_expires: i64) {
-        self.keyspace.count(self.gate, db, n_keys, n_expires);
+        self.keyspace.count(self.gate, db, n_keys, n_expires, 0);
+    }
+
+    /// Counts hashes that have fields with an expiry.
+    pub(crate) fn count_subexpires(&self, db: usize, n_subexpires: i64) {
+        self.keyspace.count(self.gate, db, 0, 0, n_subexpires);
     }
 
     #[inline]

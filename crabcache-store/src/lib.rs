@@ -27,13 +27,14 @@ pub use access::Access;
 pub use entry::{Entry, Kind};
 pub use error::StoreError;
 pub use keyspace::{DbSize, Key, Keyspace, Locked, Mode, Pass, Place, StripeSet};
-pub use stripe::Swept;
+pub use stripe::{Expired, Swept};
 pub use structures::table::Table;
 pub use types::collection::Collection;
 pub use types::limits::Limits;
 pub use types::string::{Str, StrRef};
 pub use view::{
-    Discard, Discarded, Edited, Env, ExpiredKey, Expiry, Lookup, ReadDb, SetExpire, Trace, WriteDb,
+    Discard, Discarded, Edited, Env, ExpiredKey, Expiry, Gone, Lookup, ReadDb, SetExpire, Trace,
+    WriteDb,
 };
 pub use wait::Wanted;
 pub use walk::{N_CHAIN_LENS, TableStats, Walk};

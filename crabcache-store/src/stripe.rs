@@ -5,6 +5,8 @@
 
 use crate::entry::Entry;
 use crate::structures::table::Table;
+use crate::types::collection::Collection;
+use crate::types::hash::Hash;
 use crate::wait::Waits;
 use crate::watch::Watchers;
 
@@ -15,7 +17,9 @@ pub(crate) struct Db {
     pub(crate) table: Table<Entry>,
     /// Entries with an expiry.
     pub(crate) n_expires: usize,
-    /// No entry expires before this, unless there is none with an expiry.
+    /// Hashes that have fields with an expiry.
+    pub(crate) n_subexpires: usize,
+    /// Nothing expires before this, unless nothing has an expiry.
     next_expire_ms: i64,
     /// Where the sweep under way goes on, the earliest expiry it has met, and the most buckets it
     /// has seen.
@@ -37,20 +41,60 @@ pub struct Swept {
     pub ttl_sum_ms: i64,
     /// Entries with an expiry that needed no look: none of them had expired.
     pub n_passed: usize,
+    /// Fields with an expiry that were looked at in hashes of which one had expired.
+    pub n_fields_sampled: usize,
+    /// Fields removed.
+    pub n_fields_expired: usize,
+}
+
+/// What a sweep found expired, and has removed.
+#[derive(Debug)]
+pub enum Expired<'a> {
+    /// A key.
+    Key(Entry),
+    /// Fields of a hash.
+    Fields {
+        /// The hash's key.
+        key: &'a [u8],
+        /// Their names.
+        names: &'a [Box<[u8]>],
+        /// The hash, if that were its last fields.
+        emptied: Option<Entry>,
+    },
+}
+
+impl Expired<'_> {
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        match self {
+            Expired::Key(entry) => entry.key(),
+            Expired::Fields { key, .. } => key,
+        }
+    }
+
+    /// Whether the key itself is gone.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Expired::Key(_) | Expired::Fields { emptied: Some(_), .. })
+    }
 }
 
 impl Db {
-    /// To be called with each expiry that an entry gets.
+    /// Whether anything has an expiry.
+    pub(crate) fn has_times(&self) -> bool {
+        self.n_expires > 0 || self.n_subexpires > 0
+    }
+
+    /// To be called with each expiry that an entry, or a part of it, gets.
     #[inline]
     pub(crate) fn expiry_set(&mut self, expire_at_ms: i64) {
         self.next_expire_ms =
-            if self.n_expires == 0 { expire_at_ms } else { self.next_expire_ms.min(expire_at_ms) };
+            if self.has_times() { self.next_expire_ms.min(expire_at_ms) } else { expire_at_ms };
         self.sweep_min_ms = self.sweep_min_ms.min(expire_at_ms);
     }
 
     /// Whether a sweep may find something.
     pub(crate) fn may_have_expired(&self, now_ms: i64) -> bool {
-        self.n_expires > 0 && self.next_expire_ms < now_ms
+        self.has_times() && self.next_expire_ms < now_ms
     }
 
     /// Looks at how long entries still have, in up to `n_buckets_max` buckets; which these are,
@@ -73,35 +117,55 @@ impl Db {
         swept
     }
 
-    /// Removes expired entries from up to `n_buckets_max` buckets, going on where the last sweep
-    /// ended; gives each to `expired` first.
+    /// Removes expired entries and fields from up to `n_buckets_max` buckets, going on where the last
+    /// sweep ended; gives each to `expired` afterwards.
     pub(crate) fn sweep(
         &mut self,
         now_ms: i64,
         n_buckets_max: usize,
-        mut expired: impl FnMut(Entry),
+        mut expired: impl FnMut(Expired<'_>),
     ) -> Swept {
         let mut swept = Swept::default();
         if self.sweep_index == 0 || self.sweep_index >= self.table.n_buckets() {
             (self.sweep_index, self.sweep_min_ms, self.sweep_n_buckets) = (0, i64::MAX, 0);
         }
         self.sweep_n_buckets = self.sweep_n_buckets.max(self.table.n_buckets());
+        let mut due = Vec::new();
         while swept.n_buckets < n_buckets_max && self.sweep_index < self.table.n_buckets() {
             let (sweep_min_ms, counts) = (&mut self.sweep_min_ms, &mut swept);
             let taken = self.table.take_flagged(self.sweep_index, |entry| {
-                let at_ms = entry.expire_at_ms().unwrap_or(i64::MAX);
-                counts.n_sampled += 1;
-                if at_ms >= now_ms {
+                if let Some(at_ms) = entry.expire_at_ms() {
+                    counts.n_sampled += 1;
+                    if at_ms < now_ms {
+                        return true;
+                    }
                     *sweep_min_ms = at_ms.min(*sweep_min_ms);
                     counts.ttl_sum_ms = counts.ttl_sum_ms.saturating_add(at_ms - now_ms);
                 }
-                at_ms < now_ms
+                match entry.next_element_expire_ms() {
+                    Some(at_ms) if at_ms < now_ms => due.push(Box::from(entry.key())),
+                    Some(at_ms) => *sweep_min_ms = at_ms.min(*sweep_min_ms),
+                    None => {}
+                }
+                false
             });
-            swept.n_expired += taken.len();
             swept.n_buckets += 1;
-            self.n_expires -= taken.len();
+            for entry in taken {
+                swept.n_expired += 1;
+                self.n_expires -= 1;
+                self.n_subexpires -= usize::from(entry.next_element_expire_ms().is_some());
+                expired(Expired::Key(entry));
+            }
+            let mut is_done = true;
+            for key in due.drain(..) {
+                is_done &= self.sweep_fields(&key, now_ms, &mut swept, &mut expired);
+            }
+            if !is_done {
+                // The same bucket again, when others had their turn.
+                swept.n_buckets = n_buckets_max;
+                return swept;
+            }
             self.sweep_index += 1;
-            taken.into_iter().for_each(&mut expired);
         }
         if self.sweep_index >= self.table.n_buckets() {
             // A whole round: from now on nothing expires before the earliest that was met, unless
@@ -113,6 +177,42 @@ impl Db {
         }
         self.table.shrink();
         swept
+    }
+
+    /// Removes expired fields of the hash at `key`, which is there. Returns whether that were all.
+    fn sweep_fields(
+        &mut self,
+        key: &[u8],
+        now_ms: i64,
+        swept: &mut Swept,
+        expired: &mut impl FnMut(Expired<'_>),
+    ) -> bool {
+        /// Buckets of one hash that are swept in one go.
+        const N_FIELD_BUCKETS: usize = 64;
+        let Some(mut place) = self.table.occupied(crate::hash::hash(key), key) else { return true };
+        let Some(hash) = place.collection_mut::<Hash>() else { return true };
+        let mut names: Vec<Box<[u8]>> = Vec::new();
+        swept.n_fields_sampled +=
+            hash.sweep(now_ms, N_FIELD_BUCKETS, |name| names.push(Box::from(name)));
+        swept.n_fields_expired += names.len();
+        let next_ms = hash.next_expire_ms();
+        let mut emptied = None;
+        if next_ms.is_none() {
+            self.n_subexpires -= 1;
+            let has_expire = place.get().expire_at_ms().is_some();
+            place.set_flag(has_expire);
+            if place.get().collection::<Hash>().is_some_and(Hash::is_empty) {
+                self.n_expires -= usize::from(has_expire);
+                emptied = Some(place.remove());
+            }
+        }
+        if let Some(at_ms) = next_ms.filter(|at_ms| *at_ms >= now_ms) {
+            self.sweep_min_ms = self.sweep_min_ms.min(at_ms);
+        }
+        if !names.is_empty() {
+            expired(Expired::Fields { key, names: &names, emptied });
+        }
+        next_ms.is_none_or(|at_ms| at_ms >= now_ms)
     }
 }
 
@@ -189,7 +289,10 @@ mod tests {
         // Bit by bit, a few buckets at a time.
         let mut n_expired = 0;
         for _ in 0..n {
-            let swept = db.sweep(1031, 3, |entry| names.push(entry.key().to_vec()));
+            let swept = db.sweep(1031, 3, |expired| match expired {
+                Expired::Key(entry) => names.push(entry.key().to_vec()),
+                Expired::Fields { .. } => panic!("there is no hash"),
+            });
             assert!(swept.n_buckets <= 3 && swept.n_sampled >= swept.n_expired);
             assert!(swept.ttl_sum_ms <= swept.n_sampled as i64 * 600);
             n_expired += swept.n_expired;
@@ -203,7 +306,7 @@ mod tests {
         assert!(sampled.ttl_sum_ms > 0 && sampled.n_expired == 0);
         assert_eq!(db.sample(1031, 5, 2).n_buckets, 2);
         // The round under way ends, and another one finds the rest.
-        let n_expired = [(); 2].map(|()| db.sweep(9999, usize::MAX, drop).n_expired);
+        let n_expired = [(); 2].map(|()| db.sweep(9999, usize::MAX, |_| {}).n_expired);
         assert_eq!(n_expired.iter().sum::<usize>(), n as usize * 2 / 3 - 20);
         assert!(!db.may_have_expired(i64::MAX));
     }
@@ -213,15 +316,15 @@ mod tests {
         let mut db = Db::default();
         let n = if cfg!(miri) { 60 } else { 600 };
         (0..n).for_each(|number| add(&mut db, number, (number % 10 == 0).then_some(1000)));
-        db.sweep(500, db.table.n_buckets() - 2, drop);
+        db.sweep(500, db.table.n_buckets() - 2, |_| {});
         for number in (0..n).filter(|number| number % 10 != 0) {
             let key = number.to_string();
             db.table.occupied(hash(key.as_bytes()), key.as_bytes()).unwrap().remove();
         }
-        db.sweep(500, usize::MAX, drop);
+        db.sweep(500, usize::MAX, |_| {});
         assert!(db.may_have_expired(1001));
         while db.may_have_expired(1001) {
-            db.sweep(1001, 3, drop);
+            db.sweep(1001, 3, |_| {});
         }
         assert!(db.table.is_empty());
     }

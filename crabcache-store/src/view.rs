@@ -15,6 +15,7 @@ use crate::types::string::{Str, StrRef};
 use std::cell::{Cell, RefCell};
 
 mod collections;
+mod fields;
 
 pub use collections::Edited;
 
@@ -42,13 +43,37 @@ pub struct Env {
     pub expiry: Expiry,
 }
 
-/// A key that was found expired.
+impl Env {
+    /// Whether what expires at `at_ms`, if ever, is absent now.
+    #[inline]
+    pub fn has_passed(&self, at_ms: Option<i64>) -> bool {
+        at_ms.is_some_and(|at_ms| at_ms < self.now_ms) && self.expiry != Expiry::Ignore
+    }
+}
+
+/// What has expired of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gone {
+    /// The key itself.
+    Key,
+    /// Fields of the hash that it holds.
+    Fields {
+        /// Which; while they are still to be removed, none stands for all that have expired.
+        names: Vec<Box<[u8]>>,
+        /// Whether none was left, so that the key went as well.
+        is_emptied: bool,
+    },
+}
+
+/// A key that was found expired, or of which fields were.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpiredKey {
     /// Its database.
     pub db: usize,
     /// The key.
     pub key: Box<[u8]>,
+    /// What has expired.
+    pub what: Gone,
     /// Whether it was removed; else that is still to be done.
     pub is_removed: bool,
 }
@@ -124,7 +149,8 @@ impl Trace {
 
     #[cold]
     fn note_expired(&self, db: usize, key: &[u8], is_removed: bool) {
-        self.expired.borrow_mut().push(ExpiredKey { db, key: key.into(), is_removed });
+        let expired = ExpiredKey { db, key: key.into(), what: Gone::Key, is_removed };
+        self.expired.borrow_mut().push(expired);
     }
 
     #[inline]
@@ -343,6 +369,7 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         };
         let old_kind = place.get().kind();
         let old_at_ms = place.get().expire_at_ms();
+        let old_element_ms = place.get().next_element_expire_ms();
         let new_at_ms = match expire {
             SetExpire::Keep => old_at_ms,
             SetExpire::To(at_ms) => at_ms,
@@ -355,9 +382,10 @@ impl<'a, 'p> WriteDb<'a, 'p> {
             trace.discard(entry, Discard::Deleted);
             used(new, env, trace)
         });
-        if old_at_ms != new_at_ms {
+        if (old_at_ms, old_element_ms) != (new_at_ms, None) {
             place.set_flag(new_at_ms.is_some());
             self.account_expire(key, old_at_ms, new_at_ms);
+            self.account_elements(key, old_element_ms, None);
         }
         self.signal(key);
         Some(old_kind)
@@ -422,7 +450,9 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         let old_at_ms = place.get().expire_at_ms();
         if old_at_ms != expire_at_ms {
             place.replace(|entry| entry.with_expire(expire_at_ms));
-            place.set_flag(expire_at_ms.is_some());
+            let has_times =
+                expire_at_ms.is_some() || place.get().next_element_expire_ms().is_some();
+            place.set_flag(has_times);
             self.account_expire(key, old_at_ms, expire_at_ms);
         }
         true
@@ -486,6 +516,7 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         let has_expire = entry.expire_at_ms().is_some();
         db.n_expires -= usize::from(has_expire);
         self.locked.count(self.db, -1, -i64::from(has_expire));
+        self.account_elements(key, entry.next_element_expire_ms(), None);
         self.signal(key);
         Some(entry)
     }
@@ -507,11 +538,30 @@ impl<'a, 'p> WriteDb<'a, 'p> {
     /// As `insert_new`, of a key that is not new.
     fn insert_again(&mut self, key: &Key<'_>, entry: Entry) {
         let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
-        let expire_at_ms = entry.expire_at_ms();
-        db.table.insert_new(key.hash, entry, expire_at_ms.is_some());
+        let (expire_at_ms, element_ms) = (entry.expire_at_ms(), entry.next_element_expire_ms());
+        let has_times = expire_at_ms.is_some() || element_ms.is_some();
+        db.table.insert_new(key.hash, entry, has_times);
         self.locked.count(self.db, 1, 0);
         self.account_expire(key, None, expire_at_ms);
+        self.account_elements(key, None, element_ms);
         self.signal(key);
+    }
+
+    /// To be called when the earliest expiry among the elements of an entry's value has changed.
+    #[inline]
+    fn account_elements(&mut self, key: &Key<'_>, old_ms: Option<i64>, new_ms: Option<i64>) {
+        if old_ms == new_ms {
+            return;
+        }
+        let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
+        if let Some(at_ms) = new_ms {
+            db.expiry_set(at_ms);
+        }
+        let change = i64::from(new_ms.is_some()) - i64::from(old_ms.is_some());
+        if change != 0 {
+            db.n_subexpires = db.n_subexpires.checked_add_signed(change as isize).expect("counted");
+            self.locked.count_subexpires(self.db, change);
+        }
     }
 
     fn account_expire(&mut self, key: &Key<'_>, old_at_ms: Option<i64>, new_at_ms: Option<i64>) {

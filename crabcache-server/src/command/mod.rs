@@ -202,6 +202,8 @@ impl Categories {
 pub enum Group {
     /// generic
     Generic,
+    /// hash
+    Hash,
     /// string
     String,
     /// list
@@ -223,6 +225,7 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Group::Generic => "generic",
+            Group::Hash => "hash",
             Group::String => "string",
             Group::List => "list",
             Group::Connection => "connection",

@@ -235,6 +235,7 @@ fn single_key_of(keys: &[KeySpec]) -> Option<usize> {
 fn categories_of(spec: &Command, group: Group) -> Categories {
     let mut categories = spec.categories;
     let by_group = match group {
+        Group::Hash => Categories::HASH,
         Group::String => Categories::STRING,
         Group::List => Categories::LIST,
         Group::Connection => Categories::CONNECTION,

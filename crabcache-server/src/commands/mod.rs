@@ -3,6 +3,7 @@
 mod bitmap;
 mod connection;
 mod generic;
+mod hash;
 mod hyperloglog;
 mod list;
 mod server;
@@ -24,6 +25,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Generic, generic::wait::COMMANDS),
     (Group::Hyperloglog, hyperloglog::COMMANDS),
     (Group::List, list::COMMANDS),
+    (Group::Hash, hash::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Server, server::keyspace::COMMANDS),
     (Group::String, string::COMMANDS),

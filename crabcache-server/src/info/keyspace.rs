@@ -11,8 +11,8 @@ pub(super) fn keyspace(fields: &mut Fields) {
         }
         let avg_ttl_ms = server.active_expire.avg_ttl_ms(db);
         let text = format!(
-            "keys={},expires={},avg_ttl={avg_ttl_ms},subexpiry=0",
-            size.n_keys, size.n_expires
+            "keys={},expires={},avg_ttl={avg_ttl_ms},subexpiry={}",
+            size.n_keys, size.n_expires, size.n_subexpires
         );
         fields.add(&format!("db{db}"), text);
     }

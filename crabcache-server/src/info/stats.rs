@@ -74,7 +74,7 @@ fn network(fields: &mut Fields) {
 /// Expiry, eviction and look-ups.
 fn keys(fields: &mut Fields) {
     let stats = &fields.server.stats;
-    fields.add("expired_subkeys", 0);
+    fields.add("expired_subkeys", stats.expired_subkeys.load(Ordering::Relaxed));
     fields.add("expired_keys", stats.expired_keys.load(Ordering::Relaxed));
     let stale_percent = fields.server.active_expire.stale_percent();
     fields.add("expired_stale_perc", format_args!("{stale_percent:.2}"));

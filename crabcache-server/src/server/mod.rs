@@ -227,6 +227,15 @@ impl Server {
         }
     }
 
+    /// Replicates that the server itself has removed a field of a hash. Called while its stripe is
+    /// held.
+    pub fn propagate_field_removal(&self, db: usize, key: &[u8], field: &[u8]) {
+        if self.interests.get().contains(Interest::PROPAGATION) {
+            let command: [&[u8]; 3] = [b"HDEL", key, field];
+            self.propagate(db, OwnedArgs::new(command).as_args(), &Propagation::AsIs);
+        }
+    }
+
     /// Counts a call that has run, and notes it where it was slow.
     #[inline]
     pub fn count_call(&self, ctx: &Ctx<'_>, args: Args<'_>, took_ns: u64) {

@@ -55,17 +55,17 @@ fn keys_are_counted_per_database() {
     set(&mut first, 0, "a", 1, None);
     set(&mut second, 0, "a", 2, Some(100));
     set(&mut second, 3, "b", 3, Some(100));
-    assert_eq!(keyspace.size(0), DbSize { n_keys: 1, n_expires: 1 });
-    assert_eq!(keyspace.size(3), DbSize { n_keys: 1, n_expires: 1 });
+    assert_eq!(keyspace.size(0), DbSize { n_keys: 1, n_expires: 1, n_subexpires: 0 });
+    assert_eq!(keyspace.size(3), DbSize { n_keys: 1, n_expires: 1, n_subexpires: 0 });
     set(&mut first, 0, "a", 3, None);
-    assert_eq!(keyspace.size(0), DbSize { n_keys: 1, n_expires: 0 });
+    assert_eq!(keyspace.size(0), DbSize { n_keys: 1, n_expires: 0, n_subexpires: 0 });
     assert_eq!((get(&mut first, 0, "a"), get(&mut first, 3, "b")), (Some(3), Some(3)));
     drop(second);
     let mut all = first.lock_all();
     all.swap(0, 3, 0);
     assert_eq!(all.flush(3, 0).iter().map(Table::len).sum::<usize>(), 1);
     drop(all);
-    assert_eq!(keyspace.size(0), DbSize { n_keys: 1, n_expires: 1 });
+    assert_eq!(keyspace.size(0), DbSize { n_keys: 1, n_expires: 1, n_subexpires: 0 });
     assert_eq!(keyspace.size(3), DbSize::default());
 }
 
@@ -77,7 +77,8 @@ fn expired_keys_are_absent_to_readers_and_removed_by_writers() {
     assert_eq!(get_at(&mut pass, 100, 0, "a").0, Some(1));
     let (value, trace) = get_at(&mut pass, 101, 0, "a");
     assert_eq!((value, trace.n_misses.get()), (None, 1));
-    let expected = ExpiredKey { db: 0, key: (*b"a").into(), is_removed: false };
+    let expected =
+        ExpiredKey { db: 0, key: (*b"a").into(), what: crate::Gone::Key, is_removed: false };
     assert_eq!(*trace.expired.borrow(), [expected]);
     assert_eq!(keyspace.size(0).n_keys, 1);
 
@@ -103,19 +104,23 @@ fn sweeps_find_expired_keys() {
     }
     let mut names = HashSet::new();
     for stripe in 0..4 {
-        pass.sweep_expired(stripe, 1, 50, usize::MAX, false, |entry, _| {
+        pass.sweep_expired(stripe, 1, 50, usize::MAX, false, |expired, _| {
+            let crate::Expired::Key(entry) = expired else { panic!("there is no hash") };
             names.insert(entry.key().to_vec());
         });
     }
-    assert_eq!((names.len(), keyspace.size(1)), (25, DbSize { n_keys: 75, n_expires: 25 }));
+    assert_eq!(
+        (names.len(), keyspace.size(1)),
+        (25, DbSize { n_keys: 75, n_expires: 25, n_subexpires: 0 })
+    );
     let mut n_passed = 0;
     for stripe in 0..4 {
-        let swept = pass.sweep_expired(stripe, 1, 50, usize::MAX, false, |_, _| ());
+        let swept = pass.sweep_expired(stripe, 1, 50, usize::MAX, false, |_, _| {});
         assert_eq!(swept, Swept { n_passed: swept.n_passed, ..Swept::default() });
         n_passed += swept.n_passed;
     }
     assert_eq!(n_passed, 25);
-    let swept = pass.sweep_expired(0, 1, 50, usize::MAX, true, |_, _| ());
+    let swept = pass.sweep_expired(0, 1, 50, usize::MAX, true, |_, _| {});
     assert!(swept.n_sampled > 0 && swept.ttl_sum_ms > 0);
 }
 
@@ -161,7 +166,7 @@ fn removal_of_a_key_that_had_expired_before_is_no_change() {
     set(&mut pass, 0, "a", 1, Some(10));
     let (before, after) = (watch(&mut pass, 5, "a"), watch(&mut pass, 11, "a"));
     for stripe in 0..4 {
-        pass.sweep_expired(stripe, 0, 11, usize::MAX, false, |_, _| ());
+        pass.sweep_expired(stripe, 0, 11, usize::MAX, false, |_, _| {});
     }
     assert!(before.is_dirty() && !after.is_dirty());
     set(&mut pass, 0, "a", 2, None);

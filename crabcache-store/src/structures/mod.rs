@@ -5,4 +5,4 @@ mod bucket;
 pub mod listpack;
 pub(crate) mod size_class;
 pub mod table;
-mod thin_buffer;
+pub(crate) mod thin_buffer;

@@ -3,6 +3,7 @@
 
 use super::size_class::size_class;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
@@ -23,16 +24,47 @@ impl ThinBuffer {
     /// # Panics
     /// If there are fewer than four, or as many as 4 GB.
     pub(crate) fn new(bytes: &[u8]) -> ThinBuffer {
-        assert!(bytes.len() >= LEN_BYTES, "a buffer holds its length");
-        let layout = layout_of(bytes.len());
+        ThinBuffer::of_parts(&[bytes])
+    }
+
+    /// As [`ThinBuffer::new`], of bytes in several parts.
+    ///
+    /// # Panics
+    /// If there are fewer than four in all, or as many as 4 GB.
+    pub(crate) fn of_parts(parts: &[&[u8]]) -> ThinBuffer {
+        let len = parts.iter().map(|part| part.len()).sum();
+        assert!(len >= LEN_BYTES, "a buffer holds its length");
+        let layout = layout_of(len);
         // SAFETY: the size is not 0.
         let memory = unsafe { alloc(layout) };
         let mut buffer =
             ThinBuffer(NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout)));
-        // SAFETY: the allocation has room for all bytes, and nobody else knows it.
-        unsafe { memory.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-        buffer.write_len(bytes.len());
+        let mut to = memory;
+        for part in parts {
+            // SAFETY: the allocation has room for all parts, and nobody else knows it.
+            unsafe {
+                to.copy_from_nonoverlapping(part.as_ptr(), part.len());
+                to = to.add(part.len());
+            }
+        }
+        buffer.write_len(len);
         buffer
+    }
+
+    /// Gives up ownership.
+    #[inline]
+    pub(crate) fn into_raw(self) -> *mut u8 {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// Takes ownership back.
+    ///
+    /// # Safety
+    /// `raw` comes from `into_raw` and was not taken back since.
+    #[inline]
+    pub(crate) unsafe fn from_raw(raw: *mut u8) -> ThinBuffer {
+        // SAFETY: `into_raw` never gives null.
+        ThinBuffer(unsafe { NonNull::new_unchecked(raw) })
     }
 
     /// Length in bytes.

@@ -28,6 +28,12 @@ pub trait Collection: Send + Sync + Sized + 'static {
 
     /// A copy. O(n)
     fn duplicate(&self) -> Self;
+
+    /// No element expires before this (Unix milliseconds); `None` if none ever does. O(1)
+    #[inline]
+    fn next_expire_ms(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// Evaluates an expression with `$C` standing for the type behind a kind; `$string` if there is
@@ -38,6 +44,10 @@ macro_rules! by_kind {
             $crate::entry::Kind::String => $string,
             $crate::entry::Kind::List => {
                 type $C = $crate::types::list::List;
+                $body
+            }
+            $crate::entry::Kind::Hash => {
+                type $C = $crate::types::hash::Hash;
                 $body
             }
         }

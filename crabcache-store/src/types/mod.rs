@@ -1,6 +1,7 @@
 //! The data types: what a value can be, its encodings, and what can be done to it.
 
 pub mod collection;
+pub mod hash;
 pub mod hyperloglog;
 pub mod limits;
 pub mod list;

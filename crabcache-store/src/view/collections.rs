@@ -59,8 +59,15 @@ impl WriteDb<'_, '_> {
         let Some(mut place) = self.occupied(key) else { return Ok(None) };
         note_lookup(env, trace, db, key, Some(&place.get()), Lookup::Write);
         let collection = place.collection_mut::<C>().ok_or(StoreError::WrongType)?;
+        let old_element_ms = collection.next_expire_ms();
         let result = edit(collection);
         let is_emptied = collection.is_empty();
+        let element_ms = collection.next_expire_ms();
+        if element_ms != old_element_ms {
+            let has_times = element_ms.is_some() || place.get().expire_at_ms().is_some();
+            place.set_flag(has_times);
+            self.account_elements(key, old_element_ms, element_ms);
+        }
         if !is_emptied {
             self.signal(key);
         } else if let Some(entry) = self.take(key) {

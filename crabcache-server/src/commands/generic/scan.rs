@@ -35,7 +35,7 @@ pub(in crate::commands) const COMMANDS: &[Command] = &[
 ];
 
 /// Keys that SCAN looks at unless COUNT says otherwise.
-const COUNT_DEFAULT: usize = 10;
+pub(in crate::commands) const COUNT_DEFAULT: usize = 10;
 
 /// KEYS pattern
 fn keys(walk: &mut Walk, ctx: &mut Ctx, args: Args) -> CommandResult {
@@ -105,7 +105,7 @@ fn scan(walk: &mut Walk, ctx: &mut Ctx, args: Args) -> CommandResult {
 
 /// Which keys are wanted.
 #[derive(Clone, Copy)]
-enum Pattern<'a> {
+pub(in crate::commands) enum Pattern<'a> {
     /// All, even the empty one, which no other pattern but the empty one matches.
     All,
     /// Those that match.
@@ -113,11 +113,11 @@ enum Pattern<'a> {
 }
 
 impl<'a> Pattern<'a> {
-    fn new(pattern: &'a [u8]) -> Pattern<'a> {
+    pub(in crate::commands) fn new(pattern: &'a [u8]) -> Pattern<'a> {
         if pattern == b"*" { Pattern::All } else { Pattern::Glob(pattern) }
     }
 
-    fn matches(self, key: &[u8]) -> bool {
+    pub(in crate::commands) fn matches(self, key: &[u8]) -> bool {
         match self {
             Pattern::All => true,
             Pattern::Glob(pattern) => glob::matches(pattern, key, glob::Case::Sensitive),
@@ -136,7 +136,7 @@ impl<'a> Pattern<'a> {
 
 /// Reads a cursor as the reference does, with C's `strtoull` where it is no canonical number: white
 /// space and a sign may precede, and a 0 byte ends it.
-fn parse_cursor(word: &[u8]) -> Option<u64> {
+pub(in crate::commands) fn parse_cursor(word: &[u8]) -> Option<u64> {
     let text = word.split(|byte| *byte == 0).next()?;
     if let Some(value) = crabcache_resp::number::parse_i64(text) {
         return u64::try_from(value).ok();

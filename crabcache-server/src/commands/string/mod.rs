@@ -207,7 +207,7 @@ pub(super) const COMMANDS: &[Command] = &[
 
 /// Answers with a string.
 #[inline]
-pub(super) fn reply_string(reply: &mut Reply<'_>, value: StrRef<'_>) {
+pub(in crate::commands) fn reply_string(reply: &mut Reply<'_>, value: StrRef<'_>) {
     match value {
         StrRef::Bytes(bytes) => reply.bulk(bytes),
         StrRef::Int(value) => reply.bulk_int(value),

@@ -8,12 +8,14 @@
 //! Reading trusts nothing: memory is taken as bytes arrive, never by a length that was claimed, and
 //! whatever is damaged gives an [`RdbError`].
 
+pub mod hash;
 pub mod list;
 pub mod object;
 pub mod opcodes;
 pub mod payload;
 pub mod string;
 mod ziplist;
+mod zipmap;
 
 pub use crate::error::RdbError;
 

@@ -1,7 +1,7 @@
 //! Values of all types: a type byte and what follows from it.
 
 use super::string::{RdbString, read_array, read_string, write_int, write_string};
-use super::{RdbError, list, opcodes};
+use super::{RdbError, hash, list, opcodes};
 use crabcache_store::types::list::List;
 use crabcache_store::{Collection, Entry, Kind, Limits, Str, StrRef};
 use std::io::Read;
@@ -17,6 +17,7 @@ pub fn write_object(out: &mut Vec<u8>, entry: &Entry, compress: bool) {
             }
         }
         Kind::List => list::write(out, collection(entry), compress),
+        Kind::Hash => hash::write(out, collection(entry), compress),
     }
 }
 
@@ -51,6 +52,17 @@ pub fn read_object(
         opcodes::TYPE_LIST_ZIPLIST => with(list::read_ziplist(input, limits)?),
         opcodes::TYPE_LIST_QUICKLIST => with(list::read_ziplists(input, limits)?),
         opcodes::TYPE_LIST_QUICKLIST_2 => with(list::read(input, limits)?),
+        opcodes::TYPE_HASH
+        | opcodes::TYPE_HASH_ZIPMAP
+        | opcodes::TYPE_HASH_ZIPLIST
+        | opcodes::TYPE_HASH_LISTPACK
+        | opcodes::TYPE_HASH_METADATA_PRE_GA
+        | opcodes::TYPE_HASH_LISTPACK_EX_PRE_GA
+        | opcodes::TYPE_HASH_METADATA
+        | opcodes::TYPE_HASH_LISTPACK_EX => {
+            let value = hash::read(input, kind, limits)?;
+            Ok(Entry::with_collection(key, value, expire_at_ms, 0))
+        }
         unknown => Err(RdbError::UnknownType(unknown)),
     }
 }

@@ -11,6 +11,23 @@ pub const TYPE_LIST_QUICKLIST: u8 = 14;
 /// Before a list: nodes that are listpacks or single elements.
 pub const TYPE_LIST_QUICKLIST_2: u8 = 18;
 
+/// Before a hash: fields and values, as strings.
+pub const TYPE_HASH: u8 = 4;
+/// Before a hash: a zipmap (until 2.6).
+pub const TYPE_HASH_ZIPMAP: u8 = 9;
+/// Before a hash: a ziplist (until 7.0).
+pub const TYPE_HASH_ZIPLIST: u8 = 13;
+/// Before a hash: a listpack.
+pub const TYPE_HASH_LISTPACK: u8 = 16;
+/// Before a hash: times, fields and values (release candidates of 7.4).
+pub const TYPE_HASH_METADATA_PRE_GA: u8 = 22;
+/// Before a hash: a listpack with times (release candidates of 7.4).
+pub const TYPE_HASH_LISTPACK_EX_PRE_GA: u8 = 23;
+/// Before a hash: the earliest time; times after it, fields and values.
+pub const TYPE_HASH_METADATA: u8 = 24;
+/// Before a hash: the earliest time, and a listpack with times.
+pub const TYPE_HASH_LISTPACK_EX: u8 = 25;
+
 /// The two high bits of a length's first byte: six bits of length follow in the same byte,
 pub const LEN_6_BITS: u8 = 0;
 /// fourteen in this and the next,

@@ -1,0 +1,159 @@
+//! HRANDFIELD: fields drawn at random.
+
+use crate::command::{Args, CommandResult, Ctx};
+use crate::commands::string::reply_string;
+use crate::error::CommandError;
+use crabcache_resp::Protocol;
+use crabcache_store::types::hash::{FieldRef, Hash};
+use crabcache_store::{Collection, ReadDb};
+use std::collections::HashSet;
+
+/// A reply of more bytes is refused: the reference would run out of memory.
+const REPLY_BYTES_MAX: usize = 1 << 30;
+/// Bytes that a field takes in a reply, at least.
+const FIELD_BYTES_MIN: usize = 6;
+
+/// HRANDFIELD key [count [WITHVALUES]]
+pub(super) fn hrandfield(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    if args.len() == 2 {
+        let field = Fields::of(db, ctx, args)?;
+        match field.as_ref().and_then(Fields::draw) {
+            Some(field) => reply_string(&mut ctx.reply, field.name),
+            None => ctx.reply.null(),
+        }
+        return Ok(());
+    }
+    let count = args.int(2)?;
+    if count == i64::MIN {
+        return Err(CommandError::NotInLongRange);
+    }
+    let has_values = args.len() > 3;
+    if args.len() > 4 || (has_values && !args.is(3, "WITHVALUES")) {
+        return Err(CommandError::Syntax);
+    }
+    if has_values && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
+        return Err(CommandError::OutOfRange);
+    }
+    let fields = Fields::of(db, ctx, args)?;
+    let n_drawn = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    let Some(fields) = fields.filter(|fields| n_drawn > 0 && fields.len() > 0) else {
+        ctx.reply.array(0);
+        return Ok(());
+    };
+    if count < 0 || count == 1 {
+        return reply_drawn(ctx, &fields, n_drawn, has_values);
+    }
+    begin(ctx, n_drawn.min(fields.len()), has_values);
+    fields.each_distinct(n_drawn, |field| reply_field(ctx, field, has_values));
+    Ok(())
+}
+
+/// Draws each field from all of them.
+fn reply_drawn(ctx: &mut Ctx, fields: &Fields, n_drawn: usize, has_values: bool) -> CommandResult {
+    if n_drawn > REPLY_BYTES_MAX / FIELD_BYTES_MIN {
+        return Err(CommandError::OutOfRange);
+    }
+    let begin_at = ctx.reply.len();
+    begin(ctx, n_drawn, has_values);
+    for _ in 0..n_drawn {
+        if let Some(field) = fields.draw() {
+            reply_field(ctx, field, has_values);
+        }
+        if ctx.reply.len() - begin_at > REPLY_BYTES_MAX {
+            return Err(CommandError::OutOfRange);
+        }
+    }
+    Ok(())
+}
+
+/// Begins the reply: pairs are arrays of their own in RESP3.
+fn begin(ctx: &mut Ctx, n_fields: usize, has_values: bool) {
+    let is_flat = has_values && ctx.reply.protocol() == Protocol::Resp2;
+    ctx.reply.array(if is_flat { n_fields * 2 } else { n_fields });
+}
+
+fn reply_field(ctx: &mut Ctx, field: FieldRef<'_>, has_values: bool) {
+    if has_values && ctx.reply.protocol() == Protocol::Resp3 {
+        ctx.reply.array(2);
+    }
+    reply_string(&mut ctx.reply, field.name);
+    if has_values {
+        reply_string(&mut ctx.reply, field.value);
+    }
+}
+
+/// What can be drawn.
+enum Fields<'h> {
+    /// All fields of a table.
+    Table(&'h Hash),
+    /// These.
+    List(Vec<FieldRef<'h>>),
+}
+
+impl<'h> Fields<'h> {
+    /// The fields at the key of the request that have not expired. Those that have are going to be
+    /// removed.
+    fn of(db: &ReadDb<'h>, ctx: &Ctx, args: Args) -> Result<Option<Fields<'h>>, CommandError> {
+        let key = ctx.key(args.get(1));
+        let Some(hash) = db.get_as::<Hash>(&key)? else { return Ok(None) };
+        let may_be_due = db.env().has_passed(hash.next_expire_ms());
+        if hash.is_table() && !may_be_due {
+            return Ok(Some(Fields::Table(hash)));
+        }
+        let present: Vec<FieldRef<'h>> =
+            hash.iter().filter(|field| !db.env().has_passed(field.expire_at_ms)).collect();
+        if present.len() < hash.len() {
+            db.note_expired_field(&key, None);
+        }
+        Ok(Some(Fields::List(present)))
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Fields::Table(hash) => hash.len(),
+            Fields::List(list) => list.len(),
+        }
+    }
+
+    /// One, drawn with equal chances.
+    fn draw(&self) -> Option<FieldRef<'h>> {
+        match self {
+            Fields::Table(hash) => hash.random(below),
+            Fields::List(list) if list.is_empty() => None,
+            Fields::List(list) => list.get(below(list.len())).copied(),
+        }
+    }
+
+    /// Calls `visit` with `n` different ones, or with all if there are no more.
+    fn each_distinct(&self, n: usize, mut visit: impl FnMut(FieldRef<'h>)) {
+        /// Up to so large a part of a table, fields are drawn until enough of them are different.
+        const DRAWN_DIVISOR: usize = 3;
+        let all = match self {
+            Fields::Table(hash) if n <= hash.len() / DRAWN_DIVISOR => {
+                let mut drawn = HashSet::with_capacity(n);
+                while drawn.len() < n {
+                    let Some(field) = hash.random(below) else { return };
+                    if drawn.insert(field.name.bytes()) {
+                        visit(field);
+                    }
+                }
+                return;
+            }
+            Fields::Table(hash) => hash.iter().collect(),
+            Fields::List(list) => list.clone(),
+        };
+        // Goes through them in order; each is taken with the chance that fills the number.
+        let (mut n_left, mut n_wanted) = (all.len(), n);
+        for field in all {
+            if below(n_left) < n_wanted {
+                visit(field);
+                n_wanted -= 1;
+            }
+            n_left -= 1;
+        }
+    }
+}
+
+fn below(limit: usize) -> usize {
+    rand::random_range(0..limit)
+}

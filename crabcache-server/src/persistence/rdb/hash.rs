@@ -1,0 +1,137 @@
+//! Hashes: listpacks as they are, tables field by field; with times where fields expire.
+
+use super::string::{read_array, read_plain_len, read_string, write_len, write_string};
+use super::{RdbError, opcodes, ziplist, zipmap};
+use crabcache_store::structures::listpack::Listpack;
+use crabcache_store::types::hash::{Form, Hash};
+use crabcache_store::{Limits, StrRef};
+use std::collections::HashSet;
+use std::io::Read;
+
+const MALFORMED: RdbError = RdbError::Malformed("hash");
+/// Times have 48 bits.
+const AT_MS_MAX: i64 = (1 << 48) - 2;
+
+/// Writes the type and the value.
+pub fn write(out: &mut Vec<u8>, hash: &Hash, compress: bool) {
+    let next_ms = hash.iter().filter_map(|field| field.expire_at_ms).min();
+    match hash.form() {
+        Form::Pack(pack) => {
+            out.push(opcodes::TYPE_HASH_LISTPACK);
+            write_string(out, pack.as_bytes(), compress);
+        }
+        Form::TimedPack(pack) => {
+            out.push(opcodes::TYPE_HASH_LISTPACK_EX);
+            out.extend_from_slice(&next_ms.unwrap_or(0).to_le_bytes());
+            write_string(out, pack.as_bytes(), compress);
+        }
+        Form::Other => {
+            out.push(if next_ms.is_some() {
+                opcodes::TYPE_HASH_METADATA
+            } else {
+                opcodes::TYPE_HASH
+            });
+            if let Some(next_ms) = next_ms {
+                out.extend_from_slice(&next_ms.to_le_bytes());
+            }
+            write_len(out, hash.len() as u64);
+            for field in hash.iter() {
+                if let Some(next_ms) = next_ms {
+                    let after_ms = field.expire_at_ms.map_or(0, |at_ms| at_ms - next_ms + 1);
+                    write_len(out, after_ms as u64);
+                }
+                write_string(out, &field.name.bytes(), compress);
+                write_string(out, &field.value.bytes(), compress);
+            }
+        }
+    }
+}
+
+/// Reads a value of this type, which is one of hashes.
+///
+/// # Errors
+/// If the input ends or is damaged.
+pub fn read(input: &mut impl Read, kind: u8, limits: &Limits) -> Result<Hash, RdbError> {
+    let hash = match kind {
+        opcodes::TYPE_HASH => read_fields(input, None, limits)?,
+        opcodes::TYPE_HASH_METADATA_PRE_GA => read_fields(input, Some(1), limits)?,
+        opcodes::TYPE_HASH_METADATA => {
+            let next_ms = i64::from_le_bytes(read_array(input)?);
+            if !(0..=AT_MS_MAX + 1).contains(&next_ms) {
+                return Err(MALFORMED);
+            }
+            read_fields(input, Some(next_ms), limits)?
+        }
+        opcodes::TYPE_HASH_ZIPMAP | opcodes::TYPE_HASH_ZIPLIST => {
+            let bytes = read_string(input)?.into_bytes();
+            let elements = if kind == opcodes::TYPE_HASH_ZIPMAP {
+                zipmap::elements(&bytes).ok_or(MALFORMED)?
+            } else {
+                ziplist::elements(&bytes)?
+            };
+            of_elements(&elements, limits)?
+        }
+        _ => {
+            if kind == opcodes::TYPE_HASH_LISTPACK_EX {
+                // The earliest time, which the fields tell as well.
+                read_array::<8>(input)?;
+            }
+            let bytes = read_string(input)?.into_bytes();
+            let pack = Listpack::from_bytes(&bytes).map_err(|_| MALFORMED)?;
+            let is_timed = kind != opcodes::TYPE_HASH_LISTPACK;
+            Hash::from_pack(pack, is_timed, limits).map_err(|_| MALFORMED)?
+        }
+    };
+    if hash.is_empty() { Err(MALFORMED) } else { Ok(hash) }
+}
+
+/// Reads fields one by one; if they have times, these count from one millisecond before `base_ms`,
+/// and 0 is never.
+fn read_fields(
+    input: &mut impl Read,
+    base_ms: Option<i64>,
+    limits: &Limits,
+) -> Result<Hash, RdbError> {
+    let n_fields = read_plain_len(input)?;
+    let mut hash = Hash::default();
+    if base_ms.is_some() {
+        hash.hold_times();
+    }
+    if usize::try_from(n_fields).map_or(true, |n| n > limits.hash_listpack_entries_max) {
+        hash.make_table();
+    }
+    for _ in 0..n_fields {
+        let at_ms = match base_ms {
+            None => None,
+            Some(base_ms) => match read_plain_len(input)? {
+                0 => None,
+                after_ms => {
+                    let at_ms = i64::try_from(after_ms).ok().and_then(|ms| ms.checked_add(base_ms));
+                    let at_ms = at_ms.map(|at_ms| at_ms - 1).filter(|at_ms| *at_ms <= AT_MS_MAX);
+                    Some(at_ms.ok_or(MALFORMED)?)
+                }
+            },
+        };
+        let name = read_string(input)?.into_bytes();
+        let value = read_string(input)?.into_bytes();
+        if hash.get(&name).is_some() {
+            return Err(MALFORMED);
+        }
+        hash.insert_new(&name, &value, at_ms.filter(|at_ms| *at_ms != 0), limits);
+    }
+    Ok(hash)
+}
+
+/// The hash of these fields and values, as they alternate.
+fn of_elements(elements: &[StrRef<'_>], limits: &Limits) -> Result<Hash, RdbError> {
+    let (pairs, rest) = elements.as_chunks::<2>();
+    let mut names = HashSet::new();
+    if !rest.is_empty() || !pairs.iter().all(|[name, _]| names.insert(name.bytes())) {
+        return Err(MALFORMED);
+    }
+    let mut hash = Hash::default();
+    for [name, value] in pairs {
+        hash.insert_new(&name.bytes(), &value.bytes(), None, limits);
+    }
+    Ok(hash)
+}
