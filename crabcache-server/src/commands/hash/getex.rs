@@ -184,7 +184,7 @@ impl SetOptions {
                     .ok_or(CommandError::InvalidFieldCount)?;
                 options.fields_at = at + 2;
                 let n_left = args.len() - options.fields_at;
-                let fits = n_left % 2 == 0 && usize::try_from(count) == Ok(n_left / 2);
+                let fits = n_left.is_multiple_of(2) && usize::try_from(count) == Ok(n_left / 2);
                 return if fits { Ok(options) } else { Err(arity()) };
             } else if let Some((_, unit)) = TIME_OPTIONS.iter().find(|(name, _)| args.is(at, name))
             {

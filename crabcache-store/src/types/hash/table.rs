@@ -155,7 +155,7 @@ impl FieldTable {
         const N_SAMPLES: usize = 64;
         let n_samples = self.len().min(N_SAMPLES);
         let sampled: usize = self.iter().take(n_samples).map(|field| field.mem_bytes()).sum();
-        let fields = if n_samples == 0 { 0 } else { sampled * self.len() / n_samples };
+        let fields = (sampled * self.len()).checked_div(n_samples).unwrap_or(0);
         size_of::<FieldTable>() + self.table.mem_bytes() + fields
     }
 

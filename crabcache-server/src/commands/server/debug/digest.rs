@@ -5,6 +5,7 @@
 //! of.
 
 use crate::command::{Args, CommandResult, Ctx};
+use crabcache_store::types::hash::Hash;
 use crabcache_store::types::list::List;
 use crabcache_store::{Collection, Entry, Env, Expiry, Kind, Lookup, Trace, Walk, WriteDb};
 use sha1::{Digest as _, Sha1};
@@ -48,6 +49,10 @@ fn add_value(digest: &mut Digest, entry: &Entry) {
             digest.mix_type(1);
             list(digest, collection(entry));
         }
+        Kind::Hash => {
+            digest.mix_type(4);
+            hash(digest, collection(entry));
+        }
     }
     if entry.expire_at_ms().is_some() {
         digest.add(b"!!expire!!");
@@ -62,6 +67,19 @@ fn collection<C: Collection>(entry: &Entry) -> &C {
 /// The elements in their order.
 fn list(digest: &mut Digest, list: &List) {
     list.iter().for_each(|element| digest.mix(&element.bytes()));
+}
+
+/// The fields in any order, each with its value.
+fn hash(digest: &mut Digest, hash: &Hash) {
+    hash.each(|field| {
+        let mut pair = Digest::default();
+        pair.mix(&field.name.bytes());
+        pair.mix(&field.value.bytes());
+        if field.expire_at_ms.is_some() {
+            pair.add(b"!!hexpire!!");
+        }
+        digest.add(&pair.0);
+    });
 }
 
 /// Sees keys whose time has come like any other.
