@@ -357,6 +357,9 @@ pub enum CommandError {
     /// COUNT with 0 or less.
     #[error("ERR count should be greater than 0")]
     CountNotPositive,
+    /// DEBUG QUICKLIST-PACKED-THRESHOLD of something that is no size, or too large.
+    #[error("ERR argument must be a memory value bigger than 1 and smaller than 4gb")]
+    PackedThreshold,
     /// SWAPDB: the first database number is none.
     #[error("ERR invalid first DB index")]
     InvalidFirstDbIndex,

@@ -19,6 +19,7 @@ use crate::types::collection::Collection;
 use crate::types::limits::Limits;
 use crate::types::string::{StrRef, parse_int};
 pub use iter::{Elements, Part};
+pub use node::set_plain_bytes_min;
 use node::{Fill, Node};
 use quicklist::Quicklist;
 

@@ -1,6 +1,7 @@
 //! A node of a long list: a listpack of several elements, or one large element by itself.
 
 use crate::structures::listpack::Listpack;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How large a node may become: `list-max-listpack-size` when the list became long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,6 +9,16 @@ pub(super) struct Fill(i32);
 
 /// Bytes of a node whose elements are limited by number.
 const SAFE_BYTES_MAX: usize = 8192;
+/// Bytes of the smallest element that has a node of its own, whatever the limits; 0: they decide.
+static PLAIN_BYTES_MIN: AtomicUsize = AtomicUsize::new(0);
+
+/// Lets elements of so many bytes have nodes of their own, in all lists of the process; 0: those
+/// that are too large for others. For tests: the limits that lists have otherwise take megabytes to
+/// be reached.
+pub fn set_plain_bytes_min(n_bytes: usize) {
+    PLAIN_BYTES_MIN.store(n_bytes, Ordering::Relaxed);
+}
+
 /// What an element is taken to need beside its own bytes.
 const OVERHEAD_BYTES: usize = 8;
 
@@ -43,7 +54,10 @@ impl Fill {
 
     /// Whether an element is too large for a node with others.
     pub(super) fn is_large(self, value: &[u8]) -> bool {
-        value.len() > self.limits().0
+        match PLAIN_BYTES_MIN.load(Ordering::Relaxed) {
+            0 => value.len() > self.limits().0,
+            n_bytes_min => value.len() >= n_bytes_min,
+        }
     }
 }
 

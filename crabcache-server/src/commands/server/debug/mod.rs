@@ -11,8 +11,10 @@ mod digest;
 mod protocol;
 
 use crate::command::{Args, Command, CommandResult, Ctx, Flags, exclusive, help};
+use crate::config::Memory;
 use crate::error::CommandError;
 use crabcache_store::WriteDb;
+use crabcache_store::types::list::set_plain_bytes_min;
 use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -122,6 +124,15 @@ const FORMS: &[Form] = &[
         ),
     },
     Form {
+        name: "quicklist-packed-threshold",
+        n_words: 3..=3,
+        run: quicklist_packed_threshold,
+        usage: (
+            "QUICKLIST-PACKED-THRESHOLD <bytes>",
+            "From what size on an element of a long list has a node of its own; 0: as configured.",
+        ),
+    },
+    Form {
         name: "sdslen",
         n_words: 3..=3,
         run: content::sdslen,
@@ -190,6 +201,17 @@ fn panic(_: &mut WriteDb, ctx: &mut Ctx, _: Args) -> CommandResult {
 /// DEBUG PAUSE-CRON 0|1
 fn pause_cron(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     ctx.server.is_cron_paused.store(leading_int(args.get(2)) != 0, Ordering::Relaxed);
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// DEBUG QUICKLIST-PACKED-THRESHOLD bytes
+fn quicklist_packed_threshold(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    /// Listpacks are below 4 GB, with a margin.
+    const BYTES_MAX: i64 = (1 << 32) - (1 << 20);
+    let n_bytes = Memory::parse_bytes(args.get(2)).filter(|n_bytes| *n_bytes <= BYTES_MAX);
+    let n_bytes = n_bytes.and_then(|n_bytes| usize::try_from(n_bytes).ok());
+    set_plain_bytes_min(n_bytes.ok_or(CommandError::PackedThreshold)?);
     ctx.reply.ok();
     Ok(())
 }
