@@ -1,3 +1,5 @@
+//! Tests of the commands that do not wait.
+
 use crate::testing::TestServer;
 
 const WRONG: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";

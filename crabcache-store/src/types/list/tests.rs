@@ -1,3 +1,5 @@
+//! Lists against a `Vec`, their encodings and nodes.
+
 use super::*;
 use proptest::prelude::*;
 
