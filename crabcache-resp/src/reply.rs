@@ -158,6 +158,22 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// Begins an array of `len` pairs, each with two replies after [`Reply::nested_pair`]; in RESP2
+    /// an array of twice as many replies.
+    pub fn pairs(&mut self, len: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.length(b'*', len * 2),
+            Protocol::Resp3 => self.length(b'*', len),
+        }
+    }
+
+    /// Begins a pair of [`Reply::pairs`].
+    pub fn nested_pair(&mut self) {
+        if self.protocol == Protocol::Resp3 {
+            self.length(b'*', 2);
+        }
+    }
+
     /// Begins a set of `len` members; in RESP2 an array.
     pub fn set(&mut self, len: usize) {
         self.length(if self.protocol == Protocol::Resp3 { b'~' } else { b'*' }, len);
@@ -312,6 +328,8 @@ mod tests {
         check(|r| r.null(), r"$-1\r\n", r"_\r\n");
         check(|r| r.null_array(), r"*-1\r\n", r"_\r\n");
         check(|r| r.map(2), r"*4\r\n", r"%2\r\n");
+        check(|r| r.pairs(2), r"*4\r\n", r"*2\r\n");
+        check(|r| r.nested_pair(), "", r"*2\r\n");
         check(|r| r.set(2), r"*2\r\n", r"~2\r\n");
         check(|r| r.push(3), r"*3\r\n", r">3\r\n");
         check(|r| r.double(0.5), r"$3\r\n0.5\r\n", r",0.5\r\n");

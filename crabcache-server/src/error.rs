@@ -447,6 +447,53 @@ pub enum CommandError {
         "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
     )]
     ProtocolType,
+    /// A number outside of these bounds.
+    #[error("ERR value is out of range, value must between {0} and {1}")]
+    OutsideRange(i64, i64),
+    /// A number that is too large for what it is to count.
+    #[error("ERR value is out of range")]
+    TooLarge,
+    /// SINTERCARD and its like: a number of keys that is none, or below 1.
+    #[error("ERR numkeys should be greater than 0")]
+    NoKeysGiven,
+    /// SINTERCARD and its like: a limit that is none, or below 0.
+    #[error("ERR LIMIT can't be negative")]
+    NegativeLimit,
+    /// LMPOP and its like: a count that is none, or below 1.
+    #[error("ERR count should be greater than 0")]
+    CountNotPositive,
+    /// ZADD: NX with XX.
+    #[error("ERR XX and NX options at the same time are not compatible")]
+    XxWithNx,
+    /// ZADD: more than one of GT, LT and NX.
+    #[error("ERR GT, LT, and/or NX options at the same time are not compatible")]
+    GtLtNx,
+    /// ZADD INCR of several members.
+    #[error("ERR INCR option supports a single increment-element pair")]
+    IncrementOfMany,
+    /// A sum of scores that is no number.
+    #[error("ERR resulting score is not a number (NaN)")]
+    ScoreNotANumber,
+    /// A bound of a range of scores that is no number.
+    #[error("ERR min or max is not a float")]
+    ScoreBound,
+    /// A bound of a range of members that is none.
+    #[error("ERR min or max not valid string range item")]
+    LexBound,
+    /// ZRANGE by rank with LIMIT.
+    #[error(
+        "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+    )]
+    LimitByRank,
+    /// ZRANGE BYLEX with scores.
+    #[error("ERR syntax error, WITHSCORES not supported in combination with BYLEX")]
+    ScoresByLex,
+    /// ZUNION and its like without keys; the field is the command.
+    #[error("ERR at least 1 input key is needed for '{0}' command")]
+    NoInputKeys(String),
+    /// ZUNION and its like: a weight that is no number.
+    #[error("ERR weight value is not a float")]
+    WeightNotFloat,
     /// An expiry that is out of range for the command of this name.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpire(String),

@@ -98,4 +98,16 @@ events! {
     LSET = LIST "lset";
     LREM = LIST "lrem";
     LTRIM = LIST "ltrim";
+    ZADD = ZSET "zadd";
+    ZINCR = ZSET "zincr";
+    ZREM = ZSET "zrem";
+    ZREMRANGEBYRANK = ZSET "zremrangebyrank";
+    ZREMRANGEBYSCORE = ZSET "zremrangebyscore";
+    ZREMRANGEBYLEX = ZSET "zremrangebylex";
+    ZPOPMIN = ZSET "zpopmin";
+    ZPOPMAX = ZSET "zpopmax";
+    ZRANGESTORE = ZSET "zrangestore";
+    ZUNIONSTORE = ZSET "zunionstore";
+    ZINTERSTORE = ZSET "zinterstore";
+    ZDIFFSTORE = ZSET "zdiffstore";
 }

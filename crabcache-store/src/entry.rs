@@ -55,6 +55,8 @@ pub enum Kind {
     String = 0,
     /// A list.
     List = 1,
+    /// A sorted set.
+    ZSet = 3,
     /// A hash.
     Hash = 4,
 }
@@ -66,6 +68,7 @@ impl Kind {
         match number {
             0 => Kind::String,
             1 => Kind::List,
+            3 => Kind::ZSet,
             4 => Kind::Hash,
             _ => unreachable!("entries have a kind"),
         }
@@ -76,6 +79,7 @@ impl Kind {
         match self {
             Kind::String => "string",
             Kind::List => "list",
+            Kind::ZSet => "zset",
             Kind::Hash => "hash",
         }
     }

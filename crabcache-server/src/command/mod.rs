@@ -212,6 +212,8 @@ pub enum Group {
     Connection,
     /// server
     Server,
+    /// sorted-set
+    SortedSet,
     /// transactions
     Transactions,
     /// bitmap
@@ -230,6 +232,7 @@ impl Group {
             Group::List => "list",
             Group::Connection => "connection",
             Group::Server => "server",
+            Group::SortedSet => "sorted-set",
             Group::Transactions => "transactions",
             Group::Bitmap => "bitmap",
             Group::Hyperloglog => "hyperloglog",

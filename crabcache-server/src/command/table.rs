@@ -236,6 +236,7 @@ fn categories_of(spec: &Command, group: Group) -> Categories {
     let mut categories = spec.categories;
     let by_group = match group {
         Group::Hash => Categories::HASH,
+        Group::SortedSet => Categories::SORTEDSET,
         Group::String => Categories::STRING,
         Group::List => Categories::LIST,
         Group::Connection => Categories::CONNECTION,

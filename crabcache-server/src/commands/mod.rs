@@ -7,6 +7,7 @@ mod hash;
 mod hyperloglog;
 mod list;
 mod server;
+mod sorted_set;
 mod string;
 mod transactions;
 
@@ -28,6 +29,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Hash, hash::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Server, server::keyspace::COMMANDS),
+    (Group::SortedSet, sorted_set::COMMANDS),
     (Group::String, string::COMMANDS),
     (Group::Transactions, transactions::COMMANDS),
 ];

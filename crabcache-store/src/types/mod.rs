@@ -6,3 +6,4 @@ pub mod hyperloglog;
 pub mod limits;
 pub mod list;
 pub mod string;
+pub mod zset;

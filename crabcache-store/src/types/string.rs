@@ -58,6 +58,15 @@ impl<'a> StrRef<'a> {
         }
     }
 
+    /// What `then` makes of the bytes. Allocates nothing.
+    #[inline]
+    pub fn with_bytes<T>(self, then: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            StrRef::Int(value) => then(itoa::Buffer::new().format(value).as_bytes()),
+            StrRef::Bytes(bytes) => then(bytes),
+        }
+    }
+
     /// A copy of the bytes.
     pub fn to_vec(self) -> Vec<u8> {
         self.bytes().into_owned()

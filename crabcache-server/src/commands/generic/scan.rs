@@ -1,6 +1,6 @@
 //! Ways through a whole database: KEYS, RANDOMKEY, SCAN.
 
-use crate::command::{Args, Categories, Command, CommandResult, Ctx, walk};
+use crate::command::{Args, Categories, Command, CommandResult, Ctx, Words, walk};
 use crate::error::CommandError;
 use crabcache_resp::Reply;
 use crabcache_store::algorithms::glob;
@@ -66,22 +66,16 @@ fn randomkey(walk: &mut Walk, ctx: &mut Ctx, _: Args) -> CommandResult {
 /// SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]
 fn scan(walk: &mut Walk, ctx: &mut Ctx, args: Args) -> CommandResult {
     let cursor = parse_cursor(args.get(1)).ok_or(CommandError::InvalidCursor)?;
-    let (mut count, mut pattern, mut kind) = (COUNT_DEFAULT, Pattern::All, None);
+    let (mut shared, mut kind) = (ScanOptions::default(), None);
     let mut options = args.from(2);
     while options.remaining() > 0 {
-        if options.accept("COUNT") {
-            let value = options.int()?;
-            count = usize::try_from(value).ok().filter(|n| *n > 0).ok_or(CommandError::Syntax)?;
-        } else if options.accept("MATCH") {
-            pattern = Pattern::new(options.word()?);
-        } else if options.accept("TYPE") {
+        if options.accept("TYPE") {
             kind = Some(options.word()?);
-        } else if options.accept("NOVALUES") {
-            return Err(CommandError::NoValuesElsewhere);
         } else {
-            return Err(CommandError::Syntax);
+            shared.take(&mut options)?;
         }
     }
+    let ScanOptions { count, pattern } = shared;
     // Compat: a type that does not exist is no error; nothing is of it.
     let is_wanted = |entry: &Entry| {
         kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.kind().name().as_bytes()))
@@ -103,7 +97,47 @@ fn scan(walk: &mut Walk, ctx: &mut Ctx, args: Args) -> CommandResult {
     Ok(())
 }
 
-/// Which keys are wanted.
+/// The options that all commands of this kind have.
+pub(in crate::commands) struct ScanOptions<'a> {
+    /// Elements to look at.
+    pub(in crate::commands) count: usize,
+    /// Which of them are wanted.
+    pub(in crate::commands) pattern: Pattern<'a>,
+}
+
+impl Default for ScanOptions<'_> {
+    fn default() -> Self {
+        ScanOptions { count: COUNT_DEFAULT, pattern: Pattern::All }
+    }
+}
+
+impl<'a> ScanOptions<'a> {
+    /// Reads the options up to the last word.
+    pub(in crate::commands) fn parse(mut words: Words<'a>) -> Result<Self, CommandError> {
+        let mut options = ScanOptions::default();
+        while words.remaining() > 0 {
+            options.take(&mut words)?;
+        }
+        Ok(options)
+    }
+
+    /// Reads one option.
+    pub(in crate::commands) fn take(&mut self, words: &mut Words<'a>) -> Result<(), CommandError> {
+        if words.accept("COUNT") {
+            let count = usize::try_from(words.int()?).ok().filter(|count| *count > 0);
+            self.count = count.ok_or(CommandError::Syntax)?;
+        } else if words.accept("MATCH") {
+            self.pattern = Pattern::new(words.word()?);
+        } else if words.accept("NOVALUES") {
+            return Err(CommandError::NoValuesElsewhere);
+        } else {
+            return Err(CommandError::Syntax);
+        }
+        Ok(())
+    }
+}
+
+/// Which keys or elements are wanted.
 #[derive(Clone, Copy)]
 pub(in crate::commands) enum Pattern<'a> {
     /// All, even the empty one, which no other pattern but the empty one matches.

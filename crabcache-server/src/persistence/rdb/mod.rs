@@ -16,6 +16,7 @@ pub mod payload;
 pub mod string;
 mod ziplist;
 mod zipmap;
+pub mod zset;
 
 pub use crate::error::RdbError;
 

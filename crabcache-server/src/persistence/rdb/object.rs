@@ -1,7 +1,7 @@
 //! Values of all types: a type byte and what follows from it.
 
 use super::string::{RdbString, read_array, read_string, write_int, write_string};
-use super::{RdbError, hash, list, opcodes};
+use super::{RdbError, hash, list, opcodes, zset};
 use crabcache_store::types::list::List;
 use crabcache_store::{Collection, Entry, Kind, Limits, Str, StrRef};
 use std::io::Read;
@@ -17,6 +17,7 @@ pub fn write_object(out: &mut Vec<u8>, entry: &Entry, compress: bool) {
             }
         }
         Kind::List => list::write(out, collection(entry), compress),
+        Kind::ZSet => zset::write(out, collection(entry), compress),
         Kind::Hash => hash::write(out, collection(entry), compress),
     }
 }
@@ -62,6 +63,12 @@ pub fn read_object(
         | opcodes::TYPE_HASH_LISTPACK_EX => {
             let value = hash::read(input, kind, limits)?;
             Ok(Entry::with_collection(key, value, expire_at_ms, 0))
+        }
+        opcodes::TYPE_ZSET
+        | opcodes::TYPE_ZSET_2
+        | opcodes::TYPE_ZSET_ZIPLIST
+        | opcodes::TYPE_ZSET_LISTPACK => {
+            Ok(Entry::with_collection(key, zset::read(input, kind, limits)?, expire_at_ms, 0))
         }
         unknown => Err(RdbError::UnknownType(unknown)),
     }

@@ -8,6 +8,14 @@ pub const TYPE_LIST: u8 = 1;
 pub const TYPE_LIST_ZIPLIST: u8 = 10;
 /// Before a list: nodes that are ziplists.
 pub const TYPE_LIST_QUICKLIST: u8 = 14;
+/// Before a sorted set: members with scores as text.
+pub const TYPE_ZSET: u8 = 3;
+/// Before a sorted set: members with scores as doubles.
+pub const TYPE_ZSET_2: u8 = 5;
+/// Before a sorted set that is a ziplist.
+pub const TYPE_ZSET_ZIPLIST: u8 = 12;
+/// Before a sorted set that is a listpack.
+pub const TYPE_ZSET_LISTPACK: u8 = 17;
 /// Before a list: nodes that are listpacks or single elements.
 pub const TYPE_LIST_QUICKLIST_2: u8 = 18;
 

@@ -5,8 +5,10 @@
 //! of.
 
 use crate::command::{Args, CommandResult, Ctx};
+use crabcache_store::algorithms::double;
 use crabcache_store::types::hash::Hash;
 use crabcache_store::types::list::List;
+use crabcache_store::types::zset::ZSet;
 use crabcache_store::{Collection, Entry, Env, Expiry, Kind, Lookup, Trace, Walk, WriteDb};
 use sha1::{Digest as _, Sha1};
 
@@ -49,6 +51,10 @@ fn add_value(digest: &mut Digest, entry: &Entry) {
             digest.mix_type(1);
             list(digest, collection(entry));
         }
+        Kind::ZSet => {
+            digest.mix_type(3);
+            sorted_set(digest, collection(entry));
+        }
         Kind::Hash => {
             digest.mix_type(4);
             hash(digest, collection(entry));
@@ -80,6 +86,15 @@ fn hash(digest: &mut Digest, hash: &Hash) {
         }
         digest.add(&pair.0);
     });
+/// The members, each with its score behind it.
+fn sorted_set(digest: &mut Digest, set: &ZSet) {
+    for (member, score) in set.iter(0..set.len(), false) {
+        let (mut element, mut text) = (Digest::default(), Vec::new());
+        member.with_bytes(|bytes| element.mix(bytes));
+        double::write_shortest(&mut text, score);
+        element.mix(&text);
+        digest.add(&element.0);
+    }
 }
 
 /// Sees keys whose time has come like any other.
