@@ -494,6 +494,45 @@ pub enum CommandError {
     /// ZUNION and its like: a weight that is no number.
     #[error("ERR weight value is not a float")]
     WeightNotFloat,
+    /// No place on the map: longitude and latitude, with six digits behind the point.
+    #[error("ERR invalid longitude,latitude pair {0},{1}")]
+    NoSuchPosition(String, String),
+    /// No unit of length.
+    #[error("ERR unsupported unit provided. please use M, KM, FT, MI")]
+    UnknownUnit,
+    /// A radius that is no number.
+    #[error("ERR need numeric radius")]
+    RadiusNotFloat,
+    /// A radius below 0.
+    #[error("ERR radius cannot be negative")]
+    NegativeRadius,
+    /// The width of a box that is no number.
+    #[error("ERR need numeric width")]
+    WidthNotFloat,
+    /// The height of a box that is no number.
+    #[error("ERR need numeric height")]
+    HeightNotFloat,
+    /// The width or the height of a box below 0.
+    #[error("ERR height or width cannot be negative")]
+    NegativeBox,
+    /// A search around a member that is not there.
+    #[error("ERR could not decode requested zset member")]
+    NoSuchMember,
+    /// GEOSEARCH with a count below 1.
+    #[error("ERR COUNT must be > 0")]
+    GeoCount,
+    /// GEORADIUS and its like: the command that stores, with what is only told.
+    #[error("ERR {0} is not compatible with WITHDIST, WITHHASH and WITHCOORD options")]
+    StoreWithDetails(&'static str),
+    /// GEOSEARCH without a middle; the field is the command as it came.
+    #[error("ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {0}")]
+    GeoWithoutCentre(String),
+    /// GEOSEARCH without a shape; the field is the command as it came.
+    #[error("ERR exactly one of BYRADIUS and BYBOX can be specified for {0}")]
+    GeoWithoutShape(String),
+    /// GEOSEARCH ANY without a count.
+    #[error("ERR the ANY argument requires COUNT argument")]
+    AnyWithoutCount,
     /// An expiry that is out of range for the command of this name.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpire(String),

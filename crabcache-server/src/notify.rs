@@ -109,5 +109,7 @@ events! {
     ZRANGESTORE = ZSET "zrangestore";
     ZUNIONSTORE = ZSET "zunionstore";
     ZINTERSTORE = ZSET "zinterstore";
+    GEORADIUSSTORE = ZSET "georadiusstore";
+    GEOSEARCHSTORE = ZSET "geosearchstore";
     ZDIFFSTORE = ZSET "zdiffstore";
 }

@@ -133,6 +133,42 @@ const BITMAP: &[Row] = &[
     exact("BITOP NOT key key"),
 ];
 
+const SORTED_SET: &[Row] = &[
+    exact("ZADD key [NX | XX] [GT | LT] [CH] (float element)..."),
+    exact("ZADD key [NX | XX] [GT | LT] INCR float element"),
+    exact("ZADD key (float element)..."),
+    exact("ZINCRBY key float element"),
+    exact("ZREM key element..."),
+    exact("ZCARD key"),
+    exact("ZSCORE key element"),
+    exact("ZMSCORE key value..."),
+    exact("ZRANK key element [WITHSCORE]"),
+    exact("ZREVRANK key element [WITHSCORE]"),
+    exact("ZCOUNT key scorebound scorebound"),
+    exact("ZRANGE key position position [REV] [WITHSCORES]"),
+    exact("ZRANGE key scorebound scorebound BYSCORE [REV] [LIMIT position position] [WITHSCORES]"),
+    exact("ZRANGESTORE key key position position [REV]"),
+    exact("ZREVRANGE key position position [WITHSCORES]"),
+    exact("ZRANGEBYSCORE key scorebound scorebound [WITHSCORES] [LIMIT position position]"),
+    exact("ZREVRANGEBYSCORE key scorebound scorebound [WITHSCORES] [LIMIT position position]"),
+    exact("ZREMRANGEBYRANK key position position"),
+    exact("ZREMRANGEBYSCORE key scorebound scorebound"),
+    exact("ZPOPMIN key [count]"),
+    exact("ZPOPMAX key [count]"),
+    exact("ZMPOP 2 key key (MIN | MAX) [COUNT count]"),
+    kind("ZRANDMEMBER key [count [WITHSCORES]]"),
+    exact("ZUNION 2 key key [WEIGHTS float float] [AGGREGATE (SUM | MIN | MAX)] [WITHSCORES]"),
+    exact("ZINTER 2 key key [WEIGHTS float float] [AGGREGATE (SUM | MIN | MAX)] [WITHSCORES]"),
+    exact("ZDIFF 2 key key [WITHSCORES]"),
+    exact("ZUNIONSTORE key 2 key key [WEIGHTS float float] [AGGREGATE (SUM | MIN | MAX)]"),
+    exact("ZINTERSTORE key 2 key key [WEIGHTS float float] [AGGREGATE (SUM | MIN | MAX)]"),
+    exact("ZDIFFSTORE key 2 key key"),
+    exact("ZINTERCARD 2 key key [LIMIT count]"),
+    exact("DEBUG DIGEST-VALUE key"),
+    exact("OBJECT ENCODING key"),
+    exact("DUMP key"),
+];
+
 /// All families.
 pub const FAMILIES: &[Family] = &[
     Family { prefix: "s", weight: 40, rows: STRING },
@@ -141,6 +177,7 @@ pub const FAMILIES: &[Family] = &[
     Family { prefix: "s", weight: 3, rows: DATABASES },
     Family { prefix: "s", weight: 12, rows: TRANSACTIONS },
     Family { prefix: "b", weight: 12, rows: BITMAP },
+    Family { prefix: "z", weight: 30, rows: SORTED_SET },
 ];
 
 #[cfg(test)]

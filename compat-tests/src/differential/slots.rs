@@ -249,6 +249,11 @@ pub(super) fn fill(name: &str, slots: &Slots, random: &mut StdRng, words: &mut V
         "int" => integer(random),
         "float" => float(random),
         "count" => one_of(&["0", "1", "2", "5", "10", "-1", "-3", "1000", "abc"], random),
+        "scorebound" => match random.random_range(0..6) {
+            0 => one_of(&["-inf", "+inf", "(-inf", "", "(", "x", "(1.5", "(2"], random),
+            1 => [b"(", &float(random)[..]].concat(),
+            _ => float(random),
+        },
         "pattern" => pattern(random),
         "position" => position(random),
         "seconds" => time_to_live(1, random),

@@ -202,6 +202,8 @@ impl Categories {
 pub enum Group {
     /// generic
     Generic,
+    /// geo
+    Geo,
     /// hash
     Hash,
     /// string
@@ -227,6 +229,7 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Group::Generic => "generic",
+            Group::Geo => "geo",
             Group::Hash => "hash",
             Group::String => "string",
             Group::List => "list",

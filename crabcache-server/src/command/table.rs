@@ -237,6 +237,7 @@ fn categories_of(spec: &Command, group: Group) -> Categories {
     let by_group = match group {
         Group::Hash => Categories::HASH,
         Group::SortedSet => Categories::SORTEDSET,
+        Group::Geo => Categories::GEO,
         Group::String => Categories::STRING,
         Group::List => Categories::LIST,
         Group::Connection => Categories::CONNECTION,

@@ -3,6 +3,7 @@
 mod bitmap;
 mod connection;
 mod generic;
+mod geo;
 mod hash;
 mod hyperloglog;
 mod list;
@@ -24,6 +25,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Generic, generic::rename::COMMANDS),
     (Group::Generic, generic::scan::COMMANDS),
     (Group::Generic, generic::wait::COMMANDS),
+    (Group::Geo, geo::COMMANDS),
     (Group::Hyperloglog, hyperloglog::COMMANDS),
     (Group::List, list::COMMANDS),
     (Group::Hash, hash::COMMANDS),

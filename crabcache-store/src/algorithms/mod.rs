@@ -4,6 +4,7 @@ pub mod bit_field;
 pub mod bits;
 pub mod crc64;
 pub mod double;
+pub mod geohash;
 pub mod glob;
 pub mod lcs;
 pub mod long_double;

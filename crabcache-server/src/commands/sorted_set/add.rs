@@ -105,9 +105,35 @@ fn add(db: &mut WriteDb, ctx: &mut Ctx, args: Args, mut options: Options) -> Com
         let score = parse_double(args.get(at)).ok_or(CommandError::NotFloat)?;
         pairs.push((score, args.get(at + 1)));
     }
+    store_pairs(db, ctx, args, &pairs, options)
+}
+
+/// ZADD with what GEOADD has made of positions.
+pub(in crate::commands) fn add_scored(
+    db: &mut WriteDb,
+    ctx: &mut Ctx,
+    args: Args,
+    option_words: &[&[u8]],
+    pairs: &[(f64, &[u8])],
+) -> CommandResult {
+    let mut options = Options::default();
+    option_words.iter().for_each(|word| {
+        options.accept(word);
+    });
+    options.check(pairs.len())?;
+    store_pairs(db, ctx, args, pairs, options)
+}
+
+fn store_pairs(
+    db: &mut WriteDb,
+    ctx: &mut Ctx,
+    args: Args,
+    pairs: &[(f64, &[u8])],
+    options: Options,
+) -> CommandResult {
     let key = ctx.key(args.get(1));
     let limits = ctx.config.limits();
-    let edited = db.edit_or_new(&key, |set: &mut ZSet| add_pairs(set, &pairs, options, &limits))?;
+    let edited = db.edit_or_new(&key, |set: &mut ZSet| add_pairs(set, pairs, options, &limits))?;
     let added = edited.result?;
     let n_dirty = added.n_new + added.n_changed;
     if n_dirty > 0 {

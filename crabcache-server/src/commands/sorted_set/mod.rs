@@ -1,6 +1,6 @@
 //! The sorted-set group.
 
-mod add;
+pub(super) mod add;
 mod algebra;
 mod random;
 mod range;
@@ -262,3 +262,6 @@ pub(super) fn store(db: &mut WriteDb, ctx: &mut Ctx, key: &Key<'_>, set: ZSet, e
     }
     ctx.reply.count(n_members);
 }
+
+#[cfg(test)]
+mod tests;
