@@ -315,12 +315,6 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         self.locked.write(db, self.env, self.trace)
     }
 
-    /// The same database, to look at several values at once. Keys should have been looked up
-    /// before: expired ones are not removed here.
-    pub fn as_read(&self) -> ReadDb<'_> {
-        ReadDb::new(self.locked, self.db, self.env, self.trace)
-    }
-
     /// The locks, for what only the whole keyspace can do.
     pub fn locked(&mut self) -> &mut Locked<'p> {
         self.locked

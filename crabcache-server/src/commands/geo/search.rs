@@ -69,7 +69,7 @@ impl<'a> Request<'a> {
             // Compat: without the key, these words are not looked at.
             Form::Member if set.is_none() => words = args.from(5),
             Form::Member => {
-                request.from_member(set, words.word()?)?;
+                request.centre_on_member(set, words.word()?)?;
                 request.parse_radius(&mut words)?;
             }
             Form::Search => {}
@@ -93,7 +93,7 @@ impl<'a> Request<'a> {
         Ok(request)
     }
 
-    fn from_member(&mut self, set: Option<&ZSet>, member: &[u8]) -> CommandResult {
+    fn centre_on_member(&mut self, set: Option<&ZSet>, member: &[u8]) -> CommandResult {
         if let Some(set) = set {
             let score = set.score(member).ok_or(CommandError::NoSuchMember)?;
             self.centre = Some(Position::of_score(score));
@@ -172,7 +172,7 @@ impl<'a> Request<'a> {
     ) -> Result<bool, CommandError> {
         let n_words = words.remaining();
         if n_words > 1 && !self.is_from_position && words.accept("FROMMEMBER") {
-            self.from_member(set, words.word()?)?;
+            self.centre_on_member(set, words.word()?)?;
             self.is_from_member = true;
         } else if n_words > 2 && !self.is_from_member && words.accept("FROMLONLAT") {
             self.centre = Some(parse_position(words.word()?, words.word()?)?);
