@@ -453,15 +453,6 @@ pub enum CommandError {
     /// A number that is too large for what it is to count.
     #[error("ERR value is out of range")]
     TooLarge,
-    /// SINTERCARD and its like: a number of keys that is none, or below 1.
-    #[error("ERR numkeys should be greater than 0")]
-    NoKeysGiven,
-    /// SINTERCARD and its like: a limit that is none, or below 0.
-    #[error("ERR LIMIT can't be negative")]
-    NegativeLimit,
-    /// LMPOP and its like: a count that is none, or below 1.
-    #[error("ERR count should be greater than 0")]
-    CountNotPositive,
     /// ZADD: NX with XX.
     #[error("ERR XX and NX options at the same time are not compatible")]
     XxWithNx,

@@ -153,7 +153,7 @@ impl Options {
                 options.with_scores = true;
             } else if mode == Mode::Counted && words.remaining() > 1 && words.accept("LIMIT") {
                 let limit = parse_i64(words.word()?).and_then(|limit| usize::try_from(limit).ok());
-                options.limit = limit.ok_or(CommandError::NegativeLimit)?;
+                options.limit = limit.ok_or(CommandError::NegativeOption("LIMIT"))?;
             } else {
                 return Err(CommandError::Syntax);
             }

@@ -2,6 +2,7 @@
 
 pub(super) mod add;
 mod algebra;
+mod blocking;
 mod random;
 mod range;
 mod read;
@@ -11,6 +12,7 @@ mod scan;
 use crate::command::{Command, Ctx, Flags, KeySpec, read, write};
 use crate::error::CommandError;
 use crate::notify::Event;
+use blocking::{bzmpop, bzpopmax, bzpopmin};
 use crabcache_resp::Reply;
 use crabcache_store::algorithms::double;
 use crabcache_store::types::zset::{LexBound, LexRange, ScoreRange, ZSet};
@@ -29,6 +31,23 @@ use remove::{zmpop, zpopmax, zpopmin, zrem};
 use scan::zscan;
 
 pub(super) const COMMANDS: &[Command] = &[
+    write("bzmpop", bzmpop)
+        .arity(-5)
+        .flags(Flags::BLOCKING)
+        .keys(&[KeySpec::at(2).counted(0, 1).rw().access().delete()])
+        .doc("7.0.0", "O(K) + O(M*log(N)), K being the keys and M the members popped", "timeout:double numkeys:int key... where:{MIN | MAX} [COUNT=count:int]", "Removes the members at one end of the first set that there is, and returns them; waits for one."),
+    write("bzpopmax", bzpopmax)
+        .arity(-3)
+        .fast()
+        .flags(Flags::BLOCKING)
+        .keys(&[KeySpec::at(1).range(-2, 1).rw().access().delete()])
+        .doc("5.0.0", "O(log(N))", "key... timeout:double", "Removes the member with the highest score and returns it; waits for one."),
+    write("bzpopmin", bzpopmin)
+        .arity(-3)
+        .fast()
+        .flags(Flags::BLOCKING)
+        .keys(&[KeySpec::at(1).range(-2, 1).rw().access().delete()])
+        .doc("5.0.0", "O(log(N))", "key... timeout:double", "Removes the member with the lowest score and returns it; waits for one."),
     write("zadd", zadd)
         .arity(-4)
         .fast()

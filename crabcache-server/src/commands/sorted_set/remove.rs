@@ -43,7 +43,7 @@ impl End {
     }
 
     /// The command that does the same to one key.
-    fn command(self) -> &'static [u8] {
+    pub(super) fn command(self) -> &'static [u8] {
         match self {
             End::Min => b"ZPOPMIN",
             End::Max => b"ZPOPMAX",
@@ -87,7 +87,7 @@ fn pop(db: &mut WriteDb, ctx: &mut Ctx, args: Args, end: End) -> CommandResult {
 
 /// Pops `n` members, not more than there are, and writes each with its score, after what
 /// `begin_pair` writes.
-fn take(
+pub(super) fn take(
     db: &mut WriteDb,
     ctx: &mut Ctx,
     key: &Key<'_>,
@@ -132,12 +132,17 @@ pub(super) struct MultiPop {
 }
 
 impl MultiPop {
+    /// The keys.
+    pub(super) fn keys<'a>(&self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        args.from(self.keys_at).take(self.n_keys)
+    }
+
     /// Reads a request whose number of keys is word number `at`.
     pub(super) fn parse(args: Args, at: usize) -> Result<MultiPop, CommandError> {
         let positive = |word: &[u8]| {
             parse_i64(word).and_then(|number| usize::try_from(number).ok()).filter(|n| *n > 0)
         };
-        let n_keys = positive(args.get(at)).ok_or(CommandError::NoKeysGiven)?;
+        let n_keys = positive(args.get(at)).ok_or(CommandError::NumKeys)?;
         let end_at = n_keys.checked_add(at + 1).filter(|end_at| *end_at < args.len());
         let mut words = args.from(end_at.ok_or(CommandError::Syntax)?);
         let end = if words.accept("MIN") {
@@ -165,7 +170,7 @@ pub(super) fn pop_first(
     args: Args,
     request: &MultiPop,
 ) -> Result<bool, CommandError> {
-    for word in args.from(request.keys_at).take(request.n_keys) {
+    for word in request.keys(args) {
         let key = ctx.key(word);
         let Some(set) = db.get_as::<ZSet>(&key, Lookup::Write)? else { continue };
         let n_popped = request.count.min(set.len());
