@@ -86,6 +86,8 @@ fn hash(digest: &mut Digest, hash: &Hash) {
         }
         digest.add(&pair.0);
     });
+}
+
 /// The members, each with its score behind it.
 fn sorted_set(digest: &mut Digest, set: &ZSet) {
     for (member, score) in set.iter(0..set.len(), false) {
