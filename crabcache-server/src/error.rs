@@ -450,6 +450,18 @@ pub enum CommandError {
     /// A number outside of these bounds.
     #[error("ERR value is out of range, value must between {0} and {1}")]
     OutsideRange(i64, i64),
+    /// SORT by something that is no number.
+    #[error("ERR One or more scores can't be converted into double")]
+    SortScore,
+    /// SINTERCARD and its like: a number of keys that is none, or below 1.
+    #[error("ERR numkeys should be greater than 0")]
+    NoKeysGiven,
+    /// SINTERCARD and its like: more keys announced than there are words.
+    #[error("ERR Number of keys can't be greater than number of args")]
+    TooManyKeysGiven,
+    /// SINTERCARD and its like: a limit that is none, or below 0.
+    #[error("ERR LIMIT can't be negative")]
+    NegativeLimit,
     /// A number that is too large for what it is to count.
     #[error("ERR value is out of range")]
     TooLarge,

@@ -98,6 +98,13 @@ events! {
     LSET = LIST "lset";
     LREM = LIST "lrem";
     LTRIM = LIST "ltrim";
+    SORTSTORE = LIST "sortstore";
+    SADD = SET "sadd";
+    SREM = SET "srem";
+    SPOP = SET "spop";
+    SINTERSTORE = SET "sinterstore";
+    SUNIONSTORE = SET "sunionstore";
+    SDIFFSTORE = SET "sdiffstore";
     ZADD = ZSET "zadd";
     ZINCR = ZSET "zincr";
     ZREM = ZSET "zrem";

@@ -5,7 +5,7 @@
 
 use crate::client::{Client, ClientFlags, WatchedKey};
 use crate::command::args::OwnedArgs;
-use crate::command::dispatch::{mode_of, run_locked, stripes_of};
+use crate::command::dispatch::{mode_of, needs_whole_keyspace, run_locked, stripes_of};
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler, effects};
 use crate::error::CommandError;
 use crate::monitor;
@@ -89,7 +89,8 @@ fn lock_set(ctx: &mut Ctx<'_>, multi: &Multi) -> Option<(StripeSet, Mode)> {
     let mut needs_all = false;
     for (id, args) in &multi.queue {
         ctx.row = ctx.server.commands.row(*id);
-        needs_all |= matches!(ctx.row.spec.handler, Handler::Walk(_) | Handler::Exclusive(_));
+        needs_all |= matches!(ctx.row.spec.handler, Handler::Walk(_))
+            || needs_whole_keyspace(ctx.row, args.as_args());
         if matches!(ctx.row.spec.handler, Handler::Read(_) | Handler::Write(_)) {
             stripes.extend(stripes_of(ctx, args.as_args()));
             if mode_of(ctx.row) == Mode::Write {

@@ -55,6 +55,8 @@ pub enum Kind {
     String = 0,
     /// A list.
     List = 1,
+    /// A set.
+    Set = 2,
     /// A sorted set.
     ZSet = 3,
     /// A hash.
@@ -68,6 +70,7 @@ impl Kind {
         match number {
             0 => Kind::String,
             1 => Kind::List,
+            2 => Kind::Set,
             3 => Kind::ZSet,
             4 => Kind::Hash,
             _ => unreachable!("entries have a kind"),
@@ -79,6 +82,7 @@ impl Kind {
         match self {
             Kind::String => "string",
             Kind::List => "list",
+            Kind::Set => "set",
             Kind::ZSet => "zset",
             Kind::Hash => "hash",
         }

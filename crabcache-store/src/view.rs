@@ -250,6 +250,11 @@ impl<'a> ReadDb<'a> {
         self.env
     }
 
+    /// Computes a key's hash and stripe.
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        self.locked.keyspace().key(bytes)
+    }
+
     #[inline]
     fn find(&self, key: &Key<'_>) -> Option<ItemRef<'a, Entry>> {
         self.locked.stripe(key.stripe).db(self.db)?.table.get(key.hash, key.bytes)

@@ -265,7 +265,7 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
             finish(ctx, mark, result);
             return settle(pass, ctx, trace);
         }
-        Handler::Exclusive(_) => Lock::All,
+        _ if needs_whole_keyspace(row, args) => Lock::All,
         _ => match ctx.known_keys.single() {
             Some(place) => Lock::One(place.stripe()),
             None => {
@@ -305,6 +305,13 @@ enum Lock {
 /// How the stripes of a command's keys are locked.
 pub fn mode_of(row: &CommandRow) -> Mode {
     if matches!(row.spec.handler, Handler::Read(_)) { Mode::Read } else { Mode::Write }
+}
+
+/// Whether a request needs the keyspace to itself.
+#[inline]
+pub fn needs_whole_keyspace(row: &CommandRow, args: Args<'_>) -> bool {
+    matches!(row.spec.handler, Handler::Exclusive(_))
+        || row.spec.whole_keyspace_if.is_some_and(|is_needed| is_needed(args))
 }
 
 /// The stripes of a command's keys. A request whose keys cannot be found is malformed: its handler

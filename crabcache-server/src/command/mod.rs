@@ -214,6 +214,8 @@ pub enum Group {
     Connection,
     /// server
     Server,
+    /// set
+    Set,
     /// sorted-set
     SortedSet,
     /// transactions
@@ -235,6 +237,7 @@ impl Group {
             Group::List => "list",
             Group::Connection => "connection",
             Group::Server => "server",
+            Group::Set => "set",
             Group::SortedSet => "sorted-set",
             Group::Transactions => "transactions",
             Group::Bitmap => "bitmap",
@@ -286,6 +289,8 @@ pub struct Command {
     pub keys: &'static [KeySpec],
     /// Finds keys that `keys` leaves open.
     pub key_finder: Option<KeyFinder>,
+    /// Tells which requests need keys that nothing finds: they get the keyspace to themselves.
+    pub whole_keyspace_if: Option<fn(Args<'_>) -> bool>,
     /// Which words of a request are not shown to anybody but the client.
     pub secrets: Option<Secrets>,
     /// Hints for clients and proxies.
@@ -304,6 +309,7 @@ const fn command(name: &'static str, handler: Handler, flags: Flags) -> Command 
         subcommands: &[],
         keys: &[],
         key_finder: None,
+        whole_keyspace_if: None,
         secrets: None,
         tips: &[],
         docs: Docs { since: "", complexity: "", syntax: "", summary: "", deprecated: None },
@@ -399,6 +405,11 @@ impl Command {
     /// Finds keys that the specifications leave open, or whose flags depend on options.
     pub const fn key_finder(self, finder: KeyFinder) -> Command {
         Command { key_finder: Some(finder), ..self }
+    }
+
+    /// Some requests need keys that only data tells of: nothing else runs meanwhile.
+    pub const fn whole_keyspace_if(self, is_needed: fn(Args<'_>) -> bool) -> Command {
+        Command { whole_keyspace_if: Some(is_needed), ..self }
     }
 
     /// Keeps words, such as passwords, out of the slow log and away from monitors.

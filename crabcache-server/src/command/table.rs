@@ -240,6 +240,7 @@ fn categories_of(spec: &Command, group: Group) -> Categories {
         Group::Geo => Categories::GEO,
         Group::String => Categories::STRING,
         Group::List => Categories::LIST,
+        Group::Set => Categories::SET,
         Group::Connection => Categories::CONNECTION,
         Group::Transactions => Categories::TRANSACTION,
         Group::Bitmap => Categories::BITMAP,

@@ -8,6 +8,7 @@ mod hash;
 mod hyperloglog;
 mod list;
 mod server;
+mod set;
 mod sorted_set;
 mod string;
 mod transactions;
@@ -24,6 +25,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Generic, generic::object::COMMANDS),
     (Group::Generic, generic::rename::COMMANDS),
     (Group::Generic, generic::scan::COMMANDS),
+    (Group::Generic, generic::sort::COMMANDS),
     (Group::Generic, generic::wait::COMMANDS),
     (Group::Geo, geo::COMMANDS),
     (Group::Hyperloglog, hyperloglog::COMMANDS),
@@ -31,6 +33,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Hash, hash::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Server, server::keyspace::COMMANDS),
+    (Group::Set, set::COMMANDS),
     (Group::SortedSet, sorted_set::COMMANDS),
     (Group::String, string::COMMANDS),
     (Group::Transactions, transactions::COMMANDS),

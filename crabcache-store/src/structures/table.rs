@@ -34,8 +34,9 @@ const LOAD_MIN: usize = 3;
 /// What a table holds: an owned thin pointer to something that carries its key.
 ///
 /// # Safety
-/// `into_raw` gives an address below 2^48, aligned to 8, and `from_raw` undoes it. `key` must not
-/// change while the item is in a table.
+/// `into_raw` gives an address below 2^48, not null, and `from_raw` undoes it. (The low bits are the
+/// item's own: the table never follows the address.) `key` must not change while the item is in a
+/// table.
 pub unsafe trait Item {
     /// Gives up ownership.
     fn into_raw(self) -> *mut u8;
@@ -192,7 +193,11 @@ impl<E: Item> Table<E> {
 
     /// All items, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = ItemRef<'_, E>> {
-        (0..self.n_buckets).flat_map(|index| self.chain(index)).flat_map(|bucket| {
+        let chain = |index| {
+            self.prefetch_chain(index + 1);
+            self.chain(index)
+        };
+        (0..self.n_buckets).flat_map(chain).flat_map(|bucket| {
             bucket.occupied().map(|position| {
                 // SAFETY: occupied positions hold items, which live as long as the table is borrowed.
                 unsafe { ItemRef::new(bucket.slot(position)) }
@@ -275,6 +280,16 @@ impl<E: Item> Table<E> {
         let bucket = unsafe { &*self.bucket(self.index(hash)) };
         for position in bucket.candidates(tag_of(hash)) {
             prefetch_line(bucket.slot(position).item());
+        }
+    }
+
+    /// Asks the processor to fetch the items of a bucket, if it exists.
+    #[inline]
+    fn prefetch_chain(&self, index: usize) {
+        if index < self.n_buckets {
+            // SAFETY: the bucket exists; prefetching has no effect that could be wrong.
+            let bucket = unsafe { &*self.bucket(index) };
+            bucket.occupied().for_each(|position| prefetch_line(bucket.slot(position).item()));
         }
     }
 

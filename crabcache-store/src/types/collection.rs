@@ -46,6 +46,10 @@ macro_rules! by_kind {
                 type $C = $crate::types::list::List;
                 $body
             }
+            $crate::entry::Kind::Set => {
+                type $C = $crate::types::set::Set;
+                $body
+            }
             $crate::entry::Kind::ZSet => {
                 type $C = $crate::types::zset::ZSet;
                 $body

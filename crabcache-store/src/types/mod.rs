@@ -5,5 +5,6 @@ pub mod hash;
 pub mod hyperloglog;
 pub mod limits;
 pub mod list;
+pub mod set;
 pub mod string;
 pub mod zset;

@@ -8,4 +8,5 @@ pub(super) mod keys;
 pub(super) mod object;
 pub(super) mod rename;
 pub(super) mod scan;
+pub(super) mod sort;
 pub(super) mod wait;

@@ -122,7 +122,12 @@ fn each_present(db: &ReadDb, hash: &Hash, mut visit: impl FnMut(FieldRef<'_>)) -
 }
 
 /// The field of this name. One that has expired is not there, and is going to be removed.
-fn find<'h>(db: &ReadDb<'_>, key: &Key<'_>, hash: &'h Hash, name: &[u8]) -> Option<FieldRef<'h>> {
+pub(in crate::commands) fn find<'h>(
+    db: &ReadDb<'_>,
+    key: &Key<'_>,
+    hash: &'h Hash,
+    name: &[u8],
+) -> Option<FieldRef<'h>> {
     let field = hash.get(name)?;
     if db.env().has_passed(field.expire_at_ms) {
         db.note_expired_field(key, Some(name));

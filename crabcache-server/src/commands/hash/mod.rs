@@ -11,6 +11,7 @@ mod set;
 use crate::command::{Command, Flags, KeySpec, read, write};
 use expire::{hexpire, hexpireat, hexpiretime, hpersist, hpexpire, hpexpireat, hpexpiretime};
 use expire::{hpttl, httl};
+pub(super) use get::find;
 use get::{hexists, hget, hgetall, hkeys, hlen, hmget, hstrlen, hvals};
 use getex::{hgetdel, hgetex, hsetex};
 use random::hrandfield;

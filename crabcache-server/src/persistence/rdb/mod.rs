@@ -13,6 +13,7 @@ pub mod list;
 pub mod object;
 pub mod opcodes;
 pub mod payload;
+pub mod set;
 pub mod string;
 mod ziplist;
 mod zipmap;

@@ -1,8 +1,7 @@
 //! Values of all types: a type byte and what follows from it.
 
 use super::string::{RdbString, read_array, read_string, write_int, write_string};
-use super::{RdbError, hash, list, opcodes, zset};
-use crabcache_store::types::list::List;
+use super::{RdbError, hash, list, opcodes, set, zset};
 use crabcache_store::{Collection, Entry, Kind, Limits, Str, StrRef};
 use std::io::Read;
 
@@ -17,6 +16,7 @@ pub fn write_object(out: &mut Vec<u8>, entry: &Entry, compress: bool) {
             }
         }
         Kind::List => list::write(out, collection(entry), compress),
+        Kind::Set => set::write(out, collection(entry), compress),
         Kind::ZSet => zset::write(out, collection(entry), compress),
         Kind::Hash => hash::write(out, collection(entry), compress),
     }
@@ -38,7 +38,6 @@ pub fn read_object(
     expire_at_ms: Option<i64>,
     limits: &Limits,
 ) -> Result<Entry, RdbError> {
-    let with = |list: List| Ok(Entry::with_collection(key, list, expire_at_ms, 0));
     let [kind] = read_array(input)?;
     match kind {
         opcodes::TYPE_STRING => {
@@ -49,10 +48,19 @@ pub fn read_object(
             };
             Ok(Entry::new(key, value, expire_at_ms, 0))
         }
-        opcodes::TYPE_LIST => with(list::read_elements(input, limits)?),
-        opcodes::TYPE_LIST_ZIPLIST => with(list::read_ziplist(input, limits)?),
-        opcodes::TYPE_LIST_QUICKLIST => with(list::read_ziplists(input, limits)?),
-        opcodes::TYPE_LIST_QUICKLIST_2 => with(list::read(input, limits)?),
+        opcodes::TYPE_LIST => entry_with(key, expire_at_ms, list::read_elements(input, limits)?),
+        opcodes::TYPE_LIST_ZIPLIST => {
+            entry_with(key, expire_at_ms, list::read_ziplist(input, limits)?)
+        }
+        opcodes::TYPE_LIST_QUICKLIST => {
+            entry_with(key, expire_at_ms, list::read_ziplists(input, limits)?)
+        }
+        opcodes::TYPE_LIST_QUICKLIST_2 => entry_with(key, expire_at_ms, list::read(input, limits)?),
+        opcodes::TYPE_SET => entry_with(key, expire_at_ms, set::read(input, limits)?),
+        opcodes::TYPE_SET_INTSET => entry_with(key, expire_at_ms, set::read_intset(input, limits)?),
+        opcodes::TYPE_SET_LISTPACK => {
+            entry_with(key, expire_at_ms, set::read_listpack(input, limits)?)
+        }
         opcodes::TYPE_HASH
         | opcodes::TYPE_HASH_ZIPMAP
         | opcodes::TYPE_HASH_ZIPLIST
@@ -61,17 +69,24 @@ pub fn read_object(
         | opcodes::TYPE_HASH_LISTPACK_EX_PRE_GA
         | opcodes::TYPE_HASH_METADATA
         | opcodes::TYPE_HASH_LISTPACK_EX => {
-            let value = hash::read(input, kind, limits)?;
-            Ok(Entry::with_collection(key, value, expire_at_ms, 0))
+            entry_with(key, expire_at_ms, hash::read(input, kind, limits)?)
         }
         opcodes::TYPE_ZSET
         | opcodes::TYPE_ZSET_2
         | opcodes::TYPE_ZSET_ZIPLIST
         | opcodes::TYPE_ZSET_LISTPACK => {
-            Ok(Entry::with_collection(key, zset::read(input, kind, limits)?, expire_at_ms, 0))
+            entry_with(key, expire_at_ms, zset::read(input, kind, limits)?)
         }
         unknown => Err(RdbError::UnknownType(unknown)),
     }
+}
+
+fn entry_with<C: Collection>(
+    key: &[u8],
+    expire_at_ms: Option<i64>,
+    value: C,
+) -> Result<Entry, RdbError> {
+    Ok(Entry::with_collection(key, value, expire_at_ms, 0))
 }
 
 #[cfg(test)]

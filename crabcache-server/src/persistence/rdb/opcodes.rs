@@ -8,6 +8,12 @@ pub const TYPE_LIST: u8 = 1;
 pub const TYPE_LIST_ZIPLIST: u8 = 10;
 /// Before a list: nodes that are ziplists.
 pub const TYPE_LIST_QUICKLIST: u8 = 14;
+/// Before a set: its members, string by string.
+pub const TYPE_SET: u8 = 2;
+/// Before a set that is an intset.
+pub const TYPE_SET_INTSET: u8 = 11;
+/// Before a set that is a listpack.
+pub const TYPE_SET_LISTPACK: u8 = 20;
 /// Before a sorted set: members with scores as text.
 pub const TYPE_ZSET: u8 = 3;
 /// Before a sorted set: members with scores as doubles.

@@ -8,6 +8,7 @@ use crate::command::{Args, CommandResult, Ctx};
 use crabcache_store::algorithms::double;
 use crabcache_store::types::hash::Hash;
 use crabcache_store::types::list::List;
+use crabcache_store::types::set::Set;
 use crabcache_store::types::zset::ZSet;
 use crabcache_store::{Collection, Entry, Env, Expiry, Kind, Lookup, Trace, Walk, WriteDb};
 use sha1::{Digest as _, Sha1};
@@ -51,6 +52,10 @@ fn add_value(digest: &mut Digest, entry: &Entry) {
             digest.mix_type(1);
             list(digest, collection(entry));
         }
+        Kind::Set => {
+            digest.mix_type(2);
+            set(digest, collection(entry));
+        }
         Kind::ZSet => {
             digest.mix_type(3);
             sorted_set(digest, collection(entry));
@@ -73,6 +78,11 @@ fn collection<C: Collection>(entry: &Entry) -> &C {
 /// The elements in their order.
 fn list(digest: &mut Digest, list: &List) {
     list.iter().for_each(|element| digest.mix(&element.bytes()));
+}
+
+/// The members in no order.
+fn set(digest: &mut Digest, set: &Set) {
+    set.for_each(|member| member.with_bytes(|bytes| digest.add(bytes)));
 }
 
 /// The fields in any order, each with its value.
