@@ -254,6 +254,21 @@ impl<'a> Reply<'a> {
         self.end(deferred, |reply| reply.set(len));
     }
 
+    /// Begins one pair of a map that [`Reply::end_pairs`] ends: in RESP2 an array of its own.
+    pub fn pair(&mut self) {
+        if self.protocol == Protocol::Resp2 {
+            self.array(2);
+        }
+    }
+
+    /// Ends a deferred map of `len` pairs, which is an array of pairs in RESP2.
+    pub fn end_pairs(&mut self, deferred: Deferred, len: usize) {
+        self.end(deferred, |reply| match reply.protocol {
+            Protocol::Resp2 => reply.array(len),
+            Protocol::Resp3 => reply.map(len),
+        });
+    }
+
     fn end(&mut self, deferred: Deferred, header: impl FnOnce(&mut Reply<'_>)) {
         let mut bytes = Vec::with_capacity(24);
         header(&mut Reply::new(&mut bytes, self.protocol));
@@ -351,5 +366,13 @@ mod tests {
             r.end_array(outer, 2);
         };
         check(write, r"*2\r\n:1\r\n*2\r\n:2\r\n:3\r\n", r"*2\r\n:1\r\n%1\r\n:2\r\n:3\r\n");
+        let write = |r: &mut Reply<'_>| {
+            let pairs = r.deferred();
+            r.pair();
+            r.int(1);
+            r.int(2);
+            r.end_pairs(pairs, 1);
+        };
+        check(write, r"*1\r\n*2\r\n:1\r\n:2\r\n", r"%1\r\n:1\r\n:2\r\n");
     }
 }

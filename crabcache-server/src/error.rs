@@ -536,6 +536,117 @@ pub enum CommandError {
     /// GEOSEARCH ANY without a count.
     #[error("ERR the ANY argument requires COUNT argument")]
     AnyWithoutCount,
+    /// Something that is no id of a stream's entry.
+    #[error("ERR Invalid stream ID specified as stream command argument")]
+    InvalidStreamId,
+    /// An open interval that begins at the largest id.
+    #[error("ERR invalid start ID for the interval")]
+    InvalidIntervalStart,
+    /// An open interval that ends at the smallest id.
+    #[error("ERR invalid end ID for the interval")]
+    InvalidIntervalEnd,
+    /// XADD and XTRIM: two ways to trim.
+    #[error("ERR syntax error, MAXLEN and MINID options at the same time are not compatible")]
+    TwoTrims,
+    /// XADD and XTRIM: MAXLEN below 0.
+    #[error("ERR The MAXLEN argument must be >= 0.")]
+    MaxLenNegative,
+    /// XADD and XTRIM: LIMIT below 0.
+    #[error("ERR The LIMIT argument must be >= 0.")]
+    TrimLimitNegative,
+    /// XADD: LIMIT without MAXLEN or MINID.
+    #[error("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy")]
+    TrimLimitAlone,
+    /// XADD and XTRIM: LIMIT for an exact trim.
+    #[error("ERR syntax error, LIMIT cannot be used without the special ~ option")]
+    TrimLimitOfExact,
+    /// XTRIM without MAXLEN and MINID.
+    #[error("ERR syntax error, XTRIM must be called with a trimming strategy")]
+    NoTrim,
+    /// XADD 0-0
+    #[error("ERR The ID specified in XADD must be greater than 0-0")]
+    StreamIdZero,
+    /// XADD to a stream that has had the largest id.
+    #[error("ERR The stream has exhausted the last possible ID, unable to add more items")]
+    StreamIdsExhausted,
+    /// XADD of an id that is not above the last one.
+    #[error("ERR The ID specified in XADD is equal or smaller than the target stream top item")]
+    StreamIdTooSmall,
+    /// XADD of an entry of more than 1 GB.
+    #[error("ERR Elements are too large to be stored")]
+    StreamEntryTooLarge,
+    /// XSETID of an id below that of an entry.
+    #[error("ERR The ID specified in XSETID is smaller than the target stream top item")]
+    SetIdBelowTop,
+    /// XSETID of an id below one that was deleted.
+    #[error("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")]
+    SetIdBelowDeleted,
+    /// XSETID of an id below its own MAXDELETEDID.
+    #[error("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id")]
+    SetIdBelowGiven,
+    /// XSETID: ENTRIESADDED below 0.
+    #[error("ERR entries_added must be positive")]
+    EntriesAddedNegative,
+    /// XSETID: fewer ENTRIESADDED than there are.
+    #[error("ERR The entries_added specified in XSETID is smaller than the target stream length")]
+    EntriesAddedTooSmall,
+    /// XDELEX and XACKDEL: a count of ids that is none.
+    #[error("ERR Number of IDs must be a positive integer")]
+    NumIdsNotPositive,
+    /// XDELEX and XACKDEL: fewer ids than were announced.
+    #[error("ERR The `numids` parameter must match the number of arguments")]
+    NumIdsMismatch,
+    /// XDELEX and XACKDEL without ids.
+    #[error("ERR IDS option is required")]
+    IdsRequired,
+    /// XREAD and XREADGROUP: not as many ids as keys. The command, and what an id can be.
+    #[error("ERR Unbalanced '{0}' list of streams: for each stream key an {1} must be specified.")]
+    UnbalancedStreams(&'static str, &'static str),
+    /// XREAD with an option of XREADGROUP.
+    #[error("ERR The {0} option is only supported by XREADGROUP. You called XREAD instead.")]
+    OnlyXreadgroup(&'static str),
+    /// XREADGROUP without GROUP.
+    #[error("ERR Missing GROUP option for XREADGROUP")]
+    MissingGroup,
+    /// XREADGROUP from where XREAD can begin.
+    #[error(
+        "ERR The {0} ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The {0} ID would just return an empty result set."
+    )]
+    MeaninglessId(char),
+    /// XREAD from where XREADGROUP can begin.
+    #[error(
+        "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
+    )]
+    OnlyOfGroups,
+    /// No such key or group: the key, the group, and words that XREADGROUP adds.
+    #[error("NOGROUP No such key '{0}' or consumer group '{1}'{2}")]
+    NoKeyOrGroup(String, String, &'static str),
+    /// No such group: the group and the key.
+    #[error("NOGROUP No such consumer group '{0}' for key name '{1}'")]
+    NoGroup(String, String),
+    /// XGROUP CREATE of a group that is there.
+    #[error("BUSYGROUP Consumer Group name already exists")]
+    BusyGroup,
+    /// XGROUP of a key that is not there.
+    #[error(
+        "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically."
+    )]
+    XgroupWithoutKey,
+    /// XGROUP: ENTRIESREAD below -1.
+    #[error("ERR value for ENTRIESREAD must be positive or -1")]
+    EntriesReadNegative,
+    /// XCLAIM and XAUTOCLAIM (the field): an idle time that is no integer.
+    #[error("ERR Invalid min-idle-time argument for {0}")]
+    InvalidMinIdle(&'static str),
+    /// XCLAIM: the value of an option is no integer.
+    #[error("ERR Invalid {0} option argument for XCLAIM")]
+    InvalidClaimValue(&'static str),
+    /// XCLAIM: no such option, nor an id.
+    #[error("ERR Unrecognized XCLAIM option '{0}'")]
+    UnknownClaimOption(String),
+    /// XAUTOCLAIM: COUNT below 1.
+    #[error("ERR COUNT must be > 0")]
+    AutoclaimCount,
     /// An expiry that is out of range for the command of this name.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpire(String),

@@ -119,4 +119,13 @@ events! {
     GEORADIUSSTORE = ZSET "georadiusstore";
     GEOSEARCHSTORE = ZSET "geosearchstore";
     ZDIFFSTORE = ZSET "zdiffstore";
+    XADD = STREAM "xadd";
+    XDEL = STREAM "xdel";
+    XTRIM = STREAM "xtrim";
+    XSETID = STREAM "xsetid";
+    XGROUP_CREATE = STREAM "xgroup-create";
+    XGROUP_CREATECONSUMER = STREAM "xgroup-createconsumer";
+    XGROUP_DELCONSUMER = STREAM "xgroup-delconsumer";
+    XGROUP_DESTROY = STREAM "xgroup-destroy";
+    XGROUP_SETID = STREAM "xgroup-setid";
 }

@@ -61,6 +61,8 @@ pub enum Kind {
     ZSet = 3,
     /// A hash.
     Hash = 4,
+    /// A stream.
+    Stream = 5,
 }
 
 impl Kind {
@@ -73,6 +75,7 @@ impl Kind {
             2 => Kind::Set,
             3 => Kind::ZSet,
             4 => Kind::Hash,
+            5 => Kind::Stream,
             _ => unreachable!("entries have a kind"),
         }
     }
@@ -85,6 +88,7 @@ impl Kind {
             Kind::Set => "set",
             Kind::ZSet => "zset",
             Kind::Hash => "hash",
+            Kind::Stream => "stream",
         }
     }
 }

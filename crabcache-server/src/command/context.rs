@@ -156,6 +156,11 @@ impl<'a> Ctx<'a> {
         self.effects.changed(self.client.db, key, event);
     }
 
+    /// Says that something beside the value of a key was changed; see [`Effects::changed_aside`].
+    pub fn changed_aside(&mut self, key: &[u8], event: Event) {
+        self.effects.changed_aside(self.client.db, key, event);
+    }
+
     /// As [`Ctx::changed`], of a collection that lost elements; without any left, its key is gone.
     #[inline]
     pub fn shrunk(&mut self, key: &[u8], event: Event, is_emptied: bool) {

@@ -19,6 +19,8 @@ pub struct Change {
     pub key: Box<[u8]>,
     /// What to tell subscribers of keyspace events, if anything.
     pub event: Option<Event>,
+    /// Whether those who watch the key must know.
+    pub is_watched: bool,
 }
 
 /// What is to be replicated instead of the request.
@@ -76,6 +78,20 @@ impl Effects {
         }
     }
 
+    /// A change beside the value that watchers watch for (consumer groups of a stream), and an event
+    /// about it.
+    pub fn changed_aside(&mut self, db: usize, key: &[u8], event: Event) {
+        self.n_dirty += 1;
+        if self.interest.contains(Interest::EVENTS) {
+            self.changes.push(Change {
+                db,
+                key: key.into(),
+                event: Some(event),
+                is_watched: false,
+            });
+        }
+    }
+
     /// The value of a key was replaced by another one, perhaps of another type.
     #[inline]
     pub fn overwritten(&mut self, db: usize, key: &[u8], type_changed: bool) {
@@ -110,9 +126,21 @@ impl Effects {
         }
     }
 
+    /// Replicates nothing but what [`Effects::propagate`] is told.
+    pub fn propagate_only(&mut self) {
+        if self.wants_propagation() && self.propagation == Propagation::AsIs {
+            self.propagation = Propagation::Instead(Vec::new());
+        }
+    }
+
+    /// Whether anything is replicated at all.
+    pub fn wants_propagation(&self) -> bool {
+        self.interest.contains(Interest::PROPAGATION)
+    }
+
     #[cold]
     fn note(&mut self, db: usize, key: &[u8], event: Option<Event>) {
-        self.changes.push(Change { db, key: key.into(), event });
+        self.changes.push(Change { db, key: key.into(), event, is_watched: true });
     }
 
     /// Tells everybody who wants to know, in the order in which things happened. `args` is the
@@ -145,9 +173,11 @@ impl Effects {
         args: Args<'_>,
     ) {
         let mut created = trace.created.borrow_mut();
-        for Change { db, key, event } in self.changes.drain(..) {
-            let place = locked.keyspace().key(&key).place();
-            locked.touch_watchers(db, &place.key(&key));
+        for Change { db, key, event, is_watched } in self.changes.drain(..) {
+            if is_watched {
+                let place = locked.keyspace().key(&key).place();
+                locked.touch_watchers(db, &place.key(&key));
+            }
             // That a key is new is told before anything else about it.
             let news = created.iter().position(|new| (new.0, &*new.1) == (db, &*key));
             if let Some(index) = news {

@@ -224,6 +224,8 @@ pub enum Group {
     Bitmap,
     /// hyperloglog
     Hyperloglog,
+    /// stream
+    Stream,
 }
 
 impl Group {
@@ -242,6 +244,7 @@ impl Group {
             Group::Transactions => "transactions",
             Group::Bitmap => "bitmap",
             Group::Hyperloglog => "hyperloglog",
+            Group::Stream => "stream",
         }
     }
 }

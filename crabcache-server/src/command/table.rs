@@ -241,6 +241,7 @@ fn categories_of(spec: &Command, group: Group) -> Categories {
         Group::String => Categories::STRING,
         Group::List => Categories::LIST,
         Group::Set => Categories::SET,
+        Group::Stream => Categories::STREAM,
         Group::Connection => Categories::CONNECTION,
         Group::Transactions => Categories::TRANSACTION,
         Group::Bitmap => Categories::BITMAP,

@@ -10,6 +10,7 @@ mod list;
 mod server;
 mod set;
 mod sorted_set;
+mod stream;
 mod string;
 mod transactions;
 
@@ -35,6 +36,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Server, server::keyspace::COMMANDS),
     (Group::Set, set::COMMANDS),
     (Group::SortedSet, sorted_set::COMMANDS),
+    (Group::Stream, stream::COMMANDS),
     (Group::String, string::COMMANDS),
     (Group::Transactions, transactions::COMMANDS),
 ];

@@ -20,6 +20,7 @@ mod element;
 use super::thin_buffer::ThinBuffer;
 use crate::types::string::{StrRef, parse_int};
 use element::{Encoded, back_len, element_at, n_back_len_bytes};
+use smallvec::SmallVec;
 
 const HEADER_BYTES: usize = 6;
 const COUNT_AT: usize = 4;
@@ -39,6 +40,40 @@ pub struct Malformed;
 /// See the module's text. Takes 8 bytes and one allocation.
 #[derive(Clone)]
 pub struct Listpack(ThinBuffer);
+
+/// Elements that are to be added at once: one growth of the listpack instead of one for each.
+#[derive(Debug, Default)]
+pub struct Elements {
+    bytes: SmallVec<[u8; 512]>,
+    n_elements: usize,
+}
+
+impl Elements {
+    /// Adds an element.
+    pub fn push(&mut self, value: &[u8]) {
+        self.push_encoded(&Encoded::new(value));
+    }
+
+    /// Adds an integer.
+    #[inline]
+    pub fn push_int(&mut self, value: i64) {
+        if let 0..=127 = value {
+            // The common case: the value is its own encoding, and takes one byte.
+            self.bytes.extend_from_slice(&[value as u8, 1]);
+            self.n_elements += 1;
+        } else {
+            self.push_encoded(&Encoded::of_int(value));
+        }
+    }
+
+    fn push_encoded(&mut self, encoded: &Encoded<'_>) {
+        let (back, n_back) = back_len(encoded.data_len());
+        self.bytes.extend_from_slice(encoded.head());
+        self.bytes.extend_from_slice(encoded.tail());
+        self.bytes.extend_from_slice(&back[..n_back]);
+        self.n_elements += 1;
+    }
+}
 
 impl Default for Listpack {
     fn default() -> Self {
@@ -215,6 +250,29 @@ impl Listpack {
     /// Adds an element at the end.
     pub fn push_back(&mut self, value: &[u8]) {
         self.put(self.0.len() - 1, 0, value, 1);
+    }
+
+    /// Adds elements at the end.
+    pub fn push_all(&mut self, elements: &Elements) {
+        self.0.splice(self.0.len() - 1, 0, &[&elements.bytes]);
+        self.add_to_count(elements.n_elements as i64);
+    }
+
+    /// The integer at `at`; `None` if it is something else.
+    #[inline]
+    pub fn get_int(&self, at: At) -> Option<i64> {
+        match self.get(at) {
+            StrRef::Int(value) => Some(value),
+            StrRef::Bytes(_) => None,
+        }
+    }
+
+    /// Puts an integer into the element at `at`, which stays its place.
+    pub fn replace_int(&mut self, at: At, value: i64) {
+        let encoded = Encoded::of_int(value);
+        let (back, n_back) = back_len(encoded.data_len());
+        let removed = self.end_of(at) - at.0;
+        self.0.splice(at.0, removed, &[encoded.head(), &back[..n_back]]);
     }
 
     /// Adds an element at the front.

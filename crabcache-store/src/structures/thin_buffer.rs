@@ -98,7 +98,9 @@ impl ThinBuffer {
         // SAFETY: all ranges lie in the allocation, which has room for the longer of both lengths;
         // the parts are borrowed from elsewhere, as `self` is borrowed mutably.
         unsafe {
-            memory.add(at + n_added).copy_from(memory.add(tail_at), old_len - tail_at);
+            if n_added != removed {
+                memory.add(at + n_added).copy_from(memory.add(tail_at), old_len - tail_at);
+            }
             let mut to = memory.add(at);
             for part in parts {
                 to.copy_from_nonoverlapping(part.as_ptr(), part.len());

@@ -58,6 +58,10 @@ macro_rules! by_kind {
                 type $C = $crate::types::hash::Hash;
                 $body
             }
+            $crate::entry::Kind::Stream => {
+                type $C = $crate::types::stream::Stream;
+                $body
+            }
         }
     };
 }

@@ -14,6 +14,7 @@ pub mod object;
 pub mod opcodes;
 pub mod payload;
 pub mod set;
+pub mod stream;
 pub mod string;
 mod ziplist;
 mod zipmap;

@@ -1,7 +1,7 @@
 //! Values of all types: a type byte and what follows from it.
 
 use super::string::{RdbString, read_array, read_string, write_int, write_string};
-use super::{RdbError, hash, list, opcodes, set, zset};
+use super::{RdbError, hash, list, opcodes, set, stream, zset};
 use crabcache_store::{Collection, Entry, Kind, Limits, Str, StrRef};
 use std::io::Read;
 
@@ -19,6 +19,7 @@ pub fn write_object(out: &mut Vec<u8>, entry: &Entry, compress: bool) {
         Kind::Set => set::write(out, collection(entry), compress),
         Kind::ZSet => zset::write(out, collection(entry), compress),
         Kind::Hash => hash::write(out, collection(entry), compress),
+        Kind::Stream => stream::write(out, collection(entry), compress),
     }
 }
 
@@ -76,6 +77,11 @@ pub fn read_object(
         | opcodes::TYPE_ZSET_ZIPLIST
         | opcodes::TYPE_ZSET_LISTPACK => {
             entry_with(key, expire_at_ms, zset::read(input, kind, limits)?)
+        }
+        opcodes::TYPE_STREAM_LISTPACKS
+        | opcodes::TYPE_STREAM_LISTPACKS_2
+        | opcodes::TYPE_STREAM_LISTPACKS_3 => {
+            entry_with(key, expire_at_ms, stream::read(input, kind)?)
         }
         unknown => Err(RdbError::UnknownType(unknown)),
     }

@@ -24,6 +24,12 @@ pub const TYPE_ZSET_ZIPLIST: u8 = 12;
 pub const TYPE_ZSET_LISTPACK: u8 = 17;
 /// Before a list: nodes that are listpacks or single elements.
 pub const TYPE_LIST_QUICKLIST_2: u8 = 18;
+/// Before a stream, as Redis 5 to 6 wrote it,
+pub const TYPE_STREAM_LISTPACKS: u8 = 15;
+/// as 7.0 did,
+pub const TYPE_STREAM_LISTPACKS_2: u8 = 19;
+/// and as it is written since 7.2.
+pub const TYPE_STREAM_LISTPACKS_3: u8 = 21;
 
 /// Before a hash: fields and values, as strings.
 pub const TYPE_HASH: u8 = 4;

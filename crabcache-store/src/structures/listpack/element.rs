@@ -26,6 +26,12 @@ impl<'v> Encoded<'v> {
         encoded
     }
 
+    pub(super) fn of_int(value: i64) -> Encoded<'static> {
+        let mut encoded = Encoded { head: [0; HEAD_BYTES_MAX], head_len: 0, tail: b"" };
+        encoded.put_int(value);
+        encoded
+    }
+
     fn put_int(&mut self, int: i64) {
         let bytes = int.to_le_bytes();
         match int {

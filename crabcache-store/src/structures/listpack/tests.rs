@@ -182,3 +182,28 @@ proptest! {
         prop_assert_eq!(pack.n_bytes(), HEADER_BYTES + total + 1);
     }
 }
+
+#[test]
+fn elements_added_at_once_are_those_added_one_by_one() {
+    let texts: [&[u8]; 7] = [b"0", b"127", b"128", b"-1", b"abc", &[b'x'; 300], b""];
+    let mut elements = Elements::default();
+    for text in texts {
+        match parse_int(text) {
+            Some(value) => elements.push_int(value),
+            None => elements.push(text),
+        }
+    }
+    let mut pack: Listpack = [&b"first"[..]].into_iter().collect();
+    let mut expected = pack.clone();
+    pack.push_all(&elements);
+    texts.iter().for_each(|text| expected.push_back(text));
+    assert_eq!(pack.as_bytes(), expected.as_bytes());
+    let at = pack.seek(2).unwrap();
+    for value in [5, 70_000, -3, i64::MIN, 127] {
+        pack.replace_int(at, value);
+        expected.replace(at, value.to_string().as_bytes());
+        assert_eq!(pack.as_bytes(), expected.as_bytes());
+        assert_eq!((pack.get_int(at), pack.len()), (Some(value), 8));
+    }
+    assert_eq!(pack.get_int(pack.first().unwrap()), None);
+}

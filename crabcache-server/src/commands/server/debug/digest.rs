@@ -9,6 +9,7 @@ use crabcache_store::algorithms::double;
 use crabcache_store::types::hash::Hash;
 use crabcache_store::types::list::List;
 use crabcache_store::types::set::Set;
+use crabcache_store::types::stream::Stream;
 use crabcache_store::types::zset::ZSet;
 use crabcache_store::{Collection, Entry, Env, Expiry, Kind, Lookup, Trace, Walk, WriteDb};
 use sha1::{Digest as _, Sha1};
@@ -64,6 +65,10 @@ fn add_value(digest: &mut Digest, entry: &Entry) {
             digest.mix_type(4);
             hash(digest, collection(entry));
         }
+        Kind::Stream => {
+            digest.mix_type(6);
+            stream(digest, collection(entry));
+        }
     }
     if entry.expire_at_ms().is_some() {
         digest.add(b"!!expire!!");
@@ -106,6 +111,17 @@ fn sorted_set(digest: &mut Digest, set: &ZSet) {
         double::write_shortest(&mut text, score);
         element.mix(&text);
         digest.add(&element.0);
+    }
+}
+
+/// The entries in their order, without the groups, as the reference has it.
+fn stream(digest: &mut Digest, stream: &Stream) {
+    for entry in stream.log.iter() {
+        digest.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+        for (field, value) in entry.fields {
+            digest.mix(&field.bytes());
+            digest.mix(&value.bytes());
+        }
     }
 }
 
