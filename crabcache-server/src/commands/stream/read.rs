@@ -64,7 +64,15 @@ pub(super) fn xreadgroup(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> Command
     let mut n_served = 0;
     for (index, &position) in positions.iter().enumerate() {
         let key = ctx.key(request.key(index));
-        db.get_as::<Stream>(&key, Lookup::Use)?;
+        let stream = db.get_as::<Stream>(&key, Lookup::Use)?;
+        // A wait that goes on changes nothing, or it would wake those who wait beside it, and they
+        // it, without end.
+        if ctx.is_served
+            && position == StreamId::MAX
+            && !stream.is_some_and(|stream| has_news(stream, group))
+        {
+            continue;
+        }
         let is_served =
             edit(db, &key, |stream| Ok(serve_group(ctx, &request, &key, stream, position)))?;
         n_served += usize::from(is_served == Some(true));
@@ -74,6 +82,12 @@ pub(super) fn xreadgroup(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> Command
         return Ok(());
     }
     request.end_without_news(ctx, None)
+}
+
+/// Whether there are entries that a group has not read yet.
+fn has_news(stream: &Stream, group: &[u8]) -> bool {
+    let last_read = stream.groups.get(group).map(|group| group.last_id());
+    last_read.is_some_and(|read| stream.log.last_present_id().is_some_and(|last| last > read))
 }
 
 /// A request of either command.
