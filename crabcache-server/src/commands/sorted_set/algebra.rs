@@ -6,6 +6,7 @@ use crate::error::CommandError;
 use crate::notify::Event;
 use crabcache_resp::number::parse_i64;
 use crabcache_store::structures::table::ItemRef;
+use crabcache_store::types::set::Set;
 use crabcache_store::types::zset::ZSet;
 use crabcache_store::{Entry, Kind, Limits, Lookup, ReadDb, StoreError, StrRef, WriteDb};
 use std::collections::HashMap;
@@ -59,36 +60,43 @@ fn zero_if_nan(score: f64) -> f64 {
 #[derive(Clone, Copy)]
 enum Source<'a> {
     Scored(&'a ZSet),
+    Plain(&'a Set),
 }
 
 impl<'a> Source<'a> {
     fn len(self) -> usize {
         match self {
             Source::Scored(set) => set.len(),
+            Source::Plain(set) => set.len(),
         }
     }
 
     fn score(self, member: &[u8]) -> Option<f64> {
         match self {
             Source::Scored(set) => set.score(member),
+            Source::Plain(set) => set.contains(member).then_some(1.0),
         }
     }
 
     fn is(self, other: Source<'_>) -> bool {
         match (self, other) {
             (Source::Scored(set), Source::Scored(other)) => std::ptr::eq(set, other),
+            (Source::Plain(set), Source::Plain(other)) => std::ptr::eq(set, other),
+            _ => false,
         }
     }
 
     fn iter(self) -> Box<dyn Iterator<Item = (StrRef<'a>, f64)> + 'a> {
         match self {
             Source::Scored(set) => Box::new(set.iter(0..set.len(), false)),
+            Source::Plain(set) => Box::new(set.iter().map(|member| (member, 1.0))),
         }
     }
 
     fn of(entry: ItemRef<'a, Entry>) -> Result<Source<'a>, StoreError> {
         match entry.kind() {
             Kind::ZSet => entry.into_collection().map(Source::Scored).ok_or(StoreError::WrongType),
+            Kind::Set => entry.into_collection().map(Source::Plain).ok_or(StoreError::WrongType),
             _ => Err(StoreError::WrongType),
         }
     }
