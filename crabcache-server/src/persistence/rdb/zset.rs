@@ -109,7 +109,7 @@ mod tests {
         write_string(&mut bytes, pack.as_bytes(), false);
         check(&bytes, Ok(pairs));
         // A ziplist of "a", 1, "b" and "2.5".
-        let ziplist = b"\x17\0\0\0\x12\0\0\0\x04\0\x00\x01a\x03\xf2\x02\x01b\x03\x032.5\xff";
+        let ziplist = b"\x18\0\0\0\x12\0\0\0\x04\0\x00\x01a\x03\xf2\x02\x01b\x03\x032.5\xff";
         let mut bytes = vec![opcodes::TYPE_ZSET_ZIPLIST];
         write_string(&mut bytes, ziplist, false);
         check(&bytes, Ok(pairs));
@@ -130,7 +130,7 @@ mod tests {
         check(b"\x05\x01\x01a\0\0\0\0\0\0\xf8\x7f", Err(MALFORMED));
         check(b"\x05\x81\xff\xff\xff\xff\xff\xff\xff\xff\x01a", Err(RdbError::Truncated));
         check(b"\x11\x01a", Err(MALFORMED));
-        check(b"\x0c\x01a", Err(MALFORMED));
+        check(b"\x0c\x01a", Err(RdbError::Malformed("ziplist")));
     }
 
     #[test]
