@@ -1,3 +1,5 @@
+//! The geo group in process.
+
 use crate::testing::TestServer;
 
 fn sicily() -> TestServer {

@@ -1,3 +1,5 @@
+//! The set group in process.
+
 use crate::testing::TestServer;
 use crabcache_resp::{Protocol, Value};
 use std::collections::BTreeSet;

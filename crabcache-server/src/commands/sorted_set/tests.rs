@@ -1,3 +1,5 @@
+//! The sorted set group in process.
+
 use crate::server::interest::Interest;
 use crate::testing::TestServer;
 use std::collections::BTreeSet;

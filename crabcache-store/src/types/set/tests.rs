@@ -1,3 +1,5 @@
+//! Sets against a model, through all encodings.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;

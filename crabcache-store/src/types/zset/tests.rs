@@ -1,3 +1,5 @@
+//! Sorted sets against a model, through both encodings.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

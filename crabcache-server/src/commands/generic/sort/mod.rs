@@ -12,6 +12,7 @@ use crate::error::CommandError;
 use crate::notify::Event;
 use crabcache_store::types::list::{End, List};
 use crabcache_store::types::set::Set;
+use crabcache_store::types::zset::ZSet;
 use crabcache_store::{Entry, Kind, Lookup, ReadDb, StrRef, WriteDb};
 use options::{Sort, looks_keys_up, sort_keys, sort_ro_keys};
 use pattern::Pattern;
@@ -209,6 +210,9 @@ fn elements<'a>(
     let elements = match entry.kind() {
         Kind::List => entry.into_collection::<List>().map(|list| list.iter().collect()),
         Kind::Set => entry.into_collection::<Set>().map(|set| set.iter().collect()),
+        Kind::ZSet => entry
+            .into_collection::<ZSet>()
+            .map(|set| set.iter(0..set.len(), false).map(|(member, _)| member).collect()),
         _ => None,
     };
     elements.ok_or(CommandError::WrongType)

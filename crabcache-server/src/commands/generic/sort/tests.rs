@@ -1,3 +1,5 @@
+//! SORT in process: what it reads, what it stores, what it tells.
+
 use super::*;
 use crate::command::args::OwnedArgs;
 use crate::testing::TestServer;
