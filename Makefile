@@ -15,13 +15,11 @@ build:
 	scripts/install_build
 	cargo build --release --package crabcache-server
 
-## Installs what the tests need and runs all of them.
+## Installs what the tests need and runs all of them, but for those that have a target of their own.
 test:
 	scripts/install_tests
 	$(MAKE) lint
 	scripts/run_tests --workspace
-	scripts/miri --short
-	scripts/fuzz_smoke $(FUZZ_SECONDS)
 
 ## Form and lints.
 lint:
