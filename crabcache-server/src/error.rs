@@ -62,12 +62,9 @@ pub enum CommandError {
     /// HINCRBYFLOAT by what is no finite number.
     #[error("ERR value is NaN or Infinity")]
     NotFinite,
-    /// A count that is too large.
+    /// A number that is too large for what it is to count.
     #[error("ERR value is out of range")]
     OutOfRange,
-    /// A count whose sign cannot be changed.
-    #[error("ERR value is out of range, value must between {min} and {max}", min = -i64::MAX, max = i64::MAX)]
-    NotInLongRange,
     /// A negative time for fields of a hash.
     #[error("ERR invalid expire time, must be >= 0")]
     NegativeExpire,
@@ -193,9 +190,9 @@ pub enum CommandError {
     /// Too few or too many arguments for the command of this full name.
     #[error("ERR wrong number of arguments for '{0}' command")]
     Arity(String),
-    /// A subcommand with too many arguments: its name as it came, and the command's.
+    /// A subcommand that does not exist, or has other arguments: what was asked for and the command.
     #[error("ERR unknown subcommand or wrong number of arguments for '{0}'. Try {1} HELP.")]
-    SubcommandSyntax(String, String),
+    SubcommandSyntax(String, &'static str),
     /// No such user, or not this password.
     #[error("WRONGPASS invalid username-password pair or user is disabled.")]
     WrongPassword,
@@ -304,9 +301,6 @@ pub enum CommandError {
     /// A value would become longer than `proto-max-bulk-len`.
     #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
     StringTooLong,
-    /// A subcommand that does not exist, or has other arguments: what was asked for and the command.
-    #[error("ERR unknown subcommand or wrong number of arguments for '{0}'. Try {1} HELP.")]
-    UnknownForm(String, &'static str),
     /// SLOWLOG GET with a count that is none.
     #[error("ERR count should be greater than or equal to -1")]
     CountBelowMinusOne,
@@ -331,15 +325,6 @@ pub enum CommandError {
     /// Source and destination are one key.
     #[error("ERR source and destination objects are the same")]
     SameKey,
-    /// A number that must fit 32 bits does not.
-    #[error("ERR value is out of range, value must between {min} and {max}", min = i32::MIN, max = i32::MAX)]
-    NotInt32,
-    /// A count that is negative or no integer.
-    #[error("ERR value is out of range, must be positive")]
-    MustBePositive,
-    /// A number whose negation must be one too.
-    #[error("ERR value is out of range, value must between {min} and {max}", min = -i64::MAX, max = i64::MAX)]
-    OutOfSymmetricRange,
     /// LSET of an element that is not there.
     #[error("ERR index out of range")]
     IndexOutOfRange,
@@ -351,7 +336,7 @@ pub enum CommandError {
     /// An option whose value is negative or no integer.
     #[error("ERR {0} can't be negative")]
     NegativeOption(&'static str),
-    /// A number of keys that is none.
+    /// A number of keys that is none, or below 1.
     #[error("ERR numkeys should be greater than 0")]
     NumKeys,
     /// COUNT with 0 or less.
@@ -453,18 +438,9 @@ pub enum CommandError {
     /// SORT by something that is no number.
     #[error("ERR One or more scores can't be converted into double")]
     SortScore,
-    /// SINTERCARD and its like: a number of keys that is none, or below 1.
-    #[error("ERR numkeys should be greater than 0")]
-    NoKeysGiven,
     /// SINTERCARD and its like: more keys announced than there are words.
     #[error("ERR Number of keys can't be greater than number of args")]
     TooManyKeysGiven,
-    /// SINTERCARD and its like: a limit that is none, or below 0.
-    #[error("ERR LIMIT can't be negative")]
-    NegativeLimit,
-    /// A number that is too large for what it is to count.
-    #[error("ERR value is out of range")]
-    TooLarge,
     /// ZADD: NX with XX.
     #[error("ERR XX and NX options at the same time are not compatible")]
     XxWithNx,
@@ -521,9 +497,9 @@ pub enum CommandError {
     /// A search around a member that is not there.
     #[error("ERR could not decode requested zset member")]
     NoSuchMember,
-    /// GEOSEARCH with a count below 1.
+    /// GEOSEARCH and XAUTOCLAIM with a count below 1.
     #[error("ERR COUNT must be > 0")]
-    GeoCount,
+    CountBelowOne,
     /// GEORADIUS and its like: the command that stores, with what is only told.
     #[error("ERR {0} is not compatible with WITHDIST, WITHHASH and WITHCOORD options")]
     StoreWithDetails(&'static str),
@@ -644,9 +620,6 @@ pub enum CommandError {
     /// XCLAIM: no such option, nor an id.
     #[error("ERR Unrecognized XCLAIM option '{0}'")]
     UnknownClaimOption(String),
-    /// XAUTOCLAIM: COUNT below 1.
-    #[error("ERR COUNT must be > 0")]
-    AutoclaimCount,
     /// An expiry that is out of range for the command of this name.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpire(String),
@@ -654,10 +627,10 @@ pub enum CommandError {
 
 impl CommandError {
     /// The refusal of a request whose second word is no subcommand, or wants other arguments.
-    pub fn unknown_form(args: Args<'_>, command: &'static str) -> CommandError {
+    pub fn subcommand_syntax(args: Args<'_>, command: &'static str) -> CommandError {
         let word = args.get(1);
         let word = String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned();
-        CommandError::UnknownForm(word, command)
+        CommandError::SubcommandSyntax(word, command)
     }
 
     /// The code that the line begins with.

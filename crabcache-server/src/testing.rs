@@ -81,6 +81,17 @@ impl TestServer {
         out
     }
 
+    /// Sends one command as a client that must not be answered: it waits.
+    #[track_caller]
+    pub(crate) fn wait_as(&mut self, client: &mut TestClient, line: &str) {
+        assert_eq!(self.run_as(client, line), "", "{line}");
+    }
+
+    /// What a client that waited was sent; line ends are spaces.
+    pub(crate) fn taken_by(&mut self, client: &mut TestClient) -> String {
+        String::from_utf8(self.take_mail(client)).unwrap().replace("\r\n", " ")
+    }
+
     /// Sends bytes as a client; gives the bytes that come back and why the pipeline stopped.
     pub(crate) fn send_as(&mut self, client: &mut TestClient, bytes: &[u8]) -> (Vec<u8>, Stop) {
         client.input.extend_from_slice(bytes);

@@ -67,9 +67,10 @@ impl<'a> Args<'a> {
     /// Word number `index` as an integer of 32 bits, such as a database number.
     ///
     /// # Errors
-    /// [`CommandError::NotInteger`], [`CommandError::NotInt32`]
+    /// [`CommandError::NotInteger`], [`CommandError::OutsideRange`]
     pub fn int32(&self, index: usize) -> Result<i32, CommandError> {
-        i32::try_from(self.int(index)?).map_err(|_| CommandError::NotInt32)
+        i32::try_from(self.int(index)?)
+            .map_err(|_| CommandError::OutsideRange(i32::MIN.into(), i32::MAX.into()))
     }
 
     /// Word number `index`, a time-out in milliseconds, as the time at which it ends: Unix
@@ -165,9 +166,10 @@ impl<'a> Words<'a> {
     /// As [`Words::int`], of 32 bits.
     ///
     /// # Errors
-    /// As [`Words::int`]; [`CommandError::NotInt32`].
+    /// As [`Words::int`]; [`CommandError::OutsideRange`].
     pub fn int32(&mut self) -> Result<i32, CommandError> {
-        i32::try_from(self.int()?).map_err(|_| CommandError::NotInt32)
+        i32::try_from(self.int()?)
+            .map_err(|_| CommandError::OutsideRange(i32::MIN.into(), i32::MAX.into()))
     }
 
     /// Words that are left.

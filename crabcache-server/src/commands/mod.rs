@@ -7,6 +7,7 @@ mod geo;
 mod hash;
 mod hyperloglog;
 mod list;
+mod multi_pop;
 mod server;
 mod set;
 mod sorted_set;

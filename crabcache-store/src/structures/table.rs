@@ -191,6 +191,22 @@ impl<E: Item> Table<E> {
         ((cursor | !(level as u64 - 1)).reverse_bits().wrapping_add(1)).reverse_bits()
     }
 
+    /// As [`Table::scan`], bucket after bucket until `n_items` were met; a sparse table ends the call
+    /// after ten times as many buckets, as in the reference.
+    pub fn scan_many(&self, mut cursor: u64, n_items: usize, mut visit: impl FnMut(&E)) -> u64 {
+        let (mut n_met, mut n_steps) = (0, 0);
+        loop {
+            cursor = self.scan(cursor, |item| {
+                n_met += 1;
+                visit(item);
+            });
+            n_steps += 1;
+            if cursor == 0 || n_met >= n_items || n_steps > n_items.saturating_mul(10) {
+                return cursor;
+            }
+        }
+    }
+
     /// All items, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = ItemRef<'_, E>> {
         let chain = |index| {

@@ -140,11 +140,13 @@ impl Set {
         }
     }
 
-    /// Calls `visit` with some members and returns the cursor of the next call, 0 at the end. Begin
-    /// with 0. Small sets end with the first call.
-    pub fn scan(&self, cursor: u64, mut visit: impl FnMut(StrRef<'_>)) -> u64 {
+    /// Calls `visit` with about `n_members` members and returns the cursor of the next call, 0 at
+    /// the end. Begin with 0. Small sets end with the first call.
+    pub fn scan(&self, cursor: u64, n_members: usize, mut visit: impl FnMut(StrRef<'_>)) -> u64 {
         match &self.0 {
-            Repr::Table(table) => table.scan(cursor, |member| visit(StrRef::Bytes(member.bytes()))),
+            Repr::Table(table) => {
+                table.scan_many(cursor, n_members, |member| visit(StrRef::Bytes(member.bytes())))
+            }
             _ => {
                 self.for_each(visit);
                 0

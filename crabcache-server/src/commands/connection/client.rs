@@ -189,12 +189,6 @@ fn no_touch(ctx: &mut Ctx, args: Args) -> CommandResult {
     Ok(())
 }
 
-/// The error of a subcommand with more words than it takes.
-fn subcommand_syntax(args: Args) -> CommandError {
-    let name = String::from_utf8_lossy(args.get(1)).into_owned();
-    CommandError::SubcommandSyntax(name, "CLIENT".to_string())
-}
-
 /// CLIENT PAUSE timeout [WRITE | ALL]
 fn pause(ctx: &mut Ctx, args: Args) -> CommandResult {
     let all = match args.len() {
@@ -202,7 +196,7 @@ fn pause(ctx: &mut Ctx, args: Args) -> CommandResult {
         4 if args.is(3, "write") => false,
         4 if args.is(3, "all") => true,
         4 => return Err(CommandError::PauseMode),
-        _ => return Err(subcommand_syntax(args)),
+        _ => return Err(CommandError::subcommand_syntax(args, "CLIENT")),
     };
     let now_ms = ctx.env.now_ms;
     let until_ms = args.deadline_ms(2, now_ms)?.unwrap_or(0);
@@ -285,7 +279,7 @@ fn unblock(ctx: &mut Ctx, args: Args) -> CommandResult {
         4 if args.is(3, "timeout") => false,
         4 if args.is(3, "error") => true,
         4 => return Err(CommandError::UnblockReason),
-        _ => return Err(subcommand_syntax(args)),
+        _ => return Err(CommandError::subcommand_syntax(args, "CLIENT")),
     };
     let id = parse_i64(args.get(2)).ok_or(CommandError::NotInteger)?;
     let client = u64::try_from(id).ok().and_then(|id| ctx.server.clients.get(id));

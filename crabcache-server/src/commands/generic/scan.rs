@@ -35,7 +35,7 @@ pub(in crate::commands) const COMMANDS: &[Command] = &[
 ];
 
 /// Keys that SCAN looks at unless COUNT says otherwise.
-pub(in crate::commands) const COUNT_DEFAULT: usize = 10;
+const COUNT_DEFAULT: usize = 10;
 
 /// KEYS pattern
 fn keys(walk: &mut Walk, ctx: &mut Ctx, args: Args) -> CommandResult {
@@ -90,11 +90,16 @@ fn scan(walk: &mut Walk, ctx: &mut Ctx, args: Args) -> CommandResult {
             n_names += 1;
         }
     });
+    reply_page(ctx, next, n_names, &names);
+    Ok(())
+}
+
+/// Answers with the cursor to go on with and an array of `n` elements, which are written already.
+pub(in crate::commands) fn reply_page(ctx: &mut Ctx, next: u64, n: usize, elements: &[u8]) {
     ctx.reply.array(2);
     ctx.reply.bulk(itoa::Buffer::new().format(next).as_bytes());
-    ctx.reply.array(n_names);
-    ctx.reply.raw(&names);
-    Ok(())
+    ctx.reply.array(n);
+    ctx.reply.raw(elements);
 }
 
 /// The options that all commands of this kind have.
@@ -147,7 +152,7 @@ pub(in crate::commands) enum Pattern<'a> {
 }
 
 impl<'a> Pattern<'a> {
-    pub(in crate::commands) fn new(pattern: &'a [u8]) -> Pattern<'a> {
+    fn new(pattern: &'a [u8]) -> Pattern<'a> {
         if pattern == b"*" { Pattern::All } else { Pattern::Glob(pattern) }
     }
 

@@ -138,7 +138,7 @@ impl<'a> Request<'a> {
             self.order = Some(Order::Descending);
         } else if words.remaining() > 1 && words.accept("COUNT") {
             let count = usize::try_from(words.int()?).ok().filter(|count| *count > 0);
-            self.count = count.ok_or(CommandError::GeoCount)?;
+            self.count = count.ok_or(CommandError::CountBelowOne)?;
         } else {
             return Ok(false);
         }

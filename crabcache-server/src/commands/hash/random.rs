@@ -3,7 +3,6 @@
 use crate::command::{Args, CommandResult, Ctx};
 use crate::commands::string::reply_string;
 use crate::error::CommandError;
-use crabcache_resp::Protocol;
 use crabcache_store::types::hash::{FieldRef, Hash};
 use crabcache_store::{Collection, ReadDb};
 use std::collections::HashSet;
@@ -25,7 +24,7 @@ pub(super) fn hrandfield(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResul
     }
     let count = args.int(2)?;
     if count == i64::MIN {
-        return Err(CommandError::NotInLongRange);
+        return Err(CommandError::OutsideRange(-i64::MAX, i64::MAX));
     }
     let has_values = args.len() > 3;
     if args.len() > 4 || (has_values && !args.is(3, "WITHVALUES")) {
@@ -68,13 +67,12 @@ fn reply_drawn(ctx: &mut Ctx, fields: &Fields, n_drawn: usize, has_values: bool)
 
 /// Begins the reply: pairs are arrays of their own in RESP3.
 fn begin(ctx: &mut Ctx, n_fields: usize, has_values: bool) {
-    let is_flat = has_values && ctx.reply.protocol() == Protocol::Resp2;
-    ctx.reply.array(if is_flat { n_fields * 2 } else { n_fields });
+    if has_values { ctx.reply.pairs(n_fields) } else { ctx.reply.array(n_fields) }
 }
 
 fn reply_field(ctx: &mut Ctx, field: FieldRef<'_>, has_values: bool) {
-    if has_values && ctx.reply.protocol() == Protocol::Resp3 {
-        ctx.reply.array(2);
+    if has_values {
+        ctx.reply.nested_pair();
     }
     reply_string(&mut ctx.reply, field.name);
     if has_values {

@@ -1,7 +1,7 @@
 //! HSCAN: the way through a hash in many small steps.
 
 use crate::command::{Args, CommandResult, Ctx};
-use crate::commands::generic::scan::{COUNT_DEFAULT, Pattern, parse_cursor};
+use crate::commands::generic::scan::{ScanOptions, parse_cursor, reply_page};
 use crate::commands::string::reply_string;
 use crate::error::CommandError;
 use crabcache_resp::Reply;
@@ -13,25 +13,19 @@ use crabcache_store::types::hash::Hash;
 pub(super) fn hscan(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let cursor = parse_cursor(args.get(2)).ok_or(CommandError::InvalidCursor)?;
     let Some(hash) = db.get_as::<Hash>(&ctx.key(args.get(1)))? else {
-        ctx.reply.array(2);
-        ctx.reply.bulk(b"0");
-        ctx.reply.array(0);
+        reply_page(ctx, 0, 0, b"");
         return Ok(());
     };
-    let (mut count, mut pattern, mut has_values) = (COUNT_DEFAULT, Pattern::All, true);
+    let (mut shared, mut has_values) = (ScanOptions::default(), true);
     let mut options = args.from(3);
     while options.remaining() > 0 {
-        if options.accept("COUNT") {
-            let value = options.int()?;
-            count = usize::try_from(value).ok().filter(|n| *n > 0).ok_or(CommandError::Syntax)?;
-        } else if options.accept("MATCH") {
-            pattern = Pattern::new(options.word()?);
-        } else if options.accept("NOVALUES") {
+        if options.accept("NOVALUES") {
             has_values = false;
         } else {
-            return Err(CommandError::Syntax);
+            shared.take(&mut options)?;
         }
     }
+    let ScanOptions { count, pattern } = shared;
     let (mut found, mut n_found) = (Vec::new(), 0);
     let mut reply = Reply::new(&mut found, ctx.reply.protocol());
     let next = hash.scan(cursor, count, |field| {
@@ -45,9 +39,6 @@ pub(super) fn hscan(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
             n_found += 1;
         }
     });
-    ctx.reply.array(2);
-    ctx.reply.bulk(itoa::Buffer::new().format(next).as_bytes());
-    ctx.reply.array(n_found);
-    ctx.reply.raw(&found);
+    reply_page(ctx, next, n_found, &found);
     Ok(())
 }

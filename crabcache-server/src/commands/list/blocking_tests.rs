@@ -1,17 +1,6 @@
 //! Tests of the commands that wait.
 
-use crate::testing::{TestClient, TestServer};
-
-/// Has a client wait in a command; it must not be answered.
-#[track_caller]
-fn wait(t: &mut TestServer, client: &mut TestClient, line: &str) {
-    assert_eq!(t.run_as(client, line), "", "{line}");
-}
-
-/// What a client that waited was sent.
-fn taken(t: &mut TestServer, client: &mut TestClient) -> String {
-    String::from_utf8(t.take_mail(client)).unwrap().replace("\r\n", " ")
-}
+use crate::testing::TestServer;
 
 #[test]
 fn they_take_what_is_there() {
@@ -63,12 +52,12 @@ fn time_outs_are_checked() {
         ("EXEC", "[nil, nil, nil]"),
     ]);
     let mut client = t.client();
-    wait(&mut t, &mut client, "BLPOP l 0.005");
+    t.wait_as(&mut client, "BLPOP l 0.005");
     std::thread::sleep(std::time::Duration::from_millis(10));
     assert_eq!(t.time_out(&mut client), b"*-1\r\n");
     assert_eq!((t.server.blocking.n_blocked(), t.server.keyspace.n_waited_keys()), (0, 0));
     t.check("RPUSH l a", ":1");
-    assert_eq!(taken(&mut t, &mut client), "");
+    assert_eq!(t.taken_by(&mut client), "");
 }
 
 #[test]
@@ -76,18 +65,18 @@ fn clients_are_served_in_the_order_in_which_they_came() {
     let mut t = TestServer::new();
     let mut clients = [(); 4].map(|()| t.client());
     let [a, b, c, d] = &mut clients;
-    wait(&mut t, a, "BLPOP x l l 0");
-    wait(&mut t, b, "BRPOP l 0");
-    wait(&mut t, c, "BLMPOP 0 1 l LEFT COUNT 2");
-    wait(&mut t, d, "BLMOVE l m LEFT RIGHT 0");
+    t.wait_as(a, "BLPOP x l l 0");
+    t.wait_as(b, "BRPOP l 0");
+    t.wait_as(c, "BLMPOP 0 1 l LEFT COUNT 2");
+    t.wait_as(d, "BLMOVE l m LEFT RIGHT 0");
     assert_eq!((t.server.blocking.n_blocked(), t.server.keyspace.n_waited_keys()), (4, 2));
     t.check("RPUSH l 1 2 3 4", ":4");
-    assert_eq!(taken(&mut t, a), "*2 $1 l $1 1 ");
-    assert_eq!(taken(&mut t, b), "*2 $1 l $1 4 ");
-    assert_eq!(taken(&mut t, c), "*2 $1 l *2 $1 2 $1 3 ");
-    assert_eq!(taken(&mut t, d), "");
+    assert_eq!(t.taken_by(a), "*2 $1 l $1 1 ");
+    assert_eq!(t.taken_by(b), "*2 $1 l $1 4 ");
+    assert_eq!(t.taken_by(c), "*2 $1 l *2 $1 2 $1 3 ");
+    assert_eq!(t.taken_by(d), "");
     t.check_all(&[("EXISTS l", ":0"), ("LPUSH l 5", ":1"), ("LRANGE m 0 -1", "[\"5\"]")]);
-    assert_eq!(taken(&mut t, d), "$1 5 ");
+    assert_eq!(t.taken_by(d), "$1 5 ");
     assert_eq!((t.server.blocking.n_blocked(), t.server.keyspace.n_waited_keys()), (0, 0));
     assert_eq!(
         t.events(),
@@ -113,11 +102,11 @@ fn all_that_brings_a_list_serves() {
     for way in ways {
         let mut t = TestServer::new();
         let mut client = t.client();
-        wait(&mut t, &mut client, "BRPOP l 0");
+        t.wait_as(&mut client, "BRPOP l 0");
         for line in *way {
             t.run(line);
         }
-        assert_eq!(taken(&mut t, &mut client), "*2 $1 l $1 a ", "{way:?}");
+        assert_eq!(t.taken_by(&mut client), "*2 $1 l $1 a ", "{way:?}");
     }
 }
 
@@ -125,18 +114,18 @@ fn all_that_brings_a_list_serves() {
 fn other_changes_do_not_end_a_wait() {
     let mut t = TestServer::new();
     let mut client = t.client();
-    wait(&mut t, &mut client, "BLMOVE l m LEFT LEFT 0");
+    t.wait_as(&mut client, "BLMOVE l m LEFT LEFT 0");
     for line in ["SET l v", "APPEND l w", "DEL l", "RPUSH m x", "FLUSHALL", "SET m v"] {
         t.run(line);
-        assert_eq!(taken(&mut t, &mut client), "", "{line}");
+        assert_eq!(t.taken_by(&mut client), "", "{line}");
     }
     t.check_all(&[("MULTI", "+OK"), ("RPUSH l a", "+QUEUED"), ("DEL l", "+QUEUED")]);
     t.check("EXEC", "[:1, :1]");
-    assert_eq!(taken(&mut t, &mut client), "");
+    assert_eq!(t.taken_by(&mut client), "");
     // What is wrong with the destination shows when there is something to be moved.
     t.check("RPUSH l a", ":1");
     let error = "-WRONGTYPE Operation against a key holding the wrong kind of value ";
-    assert_eq!(taken(&mut t, &mut client), error);
+    assert_eq!(t.taken_by(&mut client), error);
     t.check("LRANGE l 0 -1", "[\"a\"]");
 }
 
@@ -144,12 +133,12 @@ fn other_changes_do_not_end_a_wait() {
 fn serving_may_serve_others() {
     let mut t = TestServer::new();
     let (mut a, mut b, mut c) = (t.client(), t.client(), t.client());
-    wait(&mut t, &mut a, "BLMOVE x y LEFT LEFT 0");
-    wait(&mut t, &mut b, "BLMOVE y z LEFT LEFT 0");
-    wait(&mut t, &mut c, "BLMOVE z x LEFT LEFT 0");
+    t.wait_as(&mut a, "BLMOVE x y LEFT LEFT 0");
+    t.wait_as(&mut b, "BLMOVE y z LEFT LEFT 0");
+    t.wait_as(&mut c, "BLMOVE z x LEFT LEFT 0");
     t.check("RPUSH x 1", ":1");
     for client in [&mut a, &mut b, &mut c] {
-        assert_eq!(taken(&mut t, client), "$1 1 ");
+        assert_eq!(t.taken_by(client), "$1 1 ");
     }
     t.check("LRANGE x 0 -1", "[\"1\"]");
 }
@@ -159,13 +148,13 @@ fn waits_end_by_others() {
     let mut t = TestServer::new();
     let mut client = t.client();
     let id = client.client.handle.id;
-    wait(&mut t, &mut client, "BLPOP l 0");
+    t.wait_as(&mut client, "BLPOP l 0");
     t.check(&format!("CLIENT UNBLOCK {id} ERROR"), ":1");
-    assert_eq!(taken(&mut t, &mut client), "-UNBLOCKED client unblocked via CLIENT UNBLOCK ");
-    wait(&mut t, &mut client, "BLMOVE l m LEFT LEFT 0");
+    assert_eq!(t.taken_by(&mut client), "-UNBLOCKED client unblocked via CLIENT UNBLOCK ");
+    t.wait_as(&mut client, "BLMOVE l m LEFT LEFT 0");
     t.check(&format!("CLIENT UNBLOCK {id}"), ":1");
-    assert_eq!(taken(&mut t, &mut client), "*-1 ");
-    wait(&mut t, &mut client, "BLPOP l 0");
+    assert_eq!(t.taken_by(&mut client), "*-1 ");
+    t.wait_as(&mut client, "BLPOP l 0");
     t.check(&format!("CLIENT KILL ID {id}"), ":1");
     t.check_all(&[("RPUSH l a", ":1"), ("LLEN l", ":1")]);
     assert_eq!(t.server.blocking.n_blocked(), 0);
@@ -176,8 +165,8 @@ fn replies_are_withheld_from_those_who_want_none() {
     let mut t = TestServer::new();
     let mut client = t.client();
     assert_eq!(t.run_as(&mut client, "CLIENT REPLY SKIP"), "");
-    wait(&mut t, &mut client, "BLPOP l 0");
+    t.wait_as(&mut client, "BLPOP l 0");
     t.check_all(&[("RPUSH l a b", ":2"), ("LLEN l", ":1")]);
-    assert_eq!(taken(&mut t, &mut client), "");
+    assert_eq!(t.taken_by(&mut client), "");
     assert_eq!(t.run_as(&mut client, "LPOP l"), "\"b\"");
 }

@@ -46,7 +46,7 @@ pub(super) fn lset(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult
 pub(super) fn lrem(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let count = args.int(2)?;
     if count == i64::MIN {
-        return Err(CommandError::OutOfSymmetricRange);
+        return Err(CommandError::OutsideRange(-i64::MAX, i64::MAX));
     }
     let end = if count < 0 { End::Back } else { End::Front };
     let n_max = match count.unsigned_abs() {

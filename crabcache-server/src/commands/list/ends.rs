@@ -1,7 +1,8 @@
 //! Adding and taking elements at the ends of a list.
 
-use super::{Positions, reply_elements, wait_for_lists};
+use super::{reply_elements, wait_for_lists};
 use crate::command::{Args, CommandResult, Ctx};
+use crate::commands::multi_pop::MultiPop;
 use crate::commands::string::reply_string;
 use crate::error::CommandError;
 use crate::notify::Event;
@@ -86,7 +87,7 @@ fn pop(db: &mut WriteDb, ctx: &mut Ctx, args: Args, end: End) -> CommandResult {
         }
         3 => {
             let count = parse_i64(args.get(2)).and_then(|count| usize::try_from(count).ok());
-            let count = count.ok_or(CommandError::MustBePositive)?;
+            let count = count.ok_or(CommandError::NotPositive)?;
             if count == 0 && db.get_as::<List>(&key, Lookup::Write)?.is_some() {
                 ctx.reply.array(0);
             } else if count == 0 || pop_many(db, ctx, &key, end, count)? == 0 {
@@ -159,7 +160,7 @@ pub(super) fn tell_popped(
 
 /// LMPOP numkeys key [key ...] LEFT | RIGHT [COUNT count]
 pub(super) fn lmpop(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
-    let MultiPop { keys, end, count } = MultiPop::parse(args, 1)?;
+    let MultiPop { keys, end, count } = MultiPop::parse(args, 1, ENDS)?;
     if !pop_first(db, ctx, keys, end, Some(count))? {
         ctx.reply.null_array();
     }
@@ -184,7 +185,7 @@ fn blocking_pop(db: &mut WriteDb, ctx: &mut Ctx, args: Args, end: End) -> Comman
 
 /// BLMPOP timeout numkeys key [key ...] LEFT | RIGHT [COUNT count]
 pub(super) fn blmpop(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
-    let MultiPop { keys, end, count } = MultiPop::parse(args, 2)?;
+    let MultiPop { keys, end, count } = MultiPop::parse(args, 2, ENDS)?;
     let deadline_ms = args.deadline_ms_of_seconds(1, ctx.env.now_ms)?;
     pop_or_wait(db, ctx, keys, end, Some(count), deadline_ms)
 }
@@ -206,34 +207,8 @@ fn pop_or_wait(
     Ok(())
 }
 
-/// What LMPOP and BLMPOP ask for.
-pub(super) struct MultiPop<'a> {
-    pub(super) keys: Args<'a>,
-    pub(super) end: End,
-    pub(super) count: usize,
-}
-
-impl<'a> MultiPop<'a> {
-    /// Reads the words from the number of keys on, which is word number `at`.
-    pub(super) fn parse(args: Args<'a>, at: usize) -> Result<MultiPop<'a>, CommandError> {
-        let positive =
-            |word: &[u8]| parse_i64(word).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
-        let n_keys = positive(args.get(at)).ok_or(CommandError::NumKeys)?;
-        let end_at = n_keys.saturating_add(at + 1);
-        if end_at >= args.len() {
-            return Err(CommandError::Syntax);
-        }
-        let end = args.end(end_at)?;
-        let (mut words, mut count) = (args.from(end_at + 1), None);
-        while words.remaining() > 0 {
-            if count.is_some() || !words.accept("COUNT") {
-                return Err(CommandError::Syntax);
-            }
-            count = Some(positive(words.word()?).ok_or(CommandError::CountNotPositive)?);
-        }
-        Ok(MultiPop { keys: args.skip(at + 1).first(n_keys), end, count: count.unwrap_or(1) })
-    }
-}
+/// The names of the ends.
+const ENDS: [(&str, End); 2] = [("LEFT", End::Front), ("RIGHT", End::Back)];
 
 /// Takes elements from the first of `keys` that is a list, and replies with the key and them: an
 /// array of up to `count`, or a single one without an array. `false`: there is none, and no reply.

@@ -65,7 +65,7 @@ impl Search {
             if option.eq_ignore_ascii_case(b"RANK") {
                 search.rank = parse_i64(word).ok_or(CommandError::NotInteger)?;
                 if search.rank == i64::MIN {
-                    return Err(CommandError::OutOfSymmetricRange);
+                    return Err(CommandError::OutsideRange(-i64::MAX, i64::MAX));
                 }
                 if search.rank == 0 {
                     return Err(CommandError::ZeroRank);

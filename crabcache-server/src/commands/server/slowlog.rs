@@ -44,7 +44,7 @@ fn get(ctx: &mut Ctx, args: Args) -> CommandResult {
             Ok(count) => usize::try_from(count).map_err(|_| CommandError::CountBelowMinusOne)?,
             Err(_) => return Err(CommandError::CountBelowMinusOne),
         },
-        _ => return Err(CommandError::unknown_form(args, "SLOWLOG")),
+        _ => return Err(CommandError::subcommand_syntax(args, "SLOWLOG")),
     };
     let slow = ctx.server.slowlog.newest(count);
     let reply = &mut ctx.reply;

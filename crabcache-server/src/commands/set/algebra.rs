@@ -31,7 +31,7 @@ pub(super) fn sinter(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
 
 /// SINTERCARD numkeys key [key ...] [LIMIT limit]
 pub(super) fn sintercard(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
-    let n_keys = parse_i64(args.get(1)).filter(|n| *n > 0).ok_or(CommandError::NoKeysGiven)?;
+    let n_keys = parse_i64(args.get(1)).filter(|n| *n > 0).ok_or(CommandError::NumKeys)?;
     let n_keys = usize::try_from(n_keys).unwrap_or(usize::MAX);
     if n_keys > args.len() - 2 {
         return Err(CommandError::TooManyKeysGiven);
@@ -43,7 +43,7 @@ pub(super) fn sintercard(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResul
             return Err(CommandError::Syntax);
         }
         let value = parse_i64(options.word()?).and_then(|limit| usize::try_from(limit).ok());
-        limit = value.ok_or(CommandError::NegativeLimit)?;
+        limit = value.ok_or(CommandError::NegativeOption("LIMIT"))?;
     }
     let sets = read_sets(db, ctx, args.iter().skip(2).take(n_keys))?;
     let mut n_members = 0;

@@ -1,8 +1,9 @@
 //! Pops that wait: BZPOPMIN, BZPOPMAX, BZMPOP.
 
-use super::remove::{End, MultiPop, pop_first, take};
+use super::remove::{ENDS, End, pop_first, take};
 use crate::blocking::KeyWait;
 use crate::command::{Args, CommandResult, Ctx};
+use crate::commands::multi_pop::MultiPop;
 use crabcache_store::types::zset::ZSet;
 use crabcache_store::{Kind, Lookup, Wanted, WriteDb};
 
@@ -37,10 +38,10 @@ fn pop(db: &mut WriteDb, ctx: &mut Ctx, args: Args, end: End) -> CommandResult {
 
 /// BZMPOP timeout numkeys key [key ...] MIN | MAX [COUNT count]
 pub(super) fn bzmpop(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
-    let request = MultiPop::parse(args, 2)?;
+    let request = MultiPop::parse(args, 2, ENDS)?;
     let deadline_ms = args.deadline_ms_of_seconds(1, ctx.env.now_ms)?;
-    if !pop_first(db, ctx, args, &request)? {
-        wait(ctx, request.keys(args), deadline_ms);
+    if !pop_first(db, ctx, &request)? {
+        wait(ctx, request.keys.iter(), deadline_ms);
     }
     Ok(())
 }
@@ -59,18 +60,7 @@ fn wait<'k>(ctx: &mut Ctx, keys: impl Iterator<Item = &'k [u8]>, deadline_ms: Op
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{TestClient, TestServer};
-
-    /// Has a client wait in a command; it must not be answered.
-    #[track_caller]
-    fn wait(t: &mut TestServer, client: &mut TestClient, line: &str) {
-        assert_eq!(t.run_as(client, line), "", "{line}");
-    }
-
-    /// What a client that waited was sent.
-    fn taken(t: &mut TestServer, client: &mut TestClient) -> String {
-        String::from_utf8(t.take_mail(client)).unwrap().replace("\r\n", " ")
-    }
+    use crate::testing::TestServer;
 
     #[test]
     fn they_take_what_is_there() {
@@ -108,19 +98,19 @@ mod tests {
         let mut t = TestServer::new();
         let mut clients = [(); 4].map(|()| t.client());
         let [a, b, c, d] = &mut clients;
-        wait(&mut t, a, "BZPOPMIN x z 0");
-        wait(&mut t, b, "BZPOPMAX z 0");
-        wait(&mut t, c, "BZMPOP 0 1 z MIN COUNT 2");
-        wait(&mut t, d, "BZPOPMIN z 0");
+        t.wait_as(a, "BZPOPMIN x z 0");
+        t.wait_as(b, "BZPOPMAX z 0");
+        t.wait_as(c, "BZMPOP 0 1 z MIN COUNT 2");
+        t.wait_as(d, "BZPOPMIN z 0");
         t.check("SET z v", "+OK");
         t.check("DEL z", ":1");
         t.check("ZADD z 1 a 2 b 3 c 4 d", ":4");
-        assert_eq!(taken(&mut t, a), "*3 $1 z $1 a $1 1 ");
-        assert_eq!(taken(&mut t, b), "*3 $1 z $1 d $1 4 ");
-        assert_eq!(taken(&mut t, c), "*2 $1 z *2 *2 $1 b $1 2 *2 $1 c $1 3 ");
-        assert_eq!(taken(&mut t, d), "");
+        assert_eq!(t.taken_by(a), "*3 $1 z $1 a $1 1 ");
+        assert_eq!(t.taken_by(b), "*3 $1 z $1 d $1 4 ");
+        assert_eq!(t.taken_by(c), "*2 $1 z *2 *2 $1 b $1 2 *2 $1 c $1 3 ");
+        assert_eq!(t.taken_by(d), "");
         t.check("GEOADD z 0 0 p", ":1");
-        assert_eq!(taken(&mut t, d), "*3 $1 z $1 p $16 3377699720527872 ");
+        assert_eq!(t.taken_by(d), "*3 $1 z $1 p $16 3377699720527872 ");
         t.check("EXISTS z", ":0");
         assert_eq!(t.server.blocking.n_blocked(), 0);
     }
@@ -138,10 +128,10 @@ mod tests {
         ] {
             let mut t = TestServer::new();
             let mut client = t.client();
-            wait(&mut t, &mut client, "BZPOPMIN z 0");
+            t.wait_as(&mut client, "BZPOPMIN z 0");
             t.check("ZADD other 1 m", ":1");
             t.run(line);
-            assert_eq!(taken(&mut t, &mut client), "*3 $1 z $1 m $1 1 ", "{line}");
+            assert_eq!(t.taken_by(&mut client), "*3 $1 z $1 m $1 1 ", "{line}");
         }
     }
 }

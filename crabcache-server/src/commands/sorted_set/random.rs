@@ -29,7 +29,7 @@ pub(super) fn zrandmember(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResu
         _ => return Err(CommandError::Syntax),
     };
     if with_scores && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
-        return Err(CommandError::TooLarge);
+        return Err(CommandError::OutOfRange);
     }
     let Some(set) = db.get_as::<ZSet>(&ctx.key(args.get(1)))? else {
         ctx.reply.array(0);

@@ -2,6 +2,7 @@
 
 use super::reply_member;
 use crate::command::{Args, CommandResult, Ctx};
+use crate::commands::multi_pop::MultiPop;
 use crate::error::CommandError;
 use crate::notify::Event;
 use crabcache_resp::Reply;
@@ -33,6 +34,9 @@ pub(super) enum End {
     /// The highest scores.
     Max,
 }
+
+/// The names of the ends.
+pub(super) const ENDS: [(&str, End); 2] = [("MIN", End::Min), ("MAX", End::Max)];
 
 impl End {
     fn event(self) -> Event {
@@ -115,62 +119,20 @@ pub(super) fn take(
 /// ZMPOP numkeys key [key ...] MIN | MAX [COUNT count]
 // Compat: replicated as what it did to one key.
 pub(super) fn zmpop(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
-    let request = MultiPop::parse(args, 1)?;
-    if !pop_first(db, ctx, args, &request)? {
+    let request = MultiPop::parse(args, 1, ENDS)?;
+    if !pop_first(db, ctx, &request)? {
         ctx.reply.null_array();
     }
     Ok(())
-}
-
-/// What ZMPOP asks for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MultiPop {
-    keys_at: usize,
-    n_keys: usize,
-    end: End,
-    count: usize,
-}
-
-impl MultiPop {
-    /// The keys.
-    pub(super) fn keys<'a>(&self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        args.from(self.keys_at).take(self.n_keys)
-    }
-
-    /// Reads a request whose number of keys is word number `at`.
-    pub(super) fn parse(args: Args, at: usize) -> Result<MultiPop, CommandError> {
-        let positive = |word: &[u8]| {
-            parse_i64(word).and_then(|number| usize::try_from(number).ok()).filter(|n| *n > 0)
-        };
-        let n_keys = positive(args.get(at)).ok_or(CommandError::NumKeys)?;
-        let end_at = n_keys.checked_add(at + 1).filter(|end_at| *end_at < args.len());
-        let mut words = args.from(end_at.ok_or(CommandError::Syntax)?);
-        let end = if words.accept("MIN") {
-            End::Min
-        } else if words.accept("MAX") {
-            End::Max
-        } else {
-            return Err(CommandError::Syntax);
-        };
-        let mut count = None;
-        while words.remaining() > 0 {
-            if count.is_some() || !words.accept("COUNT") {
-                return Err(CommandError::Syntax);
-            }
-            count = Some(positive(words.word()?).ok_or(CommandError::CountNotPositive)?);
-        }
-        Ok(MultiPop { keys_at: at + 1, n_keys, end, count: count.unwrap_or(1) })
-    }
 }
 
 /// Pops from the first key that there is, and answers. Whether there is one.
 pub(super) fn pop_first(
     db: &mut WriteDb,
     ctx: &mut Ctx,
-    args: Args,
-    request: &MultiPop,
+    request: &MultiPop<End>,
 ) -> Result<bool, CommandError> {
-    for word in request.keys(args) {
+    for word in request.keys.iter() {
         let key = ctx.key(word);
         let Some(set) = db.get_as::<ZSet>(&key, Lookup::Write)? else { continue };
         let n_popped = request.count.min(set.len());

@@ -1,38 +1,27 @@
 //! Tests of XREAD and XREADGROUP that wait.
 
-use crate::testing::{TestClient, TestServer};
-
-/// Has a client wait in a command; it must not be answered.
-#[track_caller]
-fn wait(t: &mut TestServer, client: &mut TestClient, line: &str) {
-    assert_eq!(t.run_as(client, line), "", "{line}");
-}
-
-/// What a client that waited was sent.
-fn taken(t: &mut TestServer, client: &mut TestClient) -> String {
-    String::from_utf8(t.take_mail(client)).unwrap().replace("\r\n", " ")
-}
+use crate::testing::TestServer;
 
 #[test]
 fn readers_get_what_is_added_from_now_on() {
     let mut t = TestServer::new();
     let (mut one, mut other) = (t.client(), t.client());
     t.check("XADD s 1 a b", "\"1-0\"");
-    wait(&mut t, &mut one, "XREAD BLOCK 0 STREAMS s missing $ 0");
-    wait(&mut t, &mut other, "XREAD BLOCK 0 COUNT 1 STREAMS s 5");
+    t.wait_as(&mut one, "XREAD BLOCK 0 STREAMS s missing $ 0");
+    t.wait_as(&mut other, "XREAD BLOCK 0 COUNT 1 STREAMS s 5");
     t.check("XADD s 2 c d", "\"2-0\"");
     let expected = "*1 *2 $1 s *1 *2 $3 2-0 *2 $1 c $1 d ";
-    assert_eq!(taken(&mut t, &mut one), expected);
-    assert_eq!(taken(&mut t, &mut other), "");
+    assert_eq!(t.taken_by(&mut one), expected);
+    assert_eq!(t.taken_by(&mut other), "");
     t.check("XADD s 6 e f", "\"6-0\"");
-    assert_eq!(taken(&mut t, &mut other), "*1 *2 $1 s *1 *2 $3 6-0 *2 $1 e $1 f ");
-    assert_eq!(taken(&mut t, &mut one), "");
+    assert_eq!(t.taken_by(&mut other), "*1 *2 $1 s *1 *2 $3 6-0 *2 $1 e $1 f ");
+    assert_eq!(t.taken_by(&mut one), "");
     // Neither another type nor the end of the stream is an answer to a reader.
-    wait(&mut t, &mut one, "XREAD BLOCK 0 STREAMS s $");
+    t.wait_as(&mut one, "XREAD BLOCK 0 STREAMS s $");
     t.check_all(&[("DEL s", ":1"), ("SET s x", "+OK"), ("DEL s", ":1")]);
-    assert_eq!(taken(&mut t, &mut one), "");
+    assert_eq!(t.taken_by(&mut one), "");
     t.check("XADD s 7 a b", "\"7-0\"");
-    assert!(taken(&mut t, &mut one).contains("7-0"));
+    assert!(t.taken_by(&mut one).contains("7-0"));
 }
 
 #[test]
@@ -40,12 +29,12 @@ fn each_consumer_of_a_group_gets_its_own() {
     let mut t = TestServer::new();
     let (mut one, mut two) = (t.client(), t.client());
     t.check("XGROUP CREATE s g $ MKSTREAM", "+OK");
-    wait(&mut t, &mut one, "XREADGROUP GROUP g one BLOCK 0 COUNT 1 STREAMS s >");
-    wait(&mut t, &mut two, "XREADGROUP GROUP g two BLOCK 0 COUNT 1 STREAMS s >");
+    t.wait_as(&mut one, "XREADGROUP GROUP g one BLOCK 0 COUNT 1 STREAMS s >");
+    t.wait_as(&mut two, "XREADGROUP GROUP g two BLOCK 0 COUNT 1 STREAMS s >");
     t.check_all(&[("MULTI", "+OK"), ("XADD s 1 a b", "+QUEUED"), ("XADD s 2 a b", "+QUEUED")]);
     t.check("EXEC", "[\"1-0\", \"2-0\"]");
-    assert!(taken(&mut t, &mut one).contains("1-0"));
-    assert!(taken(&mut t, &mut two).contains("2-0"));
+    assert!(t.taken_by(&mut one).contains("1-0"));
+    assert!(t.taken_by(&mut two).contains("2-0"));
     t.check("XPENDING s g", "[:2, \"1-0\", \"2-0\", [[\"one\", \"1\"], [\"two\", \"1\"]]]");
 }
 
@@ -61,9 +50,9 @@ fn consumers_are_told_when_their_group_goes() {
     ] {
         t.run("DEL s");
         t.check("XGROUP CREATE s g $ MKSTREAM", "+OK");
-        wait(&mut t, &mut one, "XREADGROUP GROUP g c BLOCK 0 STREAMS s >");
+        t.wait_as(&mut one, "XREADGROUP GROUP g c BLOCK 0 STREAMS s >");
         t.run(end);
-        let sent = taken(&mut t, &mut one);
+        let sent = t.taken_by(&mut one);
         assert!(sent.starts_with(reply), "{end}: {sent}");
     }
 }
@@ -72,13 +61,13 @@ fn consumers_are_told_when_their_group_goes() {
 fn waits_end_in_time() {
     let mut t = TestServer::new();
     let mut one = t.client();
-    wait(&mut t, &mut one, "XREAD BLOCK 5 STREAMS s 0");
+    t.wait_as(&mut one, "XREAD BLOCK 5 STREAMS s 0");
     std::thread::sleep(std::time::Duration::from_millis(10));
     assert_eq!(t.time_out(&mut one), b"*-1\r\n");
     t.check("XGROUP CREATE s g $ MKSTREAM", "+OK");
-    wait(&mut t, &mut one, "XREADGROUP GROUP g c BLOCK 5 STREAMS s >");
+    t.wait_as(&mut one, "XREADGROUP GROUP g c BLOCK 5 STREAMS s >");
     std::thread::sleep(std::time::Duration::from_millis(10));
     assert_eq!(t.time_out(&mut one), b"*-1\r\n");
     t.check("XADD s 1 a b", "\"1-0\"");
-    assert_eq!(taken(&mut t, &mut one), "");
+    assert_eq!(t.taken_by(&mut one), "");
 }

@@ -162,7 +162,7 @@ fn parse_autoclaim_options(args: Args) -> Result<(usize, bool), CommandError> {
     while words.remaining() > 0 {
         if words.remaining() > 1 && words.accept("COUNT") {
             let value = parse_i64(words.word()?).filter(|count| (1..=COUNT_MAX).contains(count));
-            count = value.ok_or(CommandError::AutoclaimCount)? as usize;
+            count = value.ok_or(CommandError::CountBelowOne)? as usize;
         } else if words.accept("JUSTID") {
             only_ids = true;
         } else {

@@ -18,7 +18,7 @@ pub(super) fn xgroup_create(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> Comm
         return Err(CommandError::XgroupWithoutKey);
     }
     if args.len() > 8 {
-        return Err(CommandError::unknown_form(args, "XGROUP"));
+        return Err(CommandError::subcommand_syntax(args, "XGROUP"));
     }
     let given = parse_last_id(args.get(4), ids::parse)?;
     let created = db.edit_or_new(&key, |stream: &mut Stream| {
@@ -42,7 +42,7 @@ pub(super) fn xgroup_setid(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> Comma
     let options = Options::parse(args, false)?;
     edit_group(db, ctx, args, |ctx, log, mut group| {
         if args.len() > 7 {
-            return Err(CommandError::unknown_form(args, "XGROUP"));
+            return Err(CommandError::subcommand_syntax(args, "XGROUP"));
         }
         let given = parse_last_id(args.get(4), ids::parse_or_end)?;
         group.set_last_id(given.unwrap_or(log.last_id()));
@@ -132,7 +132,7 @@ impl Options {
                     entries_read => Some(entries_read),
                 };
             } else {
-                return Err(CommandError::unknown_form(args, "XGROUP"));
+                return Err(CommandError::subcommand_syntax(args, "XGROUP"));
             }
         }
         Ok(options)

@@ -87,7 +87,7 @@ fn parse_full(args: Args) -> Result<Option<usize>, CommandError> {
         _ => false,
     };
     if !is_known {
-        return Err(CommandError::unknown_form(args, "XINFO"));
+        return Err(CommandError::subcommand_syntax(args, "XINFO"));
     }
     if args.len() == 4 {
         return Ok(Some(DEFAULT_COUNT));

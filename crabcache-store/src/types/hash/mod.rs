@@ -270,29 +270,15 @@ impl Hash {
 
     /// Calls `visit` with each field from where `cursor` stands, until `n_fields` were met or all
     /// were. Returns the next cursor, 0 at the end. A listpack is gone through at once.
-    pub fn scan(
-        &self,
-        mut cursor: u64,
-        n_fields: usize,
-        mut visit: impl FnMut(FieldRef<'_>),
-    ) -> u64 {
+    pub fn scan(&self, cursor: u64, n_fields: usize, mut visit: impl FnMut(FieldRef<'_>)) -> u64 {
         let Table(table) = &self.0 else {
             self.each(visit);
             return 0;
         };
-        let (mut n_met, mut n_steps) = (0, 0);
-        while n_met < n_fields.max(1) && n_steps < n_fields.saturating_mul(10).max(1) {
-            cursor = table.scan(cursor, |name, value, expire_at_ms| {
-                n_met += 1;
-                let (name, value) = (StrRef::Bytes(name), StrRef::Bytes(value));
-                visit(FieldRef { name, value, expire_at_ms });
-            });
-            n_steps += 1;
-            if cursor == 0 {
-                break;
-            }
-        }
-        cursor
+        table.scan(cursor, n_fields, |name, value, expire_at_ms| {
+            let (name, value) = (StrRef::Bytes(name), StrRef::Bytes(value));
+            visit(FieldRef { name, value, expire_at_ms });
+        })
     }
 
     /// A field drawn with equal chances; `random` gives numbers below its argument. O(1) for a

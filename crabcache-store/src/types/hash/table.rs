@@ -95,13 +95,15 @@ impl FieldTable {
         self.table.iter()
     }
 
-    /// As [`Table::scan`].
+    /// As [`Table::scan_many`].
     pub(super) fn scan(
         &self,
         cursor: u64,
+        n_fields: usize,
         mut visit: impl FnMut(&[u8], &[u8], Option<i64>),
     ) -> u64 {
-        self.table.scan(cursor, |field| visit(field.key(), field.value(), field.expire_at_ms()))
+        let visit_field = |field: &Field| visit(field.key(), field.value(), field.expire_at_ms());
+        self.table.scan_many(cursor, n_fields, visit_field)
     }
 
     /// As [`Table::random`].

@@ -98,7 +98,7 @@ proptest! {
         let mut scanned = Model::new();
         let mut cursor = 0;
         loop {
-            cursor = set.scan(cursor, |member| { scanned.insert(member.to_vec()); });
+            cursor = set.scan(cursor, 1, |member| { scanned.insert(member.to_vec()); });
             if cursor == 0 {
                 break;
             }

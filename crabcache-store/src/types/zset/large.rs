@@ -149,8 +149,14 @@ impl Large {
         elements.map(|element| (bytes_of(&self.table, element.member), element.score))
     }
 
-    pub(super) fn scan(&self, cursor: u64, mut visit: impl FnMut(&[u8], f64)) -> u64 {
-        self.table.scan(cursor, |member| visit(member.key(), member.score()))
+    /// As [`Table::scan_many`].
+    pub(super) fn scan(
+        &self,
+        cursor: u64,
+        n_members: usize,
+        mut visit: impl FnMut(&[u8], f64),
+    ) -> u64 {
+        self.table.scan_many(cursor, n_members, |member| visit(member.key(), member.score()))
     }
 
     #[cfg(test)]

@@ -194,16 +194,21 @@ impl ZSet {
         }
     }
 
-    /// Calls `visit` with the members of one step of a scan, and returns the cursor of the next
-    /// one, 0 at the end. Begin with 0.
-    pub fn scan(&self, cursor: u64, mut visit: impl FnMut(StrRef<'_>, f64)) -> u64 {
+    /// Calls `visit` with about `n_members` members, and returns the cursor of the next call, 0 at
+    /// the end. Begin with 0. Small sets end with the first call.
+    pub fn scan(
+        &self,
+        cursor: u64,
+        n_members: usize,
+        mut visit: impl FnMut(StrRef<'_>, f64),
+    ) -> u64 {
         match &self.0 {
             Encoding::Packed(packed) => {
                 packed.iter(0..usize::MAX, false).for_each(|(member, score)| visit(member, score));
                 0
             }
             Encoding::Large(large) => {
-                large.scan(cursor, |member, score| visit(StrRef::Bytes(member), score))
+                large.scan(cursor, n_members, |member, score| visit(StrRef::Bytes(member), score))
             }
         }
     }

@@ -206,7 +206,7 @@ fn a_scan_finds_all_members() {
         }
         let (mut cursor, mut found) = (0, BTreeSet::new());
         loop {
-            cursor = set.scan(cursor, |member, score| {
+            cursor = set.scan(cursor, 1, |member, score| {
                 assert!(score == 1.5);
                 found.insert(member.to_vec());
             });

@@ -160,7 +160,7 @@ fn debug(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let is_meant = |form: &&Form| args.is(1, form.name) && form.n_words.contains(&args.len());
     match FORMS.iter().find(is_meant) {
         Some(form) => (form.run)(db, ctx, args),
-        None => Err(CommandError::unknown_form(args, "DEBUG")),
+        None => Err(CommandError::subcommand_syntax(args, "DEBUG")),
     }
 }
 
