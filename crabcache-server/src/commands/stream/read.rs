@@ -185,7 +185,8 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// The request with the ids that `$` stands for now; `None` if it has none.
+    /// The request with each `$` replaced by the id that it means at this moment; `None` if there is
+    /// no `$`.
     fn with_positions(&self, positions: &[StreamId]) -> Option<OwnedArgs> {
         let ids_at = self.keys_at + self.n_streams;
         let is_last = |index: usize| index >= ids_at && self.args.get(index) == b"$";
