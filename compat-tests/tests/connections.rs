@@ -1,0 +1,83 @@
+//! Many connections, slow ones, and clients that never read: memory stays bounded, everyone else is
+//! served.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+use compat_tests::server::{Server, Which};
+use compat_tests::wire::{Connection, request};
+use crabcache_resp::Protocol;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// As many files as this process and its children may have; most of them.
+fn connections_max() -> usize {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+    usize::try_from(hard).unwrap_or(usize::MAX).saturating_sub(500).min(9_900)
+}
+
+fn resident_mb(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
+}
+
+#[track_caller]
+fn assert_serves(connection: &mut Connection) {
+    let answer = connection.call(&["ECHO", "here"]).unwrap();
+    assert_eq!(answer.show(), "$4\\r\\nhere\\r\\n");
+}
+
+#[test]
+fn ten_thousand_idle_and_slow_connections() {
+    let n_connections = connections_max();
+    let server = Server::start(Which::CrabCache, &[]).unwrap();
+    let mut active = server.connect(Protocol::Resp2).unwrap();
+    let mut beginning = request(&["ECHO", "late"]);
+    let end = beginning.split_off(9);
+    let mut streams = Vec::new();
+    for index in 0..n_connections {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        if index % 2 == 0 {
+            stream.write_all(&beginning).unwrap();
+        }
+        streams.push(stream);
+    }
+    assert_serves(&mut active);
+    let resident_mb = resident_mb(&server);
+    assert!(resident_mb < 100, "{resident_mb} MB for {n_connections} connections");
+    for stream in streams.iter_mut().step_by(2) {
+        stream.write_all(&end).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let mut answer = [0; 10];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"$4\r\nlate\r\n");
+    }
+    assert_serves(&mut active);
+}
+
+#[test]
+fn a_client_that_never_reads() {
+    let server = Server::start(Which::CrabCache, &[]).unwrap();
+    let mut active = server.connect(Protocol::Resp2).unwrap();
+    active.call(&["SET", "big", &"x".repeat(64 * 1024)]).unwrap();
+    // 50,000 replies of 64 KB would be 3 GB.
+    let batch = request(&["GET", "big"]).repeat(1000);
+    let mut deaf = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        // The server stops to read what it cannot answer.
+        let _ = (0..50).try_for_each(|_| stream.write_all(&batch));
+        deaf.push(stream);
+    }
+    for _ in 0..100 {
+        assert_serves(&mut active);
+    }
+    let resident_mb = resident_mb(&server);
+    assert!(resident_mb < 100, "{resident_mb} MB");
+}
