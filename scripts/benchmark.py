@@ -195,9 +195,9 @@ def allow_many_files():
 
 @dataclasses.dataclass
 class Load:
-    """A run of redis-benchmark. `test` is one name of its `-t`."""
+    """A run of redis-benchmark. `test` is one name of its `-t`, or a tuple: words of a command."""
 
-    test: str
+    test: str | tuple
     clients: int = 100
     pipeline: int = 16
     requests: int = 1_000_000
@@ -208,16 +208,17 @@ class Load:
 
     def arguments(self):
         options = ["-c", self.clients, "-n", self.requests, "-d", self.bytes, "-P", self.pipeline]
-        options += ["-t", self.test]
         if self.random_keys:
             options += ["-r", self.random_keys]
         if self.threads > 1:
             options += ["--threads", self.threads]
+        options += ["-t", self.test] if isinstance(self.test, str) else self.test
         return [str(option) for option in options]
 
     def name(self):
         keys = f", {self.random_keys} keys" if self.random_keys else ""
-        return self.title or f"{self.test.upper()} -c {self.clients} -P {self.pipeline}{keys}"
+        test = self.title or self.test.upper()
+        return f"{test} -c {self.clients} -P {self.pipeline}{keys}"
 
     def run(self, server, patience_s):
         """Runs it on a quiet machine, or on a busy one when patience ends."""
@@ -233,8 +234,8 @@ class Load:
 
     def _run(self, server):
         """Runs it once. A request that is refused or not answered ends the benchmark."""
-        command = [redis_benchmark(), "-p", str(server.port), *self.arguments()]
-        command += ["--precision", "3"]
+        command = [redis_benchmark(), "-p", str(server.port), "--precision", "3"]
+        command += self.arguments()
         before_us = server.cpu_us()
         run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         cpu_us = server.cpu_us() - before_us
@@ -345,6 +346,11 @@ def bytes_per_churned_key(n_keys, n_times):
     return lambda server: growth(server, commands()) / n_keys
 
 
+def bytes_each(n_elements, commands):
+    """A measure: what a fresh server grows by for each of so many elements."""
+    return lambda server: growth(server, commands()) / n_elements
+
+
 def growth(server, commands):
     before = server.rss_bytes()
     with Connection(server.port) as connection:
@@ -404,6 +410,23 @@ def load_table(rows):
     return markdown(COLUMNS, [row.cells(server) for row in rows for server in row.runs])
 
 
+def memory_rows(measures, port):
+    """Measures of memory, each on fresh servers."""
+    rows = []
+    for title, measure in measures.items():
+        progress(f"memory: {title}")
+        figures = []
+        for name in (CRABCACHE, REDIS):
+            with Servers([name], port) as [server]:
+                figures.append(measure(server))
+        rows.append([title, *(f"{n:.1f}" for n in figures), f"{figures[0] / figures[1]:.2f}"])
+    return rows
+
+
+def memory_table(rows):
+    return markdown(["memory", "crabcache", "redis", "ratio"], rows)
+
+
 def report(rows, memory, machine_text, rounds):
     """The page docs/benchmarks.md."""
     commands = "\n".join(
@@ -434,7 +457,7 @@ To repeat a row (`--precision 3` prints the latencies to the microsecond):
 
 Resident bytes for each key of a million in a fresh server, without the server's own.
 
-{markdown(["keys", "crabcache", "redis", "ratio"], memory)}
+{memory_table(memory)}
 """
 
 

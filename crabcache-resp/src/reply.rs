@@ -27,6 +27,9 @@ impl Protocol {
     }
 }
 
+/// Longest header: kind, 19 digits, line end.
+const HEADER_BYTES_MAX: usize = 22;
+
 /// Writes replies of one connection into its output buffer.
 #[derive(Debug)]
 pub struct Reply<'a> {
@@ -124,6 +127,7 @@ impl<'a> Reply<'a> {
     /// A binary-safe string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
+        self.out.reserve(bytes.len() + HEADER_BYTES_MAX + 2);
         self.length(b'$', bytes.len());
         self.out.extend_from_slice(bytes);
         self.out.extend_from_slice(b"\r\n");
@@ -285,11 +289,16 @@ impl<'a> Reply<'a> {
 
     #[inline]
     fn length(&mut self, kind: u8, len: usize) {
-        if len < 10 {
-            // One digit: the common case needs no formatting.
-            self.out.extend_from_slice(&[kind, b'0' + len as u8, b'\r', b'\n']);
-        } else {
-            self.header(kind, i64::try_from(len).unwrap_or(i64::MAX));
+        let digit = |unit: usize| b'0' + (len / unit % 10) as u8;
+        // The common cases are stores of a fixed size.
+        match len {
+            0..=9 => self.out.extend_from_slice(&[kind, digit(1), b'\r', b'\n']),
+            10..=99 => self.out.extend_from_slice(&[kind, digit(10), digit(1), b'\r', b'\n']),
+            100..=999 => {
+                let bytes = [kind, digit(100), digit(10), digit(1), b'\r', b'\n'];
+                self.out.extend_from_slice(&bytes);
+            }
+            _ => self.header(kind, i64::try_from(len).unwrap_or(i64::MAX)),
         }
     }
 

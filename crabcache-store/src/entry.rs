@@ -293,6 +293,12 @@ impl Entry {
         }
     }
 
+    /// See [`Collection::prefetch`].
+    pub(crate) fn prefetch<'m>(&self, elements: impl Iterator<Item = &'m [u8]>) {
+        // SAFETY: the type is that of the kind.
+        by_kind!(self.kind(), (), C => unsafe { (*self.collection_ptr::<C>()).prefetch(elements) });
+    }
+
     /// What OBJECT ENCODING answers.
     pub fn encoding(&self) -> &'static str {
         // SAFETY: the type is that of the kind.

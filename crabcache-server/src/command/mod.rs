@@ -290,6 +290,9 @@ pub struct Command {
     pub subcommands: &'static [Command],
     /// Where its keys are.
     pub keys: &'static [KeySpec],
+    /// The word that names an element of the collection at the key, if the first one stands at a
+    /// fixed place: a batch's elements are fetched into the cache together.
+    pub element: Option<usize>,
     /// Finds keys that `keys` leaves open.
     pub key_finder: Option<KeyFinder>,
     /// Tells which requests need keys that nothing finds: they get the keyspace to themselves.
@@ -311,6 +314,7 @@ const fn command(name: &'static str, handler: Handler, flags: Flags) -> Command 
         categories: Categories::empty(),
         subcommands: &[],
         keys: &[],
+        element: None,
         key_finder: None,
         whole_keyspace_if: None,
         secrets: None,
@@ -403,6 +407,11 @@ impl Command {
     /// Where the keys are.
     pub const fn keys(self, keys: &'static [KeySpec]) -> Command {
         Command { keys, ..self }
+    }
+
+    /// Which word names an element (a field, a member) of the collection at the key.
+    pub const fn element(self, word: usize) -> Command {
+        Command { element: Some(word), ..self }
     }
 
     /// Finds keys that the specifications leave open, or whose flags depend on options.

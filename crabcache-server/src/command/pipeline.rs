@@ -16,7 +16,7 @@ use crate::monitor;
 use crate::server::Server;
 use bytes::{Buf, BytesMut};
 use crabcache_resp::{Limits, Progress, ProtocolError, Reply, RequestParser, Span};
-use crabcache_store::{Place, Trace};
+use crabcache_store::{Pass, Place, Trace};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -60,6 +60,8 @@ struct Request {
     /// Row of the command; `None` if there is no such command.
     row: Option<usize>,
     place: Option<Place>,
+    /// Words that name its key and an element there, if the latter is worth to be fetched.
+    element: Option<(usize, usize)>,
     /// Where the request ends in the input.
     end: usize,
     /// Whether it is a line with quotes. They have been resolved in place, so it cannot be parsed
@@ -180,9 +182,11 @@ impl Pipeline {
                 _ => None,
             };
             let place = row.and_then(|row| self.place_of(row, args));
+            let element = row.and_then(|row| Some((row.single_key?, row.spec.element?)));
+            let element = element.filter(|(_, index)| *index < args.len());
             let words = first..self.spans.len();
             let row = row.map(|row| row.id);
-            self.requests.push(Request { words, row, place, end: start, is_quoted });
+            self.requests.push(Request { words, row, place, element, end: start, is_quoted });
             if is_quoted {
                 break;
             }
@@ -193,6 +197,32 @@ impl Pipeline {
     fn place_of(&self, row: &CommandRow, args: Args<'_>) -> Option<Place> {
         let index = row.single_key.filter(|index| *index < args.len())?;
         Some(self.server.keyspace.key(args.get(index)).place())
+    }
+
+    /// Prefetches the elements that the requests from number `start` on name, as long as they are
+    /// of the same key. Returns the number of the first request that is not.
+    fn prefetch_elements(
+        &self,
+        pass: &mut Pass<'_>,
+        db: usize,
+        input: &[u8],
+        start: usize,
+    ) -> usize {
+        let args = |request: &Request| Args::new(input, &self.spans[request.words.clone()]);
+        let requests = &self.requests[start..];
+        let run = requests
+            .iter()
+            .take_while(|request| request.element.is_some() && request.place == requests[0].place);
+        let elements =
+            run.clone().filter_map(|request| Some(args(request).get(request.element?.1)));
+        let n_elements = run.count();
+        if let Some((key_index, _)) = requests[0].element
+            && n_elements > 1
+        {
+            let key = self.server.keyspace.key(args(&requests[0]).get(key_index));
+            pass.prefetch_elements(db, &key, elements);
+        }
+        start + n_elements
     }
 
     /// Runs the parsed requests as long as the turn lasts, which begins with the first of a run.
@@ -223,6 +253,7 @@ impl Pipeline {
         let mut began_ns = batch_began_ns;
         let turn_ends_ns = *turn_ends_ns.get_or_insert(began_ns + TURN_NS);
         let (mut n_served, mut n_ran, mut stop) = (0, 0, None);
+        let mut fetched_end = 0;
         for (index, request) in requests.iter().enumerate() {
             let args = Args::new(input, &spans[request.words.clone()]);
             ctx.client
@@ -235,6 +266,10 @@ impl Pipeline {
                     Outcome::Answered
                 }
                 Some(id) => {
+                    if request.element.is_some() && index >= fetched_end {
+                        let db = ctx.client.db;
+                        fetched_end = self.prefetch_elements(&mut pass, db, input, index);
+                    }
                     ctx.row = server.commands.row(id);
                     ctx.keeps_stripe = requests.get(index + 1).is_some_and(|next| {
                         next.is_on_stripe_of(request)

@@ -403,7 +403,14 @@ impl<'a> Iterator for Forward<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.bytes[0] == END {
+        let (first, rest) = self.bytes.split_first()?;
+        if let 0x80..=0xbf = first {
+            // A short string, the common case: one byte before it and one behind it.
+            let (string, rest) = rest.split_at(usize::from(first & 0x3f));
+            self.bytes = &rest[1..];
+            return Some(StrRef::Bytes(string));
+        }
+        if *first == END {
             return None;
         }
         let (element, data_len) = element_at(self.bytes);

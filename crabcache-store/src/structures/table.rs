@@ -299,6 +299,13 @@ impl<E: Item> Table<E> {
         }
     }
 
+    /// Asks the processor to fetch buckets and items of these keys, all on their way at once.
+    pub fn prefetch_keys<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let hashes: SmallVec<[u64; 32]> = keys.map(crate::hash::hash).collect();
+        hashes.iter().for_each(|hash| self.prefetch_bucket(*hash));
+        hashes.iter().for_each(|hash| self.prefetch_items(*hash));
+    }
+
     /// Asks the processor to fetch the items of a bucket, if it exists.
     #[inline]
     fn prefetch_chain(&self, index: usize) {

@@ -29,6 +29,11 @@ pub trait Collection: Send + Sync + Sized + 'static {
     /// A copy. O(n)
     fn duplicate(&self) -> Self;
 
+    /// Asks the processor to fetch what looking for these elements will touch. Nothing to do for a
+    /// collection that is in the cache when its entry is.
+    #[inline]
+    fn prefetch<'m>(&self, _elements: impl Iterator<Item = &'m [u8]>) {}
+
     /// No element expires before this (Unix milliseconds); `None` if none ever does. O(1)
     #[inline]
     fn next_expire_ms(&self) -> Option<i64> {

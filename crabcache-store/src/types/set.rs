@@ -381,6 +381,12 @@ impl Set {
 impl Collection for Set {
     const KIND: Kind = Kind::Set;
 
+    fn prefetch<'m>(&self, members: impl Iterator<Item = &'m [u8]>) {
+        if let Repr::Table(table) = &self.0 {
+            table.prefetch_keys(members);
+        }
+    }
+
     #[inline]
     fn is_empty(&self) -> bool {
         Set::is_empty(self)

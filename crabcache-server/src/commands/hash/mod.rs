@@ -23,11 +23,13 @@ pub(super) const COMMANDS: &[Command] = &[
         .arity(-3)
         .fast()
         .keys(&[KeySpec::at(1).rw().delete()])
+        .element(2)
         .doc("2.0.0", "O(N), N being the fields", "key field...", "Removes fields from a hash."),
     read("hexists", hexists)
         .arity(3)
         .fast()
         .keys(&[KeySpec::at(1).ro()])
+        .element(2)
         .doc("2.0.0", "O(1)", "key field", "Tells whether a hash has a field."),
     write("hexpire", hexpire)
         .arity(-6)
@@ -48,6 +50,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .arity(3)
         .fast()
         .keys(&[KeySpec::at(1).ro().access()])
+        .element(2)
         .doc("2.0.0", "O(1)", "key field", "Returns the value of a field."),
     read("hgetall", hgetall)
         .arity(2)
@@ -69,12 +72,14 @@ pub(super) const COMMANDS: &[Command] = &[
         .fast()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().access().update()])
+        .element(2)
         .doc("2.0.0", "O(1)", "key field increment:int", "Adds to the integer in a field, which begins at 0."),
     write("hincrbyfloat", hincrbyfloat)
         .arity(4)
         .fast()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().access().update()])
+        .element(2)
         .doc("2.6.0", "O(1)", "key field increment:double", "Adds to the floating-point number in a field."),
     read("hkeys", hkeys)
         .arity(2)
@@ -90,12 +95,14 @@ pub(super) const COMMANDS: &[Command] = &[
         .arity(-3)
         .fast()
         .keys(&[KeySpec::at(1).ro().access()])
+        .element(2)
         .doc("2.0.0", "O(N), N being the fields", "key field...", "Returns the values of fields."),
     write("hmset", hmset)
         .arity(-4)
         .fast()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().update()])
+        .element(2)
         .doc("2.0.0", "O(N), N being the fields", "key data:(field value)...", "Sets fields of a hash.")
         .deprecated("4.0.0", "`HSET` with multiple field-value pairs"),
     write("hpersist", hpersist)
@@ -139,6 +146,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .fast()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().update()])
+        .element(2)
         .doc("2.0.0", "O(N), N being the fields", "key data:(field value)...", "Sets fields of a hash; counts those that are new."),
     write("hsetex", hsetex)
         .arity(-6)
@@ -151,11 +159,13 @@ pub(super) const COMMANDS: &[Command] = &[
         .fast()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().insert()])
+        .element(2)
         .doc("2.0.0", "O(1)", "key field value", "Sets a field if the hash does not have it."),
     read("hstrlen", hstrlen)
         .arity(3)
         .fast()
         .keys(&[KeySpec::at(1).ro()])
+        .element(2)
         .doc("3.2.0", "O(1)", "key field", "Returns the length of a value in a hash."),
     read("httl", httl)
         .arity(-5)

@@ -14,8 +14,8 @@ use crate::blocking::KeyWait;
 use crate::command::{Args, Command, Ctx, Flags, KeySpec, read, write};
 use crate::error::CommandError;
 use crabcache_resp::Reply;
-use crabcache_store::types::list::End;
-use crabcache_store::{Kind, StrRef, Wanted};
+use crabcache_store::types::list::{Elements, End};
+use crabcache_store::{Kind, Wanted};
 use edits::{linsert, lrem, lset, ltrim};
 use ends::{blmpop, blpop, brpop, lmpop, lpop, lpush, lpushx, rpop, rpush, rpushx};
 use moves::{blmove, brpoplpush, lmove, rpoplpush};
@@ -218,7 +218,7 @@ fn wait_for_lists<'k>(
 }
 
 /// Replies with an array of the next `n` elements.
-fn reply_elements<'a>(reply: &mut Reply<'_>, elements: impl Iterator<Item = StrRef<'a>>, n: usize) {
+fn reply_elements(reply: &mut Reply<'_>, elements: Elements<'_>, n: usize) {
     reply.array(n);
-    elements.take(n).for_each(|element| reply_string(reply, element));
+    elements.show(n, |element| reply_string(reply, element));
 }

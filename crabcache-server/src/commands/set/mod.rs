@@ -19,6 +19,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .fast()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().insert()])
+        .element(2)
         .doc("1.0.0", "O(1) for each member", "key member...", "Adds members to a set."),
     read("scard", scard).arity(2).fast().keys(&[KeySpec::at(1).ro()]).doc(
         "1.0.0",
@@ -75,7 +76,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "destination:key key...",
             "Stores the members that are in all sets.",
         ),
-    read("sismember", sismember).arity(3).fast().keys(&[KeySpec::at(1).ro()]).doc(
+    read("sismember", sismember).arity(3).fast().keys(&[KeySpec::at(1).ro()]).element(2).doc(
         "1.0.0",
         "O(1)",
         "key member",
@@ -86,12 +87,17 @@ pub(super) const COMMANDS: &[Command] = &[
         .keys(&[KeySpec::at(1).ro().access()])
         .tips(&["nondeterministic_output_order"])
         .doc("1.0.0", "O(N), N being the members", "key", "Returns all members of a set."),
-    read("smismember", smismember).arity(-3).fast().keys(&[KeySpec::at(1).ro().access()]).doc(
-        "6.2.0",
-        "O(1) for each member",
-        "key member...",
-        "Tells of each of several things whether it is a member of a set.",
-    ),
+    read("smismember", smismember)
+        .arity(-3)
+        .fast()
+        .keys(&[KeySpec::at(1).ro().access()])
+        .element(2)
+        .doc(
+            "6.2.0",
+            "O(1) for each member",
+            "key member...",
+            "Tells of each of several things whether it is a member of a set.",
+        ),
     write("smove", smove)
         .arity(4)
         .fast()
@@ -123,7 +129,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "key [count:int@2.6.0]",
             "Returns members drawn at random.",
         ),
-    write("srem", srem).arity(-3).fast().keys(&[KeySpec::at(1).rw().delete()]).doc(
+    write("srem", srem).arity(-3).fast().keys(&[KeySpec::at(1).rw().delete()]).element(2).doc(
         "1.0.0",
         "O(1) for each member",
         "key member...",

@@ -53,6 +53,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .fast()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().update()])
+        .element(3)
         .doc("1.2.0", "O(log(N)) for each member added", "key [condition:{NX | XX}@3.0.2] [comparison:{GT | LT}@6.2.0] [change:CH@3.0.2] [increment:INCR@3.0.2] data:(score:double member)...", "Adds members to a sorted set, or changes their scores."),
     read("zcard", zcard)
         .arity(2)
@@ -78,6 +79,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .fast()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().access().update()])
+        .element(3)
         .doc("1.2.0", "O(log(N))", "key increment:int member", "Adds to the score of a member."),
     read("zinter", zinter)
         .arity(-3)
@@ -105,6 +107,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .arity(-3)
         .fast()
         .keys(&[KeySpec::at(1).ro().access()])
+        .element(2)
         .doc("6.2.0", "O(N), N being the members asked for", "key member...", "Returns the scores of several members."),
     write("zpopmax", zpopmax)
         .arity(-2)
@@ -144,11 +147,13 @@ pub(super) const COMMANDS: &[Command] = &[
         .arity(-3)
         .fast()
         .keys(&[KeySpec::at(1).ro().access()])
+        .element(2)
         .doc("2.0.0", "O(log(N))", "key member [WITHSCORE]", "Returns the place of a member, counted from the lowest score."),
     write("zrem", zrem)
         .arity(-3)
         .fast()
         .keys(&[KeySpec::at(1).rw().delete()])
+        .element(2)
         .doc("1.2.0", "O(M*log(N)), M being the members removed", "key member...", "Removes members from a sorted set."),
     write("zremrangebylex", zremrangebylex)
         .arity(4)
@@ -181,6 +186,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .arity(-3)
         .fast()
         .keys(&[KeySpec::at(1).ro().access()])
+        .element(2)
         .doc("2.0.0", "O(log(N))", "key member [WITHSCORE]", "Returns the place of a member, counted from the highest score."),
     read("zscan", zscan)
         .arity(-3)
@@ -191,6 +197,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .arity(3)
         .fast()
         .keys(&[KeySpec::at(1).ro().access()])
+        .element(2)
         .doc("1.2.0", "O(1)", "key member", "Returns the score of a member."),
     read("zunion", zunion)
         .arity(-3)

@@ -403,6 +403,12 @@ fn pairs(pack: &Listpack, is_timed: bool) -> impl Iterator<Item = FieldRef<'_>> 
 impl Collection for Hash {
     const KIND: Kind = Kind::Hash;
 
+    fn prefetch<'m>(&self, fields: impl Iterator<Item = &'m [u8]>) {
+        if let Table(table) = &self.0 {
+            table.prefetch(fields);
+        }
+    }
+
     fn is_empty(&self) -> bool {
         Hash::is_empty(self)
     }

@@ -81,6 +81,11 @@ impl FieldTable {
         true
     }
 
+    /// As [`Table::prefetch_keys`].
+    pub(super) fn prefetch<'m>(&self, names: impl Iterator<Item = &'m [u8]>) {
+        self.table.prefetch_keys(names);
+    }
+
     /// Fields with an expiry.
     pub(super) fn n_timed(&self) -> usize {
         self.n_timed

@@ -81,6 +81,27 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
+impl<'a> Elements<'a> {
+    /// Shows the next `n` elements. Faster than the iterator: those of a node come in one loop.
+    pub fn show(mut self, n: usize, mut show: impl FnMut(StrRef<'a>)) {
+        let mut n_left = n;
+        while n_left > 0 {
+            if let Current::Forward(elements) = &mut self.current {
+                for element in elements.by_ref().take(n_left) {
+                    show(element);
+                    n_left -= 1;
+                }
+                if n_left == 0 {
+                    return;
+                }
+            }
+            let Some(element) = self.next() else { return };
+            show(element);
+            n_left -= 1;
+        }
+    }
+}
+
 impl List {
     /// The elements from number `start` on.
     pub fn elements(&self, start: usize) -> Elements<'_> {

@@ -41,6 +41,11 @@ impl Large {
         self.table.get(hash(member), member).map(|found| found.score())
     }
 
+    /// As [`Table::prefetch_keys`].
+    pub(super) fn prefetch<'m>(&self, members: impl Iterator<Item = &'m [u8]>) {
+        self.table.prefetch_keys(members);
+    }
+
     /// Number of elements before this one, whether it is there or not.
     fn n_before(&self, score: f64, member: &[u8]) -> usize {
         self.tree.partition_point(|element| {

@@ -239,6 +239,12 @@ impl ZSet {
 impl Collection for ZSet {
     const KIND: Kind = Kind::ZSet;
 
+    fn prefetch<'m>(&self, members: impl Iterator<Item = &'m [u8]>) {
+        if let Encoding::Large(large) = &self.0 {
+            large.prefetch(members);
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.is_empty()
     }
