@@ -182,6 +182,12 @@ impl ClientHandle {
         self.active_ms.store(now_ms, Ordering::Relaxed);
     }
 
+    /// Its last command has this row; `None`: there is no such command.
+    #[inline]
+    pub fn show_command(&self, row: Option<usize>) {
+        self.last_command.store(row.map_or(0, |id| id + 1), Ordering::Relaxed);
+    }
+
     /// Commands queued by MULTI; -1: no transaction.
     pub fn n_queued(&self) -> i64 {
         self.n_queued.load(Ordering::Relaxed)

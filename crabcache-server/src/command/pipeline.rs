@@ -19,7 +19,6 @@ use crabcache_resp::{Limits, Progress, ProtocolError, Reply, RequestParser, Span
 use crabcache_store::{Pass, Place, Trace};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Requests parsed before the first of them runs. Enough to hide the memory's latency, few enough
 /// that what was prefetched is still in the cache.
@@ -201,26 +200,27 @@ impl Pipeline {
 
     /// Prefetches the elements that the requests from number `start` on name, as long as they are
     /// of the same key. Returns the number of the first request that is not.
+    #[inline]
     fn prefetch_elements(
         &self,
         pass: &mut Pass<'_>,
-        db: usize,
+        ctx: &Ctx<'_>,
         input: &[u8],
         start: usize,
     ) -> usize {
-        let args = |request: &Request| Args::new(input, &self.spans[request.words.clone()]);
         let requests = &self.requests[start..];
-        let run = requests
+        let Some((key_index, _)) = requests[0].element else { return start + 1 };
+        let args = |request: &Request| Args::new(input, &self.spans[request.words.clone()]);
+        let is_of_the_same = |request: &&Request| request.place == requests[0].place;
+        let indexes = requests
             .iter()
-            .take_while(|request| request.element.is_some() && request.place == requests[0].place);
-        let elements =
-            run.clone().filter_map(|request| Some(args(request).get(request.element?.1)));
-        let n_elements = run.count();
-        if let Some((key_index, _)) = requests[0].element
-            && n_elements > 1
-        {
+            .take_while(is_of_the_same)
+            .map_while(|request| request.element.map(|(_, index)| (request, index)));
+        let n_elements = indexes.clone().count();
+        if n_elements > 1 {
             let key = self.server.keyspace.key(args(&requests[0]).get(key_index));
-            pass.prefetch_elements(db, &key, elements);
+            let elements = indexes.map(|(request, index)| args(request).get(index));
+            pass.prefetch_elements(ctx.client.db, &key, elements);
         }
         start + n_elements
     }
@@ -252,23 +252,18 @@ impl Pipeline {
         let batch_began_ns = server.clock.elapsed_ns();
         let mut began_ns = batch_began_ns;
         let turn_ends_ns = *turn_ends_ns.get_or_insert(began_ns + TURN_NS);
-        let (mut n_served, mut n_ran, mut stop) = (0, 0, None);
-        let mut fetched_end = 0;
+        let (mut n_served, mut n_ran, mut fetched_end, mut stop) = (0, 0, 0, None);
         for (index, request) in requests.iter().enumerate() {
             let args = Args::new(input, &spans[request.words.clone()]);
-            ctx.client
-                .handle
-                .last_command
-                .store(request.row.map_or(0, |id| id + 1), Ordering::Relaxed);
+            ctx.client.handle.show_command(request.row);
             let outcome = match request.row {
                 None => {
                     refuse_unknown(&mut ctx, args);
                     Outcome::Answered
                 }
                 Some(id) => {
-                    if request.element.is_some() && index >= fetched_end {
-                        let db = ctx.client.db;
-                        fetched_end = self.prefetch_elements(&mut pass, db, input, index);
+                    if index >= fetched_end {
+                        fetched_end = self.prefetch_elements(&mut pass, &ctx, input, index);
                     }
                     ctx.row = server.commands.row(id);
                     ctx.keeps_stripe = requests.get(index + 1).is_some_and(|next| {
