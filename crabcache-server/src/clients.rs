@@ -1,6 +1,6 @@
 //! The registry of all connected clients.
 
-use crate::auth::User;
+use crate::acl::User;
 use crate::client::{ClientFlags, ClientHandle, Peer};
 use crate::config::Config;
 use crate::output_limits;

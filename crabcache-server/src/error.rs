@@ -623,6 +623,177 @@ pub enum CommandError {
     /// An expiry that is out of range for the command of this name.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpire(String),
+    /// The user (first) may not call the command.
+    #[error("NOPERM User {0} has no permissions to run the '{1}' command")]
+    NoPermission(String, String),
+    /// The user may not use a key in this way.
+    #[error("NOPERM No permissions to access a key")]
+    NoKeyPermission,
+    /// The same with the names, for administrators.
+    #[error("NOPERM User {0} has no permissions to access the '{1}' key")]
+    NoPermissionForKey(String, String),
+    /// The user may not use a channel.
+    #[error("NOPERM No permissions to access a channel")]
+    NoChannelPermission,
+    /// The same with the names, for administrators.
+    #[error("NOPERM User {0} has no permissions to access the '{1}' channel")]
+    NoPermissionForChannel(String, String),
+    /// The user could when the command was queued.
+    #[error(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: {0}"
+    )]
+    NoPermissionAnyMore(&'static str),
+    /// SORT with an option (the field) that reads keys that the user may not read.
+    #[error("ERR {0} option of SORT denied due to insufficient ACL permissions.")]
+    SortDenied(&'static str),
+    /// ACL SETUSER with a name that is no word.
+    #[error("ERR Usernames can't contain spaces or null characters")]
+    AclUserName,
+    /// ACL SETUSER with a rule that is none.
+    #[error("ERR Error in ACL SETUSER modifier '{0}': {1}")]
+    AclRule(String, RuleError),
+    /// ACL SETUSER with a selector that does not end.
+    #[error("ERR Unmatched parenthesis in acl selector starting at '{0}'.")]
+    AclParenthesis(String),
+    /// ACL DELUSER default
+    #[error("ERR The 'default' user cannot be removed")]
+    DefaultUserStays,
+    /// ACL DRYRUN as nobody.
+    #[error("ERR User '{0}' not found")]
+    AclUserNotFound(String),
+    /// ACL DRYRUN of no command.
+    #[error("ERR Command '{0}' not found")]
+    AclCommandNotFound(String),
+    /// ACL CAT of no category.
+    #[error("ERR Unknown category '{0}'")]
+    UnknownCategory(String),
+    /// ACL GENPASS of too few or too many bits; the field is how many there can be.
+    #[error(
+        "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to {0}"
+    )]
+    GenpassBits(i64),
+    /// ACL LOAD and SAVE without a file.
+    #[error(
+        "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration."
+    )]
+    NoAclFile,
+    /// ACL SAVE that failed: the log says why.
+    #[error(
+        "ERR There was an error trying to save the ACLs. Please check the server logs for more information"
+    )]
+    AclSaveFailed,
+    /// ACL LOAD of a file that cannot be used.
+    #[error("ERR {0}")]
+    AclFile(#[from] AclFileError),
+}
+
+/// Why an ACL rule is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RuleError {
+    /// No such command or category.
+    #[error("Unknown command or category name in ACL")]
+    Unknown,
+    /// No such rule.
+    #[error("Syntax error")]
+    Syntax,
+    /// A pattern of keys when all keys are allowed.
+    #[error(
+        "Adding a pattern after the * pattern (or the 'allkeys' flag) is not valid and does not have any effect. Try 'resetkeys' to start with an empty list of patterns"
+    )]
+    KeysAfterAll,
+    /// A pattern of channels when all channels are allowed.
+    #[error(
+        "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not have any effect. Try 'resetchannels' to start with an empty list of channels"
+    )]
+    ChannelsAfterAll,
+    /// A password cannot be removed.
+    #[error("The password you are trying to remove from the user does not exist")]
+    NoSuchPassword,
+    /// Something that is no SHA-256.
+    #[error(
+        "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
+    )]
+    PasswordHash,
+    /// A second declaration of a user.
+    #[error("Duplicate user found. A user can only be defined once in config files")]
+    Duplicate,
+    /// `+config|get|maxmemory`
+    #[error("Allowing first-arg of a subcommand is not supported")]
+    FirstArgOfSubcommand,
+}
+
+/// What is wrong with a line of an ACL file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AclLineError {
+    /// It declares nobody.
+    NoUser,
+    /// The name is no word.
+    Name(String),
+    /// The name was declared before; the number of the line.
+    Duplicate(String, usize),
+    /// A selector does not end.
+    Parenthesis,
+    /// A rule is about an unknown command or category.
+    Unknown(String),
+    /// A rule is none.
+    Rule(RuleError),
+}
+
+/// Why an ACL file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AclFileError {
+    /// It cannot be opened: the path, and what the system says.
+    #[error("Error loading ACLs, opening file '{0}': {1}")]
+    CannotOpen(String, String),
+    /// What is wrong with its lines.
+    #[error(
+        "{0}WARNING: ACL errors detected, no change to the previously active ACL rules was performed"
+    )]
+    Lines(String),
+}
+
+impl AclFileError {
+    /// The text about the line at `place`: file and number.
+    pub fn line(place: &str, why: AclLineError) -> String {
+        match why {
+            AclLineError::NoUser => {
+                format!("{place} should start with user keyword followed by the username. ")
+            }
+            AclLineError::Name(name) => {
+                format!("'{place}: username '{name}' contains invalid characters. ")
+            }
+            AclLineError::Duplicate(name, number) => {
+                format!("WARNING: Duplicate user '{name}' found on line {number}. ")
+            }
+            AclLineError::Parenthesis => {
+                format!("{place}: Unmatched parenthesis in selector definition.")
+            }
+            AclLineError::Unknown(rule) => {
+                let why = RuleError::Unknown;
+                format!("{place}: Error in applying operation '{rule}': {why}. ")
+            }
+            AclLineError::Rule(why) => format!("{place}: {why}. "),
+        }
+    }
+}
+
+/// Why the server cannot start with its users.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AclStartError {
+    /// Users in two places.
+    #[error(
+        "Configuring Redis with users defined in redis.conf and at the same setting an ACL file path is invalid. This setup is very likely to lead to configuration errors and security holes, please define either an ACL file or declare users directly in your redis.conf, but not both."
+    )]
+    FileAndUsers,
+    /// A name that is no word.
+    #[error("Spaces not allowed in ACL usernames")]
+    Name,
+    /// A rule, whose it is, and why it is none.
+    #[error("Error loading ACL rule '{0}' for the user named '{1}': {2}")]
+    Rule(String, String, RuleError),
+    /// The file.
+    #[error("Aborting Redis startup because of ACL errors: {0}")]
+    File(AclFileError),
 }
 
 impl CommandError {
@@ -636,6 +807,12 @@ impl CommandError {
     /// The code that the line begins with.
     pub fn code(line: &str) -> &str {
         line.split(' ').next().unwrap_or("ERR")
+    }
+
+    /// The text without its code.
+    pub fn text(&self) -> String {
+        let line = self.to_string();
+        line.split_once(' ').map_or(String::new(), |(_, text)| text.to_string())
     }
 
     /// The text, without the code if that says no more than that it is an error.
@@ -878,9 +1055,9 @@ pub enum ParamError {
     /// `sentinel`
     #[error("sentinel directive while not in sentinel mode")]
     NotSentinel,
-    /// `user`
-    #[error("ACL users are not supported, but for the default user with all permissions")]
-    NoUsers,
+    /// `user`: the word, and why it is wrong.
+    #[error("Error in user declaration '{0}': {1}")]
+    UserDeclaration(String, RuleError),
     /// `replicaof` with `cluster-enabled`
     #[error("replicaof directive not allowed in cluster mode")]
     ReplicaOfInCluster,

@@ -1,6 +1,6 @@
 //! The CrabCache server: network, dispatch, commands, configuration.
 
-pub mod auth;
+pub mod acl;
 pub mod blocking;
 pub mod client;
 pub mod clients;

@@ -3,7 +3,7 @@
 //! The limits are by class. Above the hard limit a client is cut at once, above the soft limit when
 //! it has been there for a while. A client that has not authenticated may have hardly anything.
 
-use crate::auth::Users;
+use crate::acl::Users;
 use crate::client::{ClientFlags, ClientHandle, ClientType, Running, describe};
 use crate::config::{Config, OutputLimit};
 use crate::server::Server;

@@ -192,6 +192,12 @@ pub struct Stats {
     pub client_output_buffer_limit_disconnections: AtomicU64,
     /// Failed authentications.
     pub acl_access_denied_auth: AtomicU64,
+    /// Commands that users may not call.
+    pub acl_access_denied_cmd: AtomicU64,
+    /// Keys that users may not use.
+    pub acl_access_denied_key: AtomicU64,
+    /// Channels that users may not use.
+    pub acl_access_denied_channel: AtomicU64,
     /// Keys removed because their time had come.
     pub expired_keys: AtomicU64,
     /// The same of fields of hashes.
@@ -242,6 +248,9 @@ impl Stats {
             client_query_buffer_limit_disconnections,
             client_output_buffer_limit_disconnections,
             acl_access_denied_auth,
+            acl_access_denied_cmd,
+            acl_access_denied_key,
+            acl_access_denied_channel,
             expired_keys,
             expired_subkeys,
             expired_time_cap_reached_count,
@@ -256,6 +265,9 @@ impl Stats {
             client_query_buffer_limit_disconnections,
             client_output_buffer_limit_disconnections,
             acl_access_denied_auth,
+            acl_access_denied_cmd,
+            acl_access_denied_key,
+            acl_access_denied_channel,
             expired_keys,
             expired_subkeys,
             expired_time_cap_reached_count,

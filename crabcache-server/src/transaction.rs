@@ -3,9 +3,12 @@
 //! EXEC locks the union of what its commands and watched keys need, so it is atomic and isolated
 //! across databases and stripes; a watched key cannot change between the check and the commands.
 
+use crate::acl;
 use crate::client::{Client, ClientFlags, WatchedKey};
 use crate::command::args::OwnedArgs;
-use crate::command::dispatch::{mode_of, needs_whole_keyspace, run_locked, stripes_of};
+use crate::command::dispatch::{
+    mode_of, needs_whole_keyspace, run_locked, stripes_of, write_error,
+};
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler, effects};
 use crate::error::CommandError;
 use crate::monitor;
@@ -121,6 +124,10 @@ fn exec_locked(
         ctx.row = ctx.server.commands.row(*id);
         ctx.known_keys.clear();
         ctx.in_exec = true;
+        if let Err(error) = acl::check_queued(ctx, args.as_args()) {
+            write_error(ctx, &error);
+            continue;
+        }
         let mark = ctx.reply.len();
         run_locked(locked, ctx, args.as_args(), trace, mark);
         expire_met(locked, ctx, trace);

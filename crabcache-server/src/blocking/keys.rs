@@ -15,9 +15,12 @@
 //! unlocked. So whoever ends it otherwise waits for a moment at most, without any lock in between.
 
 use super::{Unblock, Wait};
+use crate::acl;
 use crate::client::{Client, ClientFlags, ClientHandle, ReplyMode};
 use crate::command::args::OwnedArgs;
-use crate::command::dispatch::{finish_served, mode_of, run_locked, settle_data, stripes_of};
+use crate::command::dispatch::{
+    finish_served, mode_of, run_locked, settle_data, stripes_of, write_error,
+};
 use crate::command::{Args, Ctx};
 use crate::config::Config;
 use crate::server::Server;
@@ -170,7 +173,11 @@ fn serve(
     let mut locked = pass.lock_many(stripes_of(&ctx, args), mode_of(ctx.row));
     let Some(claim) = Claim::new(&parked.wait) else { return };
     let began_ns = server.clock.elapsed_ns();
-    run_locked(&mut locked, &mut ctx, args, trace, 0);
+    // What the user may do may have changed since the client began to wait.
+    match acl::admit(&ctx, ctx.row, args, acl::Context::TopLevel) {
+        Ok(()) => run_locked(&mut locked, &mut ctx, args, trace, 0),
+        Err((error, _)) => write_error(&mut ctx, &error),
+    }
     let is_answered = !ctx.blocks_again;
     if is_answered {
         parked.leave(server, &locked);

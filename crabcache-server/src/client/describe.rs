@@ -64,7 +64,7 @@ fn describe_session(line: &mut String, server: &Server, client: &ClientHandle) {
     };
     let names = client.names.lock();
     // No client can turn tracking on.
-    field!(line, " cmd={command} user={} redir=-1", names.user.name);
+    field!(line, " cmd={command} user={} redir=-1", names.user.shown_name());
     field!(line, " resp={}", client.protocol_number());
     field!(line, " lib-name={} lib-ver={}", names.lib_name, names.lib_ver);
     field!(line, " io-thread={}", client.worker);

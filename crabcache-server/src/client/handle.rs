@@ -1,7 +1,7 @@
 //! The part of a client that other threads see.
 
 use super::{ClientFlags, ClientType};
-use crate::auth::User;
+use crate::acl::User;
 use crate::blocking::{Unblock, Wait, WaitKind};
 use crate::transaction::Multi;
 use atomic_waker::AtomicWaker;

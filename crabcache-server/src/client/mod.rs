@@ -9,6 +9,7 @@ mod handle;
 pub use describe::{Running, describe, mem_bytes};
 pub use handle::{ClientHandle, Mail, Names, Peer};
 
+use crate::acl::User;
 use crate::blocking::Blocked;
 use crate::transaction::Multi;
 use bitflags::bitflags;
@@ -37,13 +38,17 @@ bitflags! {
         const NO_TOUCH = 1 << 7;
         /// Goes at once; what it has not been sent is lost.
         const CLOSE_ASAP = 1 << 8;
+        /// Is a user who may not do everything. As of the last look at the user's rules.
+        const RESTRICTED = 1 << 9;
     }
 }
 
 impl ClientFlags {
     /// Those that make the dispatcher go through its checks.
-    pub const EXCEPTIONAL: ClientFlags =
-        ClientFlags::NEEDS_AUTH.union(ClientFlags::MULTI).union(ClientFlags::MONITOR);
+    pub const EXCEPTIONAL: ClientFlags = ClientFlags::NEEDS_AUTH
+        .union(ClientFlags::MULTI)
+        .union(ClientFlags::MONITOR)
+        .union(ClientFlags::RESTRICTED);
 
     /// Those with which no further request is served.
     pub const HELD_UP: ClientFlags =
@@ -109,6 +114,8 @@ pub struct Client {
     pub db: usize,
     /// RESP2 or RESP3.
     pub protocol: Protocol,
+    /// Whom it has authenticated as.
+    pub user: Arc<User>,
     /// See [`ClientFlags`].
     pub flags: ClientFlags,
     /// The transaction being queued.
@@ -128,9 +135,11 @@ pub struct Client {
 impl Client {
     /// A client that has just connected.
     pub fn new(handle: Arc<ClientHandle>, needs_auth: bool) -> Client {
+        let user = handle.names.lock().user.clone();
         let mut client = Client {
             db: 0,
             protocol: Protocol::Resp2,
+            user,
             flags: handle.flags(),
             multi: None,
             watched: Vec::new(),
@@ -152,7 +161,9 @@ impl Client {
         flags: ClientFlags,
         reply_mode: ReplyMode,
     ) -> Client {
+        let user = handle.names.lock().user.clone();
         Client {
+            user,
             handle,
             db,
             protocol,
@@ -170,6 +181,19 @@ impl Client {
     pub fn set_flag(&mut self, flag: ClientFlags, value: bool) {
         self.flags.set(flag, value);
         self.handle.set_flags(self.flags);
+    }
+
+    /// Makes it another user.
+    pub fn set_user(&mut self, user: Arc<User>) {
+        self.handle.names.lock().user = user.clone();
+        self.user = user;
+        self.look_at_user();
+    }
+
+    /// Looks at what its user may do, which others can change between two batches.
+    #[inline]
+    pub fn look_at_user(&mut self) {
+        self.flags.set(ClientFlags::RESTRICTED, self.user.is_restricted());
     }
 
     /// Selects a database.

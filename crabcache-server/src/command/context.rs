@@ -61,6 +61,7 @@ impl<'a> Ctx<'a> {
         let mut env = server.env(config);
         let worker = client.handle.worker;
         env.touches = !client.flags.contains(ClientFlags::NO_TOUCH);
+        client.look_at_user();
         Ctx {
             server,
             config: CurrentConfig::Kept(config),

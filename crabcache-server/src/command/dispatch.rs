@@ -5,6 +5,7 @@
 
 use super::table::Found;
 use super::{Args, CommandResult, CommandRow, Ctx, Flags, Handler, effects};
+use crate::acl;
 use crate::blocking::keys;
 use crate::client::ClientFlags;
 use crate::config::Config;
@@ -167,7 +168,7 @@ type Check = fn(&Ctx<'_>, Args<'_>) -> Result<(), Refusal>;
 
 /// What may stand in the way of a command whose arity is right, in the order of the reference.
 const CHECKS: &[Check] =
-    &[check_protected, check_auth, check_transaction, check_monitor, check_pause];
+    &[check_protected, check_auth, check_transaction, check_acl, check_monitor, check_pause];
 
 #[inline]
 fn check(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
@@ -215,6 +216,13 @@ fn check_transaction(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
     let is_refused =
         ctx.client.flags.contains(ClientFlags::MULTI) && ctx.row.flags.contains(Flags::NO_MULTI);
     if is_refused { Err(CommandError::NotInTransaction.into()) } else { Ok(()) }
+}
+
+fn check_acl(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
+    if !ctx.client.flags.contains(ClientFlags::RESTRICTED) {
+        return Ok(());
+    }
+    acl::admit(ctx, ctx.row, args, acl::Context::of(ctx)).map_err(|(error, _)| error.into())
 }
 
 /// The command's flags; of EXEC, with those of all that it will run.

@@ -25,6 +25,7 @@ pub use table::{CommandRow, CommandTable};
 use crate::error::CommandError;
 use bitflags::bitflags;
 use crabcache_store::{Pass, ReadDb, Trace, Walk, WriteDb};
+use std::ops::Range;
 
 /// What a handler returns: its reply is written, or it failed and has changed nothing.
 pub type CommandResult = Result<(), CommandError>;
@@ -249,6 +250,29 @@ impl Group {
     }
 }
 
+/// Which words of a request are channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Channels {
+    /// Whether all words behind the name are, or the first alone.
+    pub all: bool,
+    /// Whether they are patterns.
+    pub are_patterns: bool,
+}
+
+impl Channels {
+    /// The first word behind the name.
+    pub const FIRST: Channels = Channels { all: false, are_patterns: false };
+    /// All words behind the name.
+    pub const ALL: Channels = Channels { all: true, are_patterns: false };
+    /// All words behind the name, which are patterns.
+    pub const PATTERNS: Channels = Channels { all: true, are_patterns: true };
+
+    /// Their positions in a request of `len` words.
+    pub fn positions(self, len: usize) -> Range<usize> {
+        if self.all { 1..len } else { 1..len.min(2) }
+    }
+}
+
 /// A deprecated command or form.
 #[derive(Debug, Clone, Copy)]
 pub struct Deprecated {
@@ -295,6 +319,8 @@ pub struct Command {
     pub element: Option<usize>,
     /// Finds keys that `keys` leaves open.
     pub key_finder: Option<KeyFinder>,
+    /// Where its channels are.
+    pub channels: Option<Channels>,
     /// Tells which requests need keys that nothing finds: they get the keyspace to themselves.
     pub whole_keyspace_if: Option<fn(Args<'_>) -> bool>,
     /// Which words of a request are not shown to anybody but the client.
@@ -316,6 +342,7 @@ const fn command(name: &'static str, handler: Handler, flags: Flags) -> Command 
         keys: &[],
         element: None,
         key_finder: None,
+        channels: None,
         whole_keyspace_if: None,
         secrets: None,
         tips: &[],
@@ -417,6 +444,11 @@ impl Command {
     /// Finds keys that the specifications leave open, or whose flags depend on options.
     pub const fn key_finder(self, finder: KeyFinder) -> Command {
         Command { key_finder: Some(finder), ..self }
+    }
+
+    /// Where the channels are that a user must be allowed to use.
+    pub const fn channels(self, channels: Channels) -> Command {
+        Command { channels: Some(channels), ..self }
     }
 
     /// Some requests need keys that only data tells of: nothing else runs meanwhile.

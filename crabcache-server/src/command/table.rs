@@ -31,6 +31,11 @@ pub struct CommandRow {
 }
 
 impl CommandRow {
+    /// Its full name, whatever `rename-command` made of it: ACL rules go by it.
+    pub fn original_name(&self) -> &str {
+        if self.parent.is_some() { &self.full_name } else { self.spec.name }
+    }
+
     /// A word of a request as others may see it.
     pub fn shown_word<'a>(&self, args: Args<'a>, index: usize) -> &'a [u8] {
         let is_secret = self.spec.secrets.is_some_and(|is_secret| is_secret(args, index));
@@ -151,6 +156,12 @@ impl CommandTable {
             None => self.command(name),
             Some(bar) => self.subcommand(self.command(&name[..bar])?, &name[bar + 1..]),
         }
+    }
+
+    /// As [`CommandTable::by_full_name`], by the names before `rename-command`.
+    pub fn original(&self, name: &[u8]) -> Option<&CommandRow> {
+        let is_it = |row: &&CommandRow| row.original_name().as_bytes().eq_ignore_ascii_case(name);
+        self.rows.iter().find(is_it)
     }
 
     /// A row by its number.

@@ -5,10 +5,10 @@
 
 use super::apply::{enter_dir, system_text};
 use super::{Config, Param, ParamFlags, Word};
+use crate::acl::{self, Known};
 use crate::command::CommandTable;
-use crate::error::ParamError;
+use crate::error::{ParamError, RuleError};
 use crabcache_resp::words::split_words;
-use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -63,7 +63,7 @@ const IGNORED: &[&[u8]] = &[
 /// See [`LoadError`].
 pub fn load(sources: &Sources) -> Result<Config, LoadError> {
     let mut text = Vec::new();
-    let mut loader = Loader { config: Config::default(), seen: HashSet::new(), users: Vec::new() };
+    let mut loader = Loader { config: Config::default(), seen: HashSet::new() };
     if let Some(path) = &sources.file {
         text = read_all(path)?;
         loader.config.file = Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()));
@@ -109,8 +109,6 @@ struct Loader {
     config: Config,
     /// Parameters that a line has set.
     seen: HashSet<&'static str>,
-    /// `user` directives.
-    users: Vec<Vec<Word>>,
 }
 
 impl Loader {
@@ -145,10 +143,7 @@ impl Loader {
         match (name.as_slice(), values) {
             (name, [_]) if IGNORED.contains(&name) => Ok(()),
             (b"rename-command", [old, new]) => self.rename(old, new),
-            (b"user", [_, ..]) => {
-                self.users.push(values.to_vec());
-                Ok(())
-            }
+            (b"user", [_, ..]) => self.declare_user(values),
             (b"loadmodule", [_, ..]) => Err(ParamError::NoModules),
             (b"sentinel", [_, ..]) => Err(ParamError::NotSentinel),
             // Compat: alone it says nothing; it is read before the configuration.
@@ -195,10 +190,21 @@ impl Loader {
         }
     }
 
-    fn finish(mut self) -> Result<Config, ParamError> {
-        for user in std::mem::take(&mut self.users) {
-            self.default_user(&user)?;
+    fn declare_user(&mut self, words: &[Word]) -> Result<(), ParamError> {
+        let fail = |word: &[u8], why| {
+            ParamError::UserDeclaration(String::from_utf8_lossy(word).into_owned(), why)
+        };
+        if self.config.users.iter().any(|user| user[0] == words[0]) {
+            return Err(fail(&words[0], RuleError::Duplicate));
         }
+        let commands = CommandTable::new(&[]).map_err(|_| ParamError::RenameUnknown)?;
+        acl::check_declaration(Known::new(&self.config, &commands), words)
+            .map_err(|(word, why)| fail(&word, why))?;
+        self.config.users.push(words.to_vec());
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Config, ParamError> {
         let config = &self.config;
         if config.cluster_enabled && config.replicaof.is_some() {
             return Err(ParamError::ReplicaOfInCluster);
@@ -209,42 +215,10 @@ impl Loader {
         }
         Ok(self.config)
     }
-
-    /// A `user` directive. Files that CONFIG REWRITE has written have one for the default user,
-    /// who may do everything: that one is understood, and no other.
-    fn default_user(&mut self, words: &[Word]) -> Result<(), ParamError> {
-        const FULL: &[&[&[u8]]] = &[
-            &[b"on"],
-            &[b"~*", b"allkeys"],
-            &[b"&*", b"allchannels"],
-            &[b"+@all", b"allcommands"],
-        ];
-        let rules = &words[1..];
-        let has = |names: &&[&[u8]]| rules.iter().any(|rule| names.contains(&rule.as_slice()));
-        if words[0] != b"default" || !FULL.iter().all(has) {
-            return Err(ParamError::NoUsers);
-        }
-        for rule in rules {
-            match rule.as_slice() {
-                b"nopass" => self.config.requirepass.clear(),
-                [b'>', password @ ..] => self.config.requirepass = password.to_vec(),
-                [b'#', hash @ ..] if hash == hash_of(&self.config.requirepass).as_bytes() => {}
-                b"sanitize-payload" | b"skip-sanitize-payload" | b"resetpass" => {}
-                rule if FULL.iter().any(|names| names.contains(&rule)) => {}
-                _ => return Err(ParamError::NoUsers),
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The SHA-256 of a password, in hexadecimal digits, as ACL rules have it.
-pub(super) fn hash_of(password: &[u8]) -> String {
-    Sha256::digest(password).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Without white space at both ends, as lines of configuration files have it.
-pub(super) fn trim(line: &[u8]) -> &[u8] {
+pub(crate) fn trim(line: &[u8]) -> &[u8] {
     let is_space = |byte: &u8| b" \t\r\n".contains(byte);
     let start = line.iter().position(|byte| !is_space(byte)).unwrap_or(line.len());
     let end = line.iter().rposition(|byte| !is_space(byte)).map_or(start, |last| last + 1);
@@ -315,20 +289,17 @@ mod tests {
     }
 
     #[test]
-    fn the_default_user_of_a_rewritten_file_is_understood() {
-        let all = "sanitize-payload ~* &* +@all";
-        let hash = hash_of(b"x");
-        assert_eq!(hash.len(), 64);
-        let load = |text: &str| load_text(text).map(|config| config.requirepass);
-        let with_hash = format!("user default on #{hash} {all}\nrequirepass x");
-        assert_eq!(load(&with_hash), Ok(b"x".to_vec()));
-        assert_eq!(load(&format!("requirepass x\nuser default on nopass {all}")), Ok(Vec::new()));
-        assert_eq!(load(&format!("user default on >y {all}")), Ok(b"y".to_vec()));
-        for bad in
-            ["user a on nopass ~* &* +@all", "user default on +get", "user default off ~* &* +@all"]
-        {
-            assert!(load(bad).is_err(), "{bad}");
+    fn users_are_declared_once_and_with_rules_that_are_rules() {
+        let config = load_text("user a on (+get ~k)\nUSER b +nosuch").unwrap();
+        assert_eq!(config.users.len(), 2);
+        for (text, word, why) in [
+            ("user a on\nuser a off", "a", RuleError::Duplicate),
+            ("user a ~k ~* ~x", "~x", RuleError::KeysAfterAll),
+            ("user a (+get", "(+get", RuleError::Syntax),
+        ] {
+            let expected = format!("Error in user declaration '{word}': {why}");
+            let error = load_text(text).unwrap_err();
+            assert!(error.ends_with(&expected), "{error}");
         }
-        assert!(load(&format!("requirepass y\nuser default on #{hash} {all}")).is_err());
     }
 }

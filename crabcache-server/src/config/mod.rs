@@ -66,6 +66,12 @@ impl ConfigStore {
         self.generation.load(Ordering::Acquire)
     }
 
+    /// Has all workers look again at what they keep, before their next command: at the configuration,
+    /// and at what their clients' users may do.
+    pub fn announce(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
     /// To be held from reading the configuration until the changed one is published.
     pub fn begin_change(&self) -> MutexGuard<'_, ()> {
         self.change.lock()
@@ -74,6 +80,6 @@ impl ConfigStore {
     /// Puts `config` in force.
     pub fn publish(&self, config: Config) {
         self.current.store(Arc::new(config));
-        self.generation.fetch_add(1, Ordering::Release);
+        self.announce();
     }
 }

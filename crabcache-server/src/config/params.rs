@@ -5,7 +5,7 @@ use super::choices::*;
 use super::kinds::*;
 use super::special::*;
 use super::support;
-use super::table::{Apply, Param, ParamFlags, params};
+use super::table::{Apply, Param, ParamFlags, Word, params};
 use crate::notify::Classes;
 use std::path::PathBuf;
 
@@ -137,9 +137,9 @@ params! {
     /// A file with the users.
     "aclfile" => aclfile: String = String::new(), Text(ANY), [];
     /// Refused commands that ACL LOG remembers.
-    "acllog-max-len" => acllog_max_len: i64 = 128, Int(0, MAX), [MUTABLE NOOP];
+    "acllog-max-len" => acllog_max_len: i64 = 128, Int(0, MAX), [MUTABLE];
     /// Channels that a new user may use.
-    "acl-pubsub-default" => acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::Resetchannels, ACL_PUBSUB_DEFAULT, [MUTABLE NOOP];
+    "acl-pubsub-default" => acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::Resetchannels, ACL_PUBSUB_DEFAULT, [MUTABLE];
     /// Whether CONFIG SET may change parameters that decide where files are written.
     "enable-protected-configs" => enable_protected_configs: ProtectedAction = ProtectedAction::No, PROTECTED_ACTIONS, [];
     /// Whether the DEBUG command may be used.

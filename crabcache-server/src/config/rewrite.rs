@@ -5,9 +5,9 @@
 //! nobody understands become comments.
 
 use super::apply::system_text;
-use super::file::{hash_of, trim};
+use super::file::trim;
 use super::{Config, Line, PARAMS, Param};
-use crabcache_resp::words::split_words;
+use crabcache_resp::words::{quote, split_words};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
@@ -28,21 +28,26 @@ pub enum Extent {
     All,
 }
 
-/// Writes `config` into the file it came from.
+/// Writes `config` into the file it came from, with a line for each of `users`: name and rules.
 ///
 /// # Errors
 /// The text of the system's error.
-pub fn rewrite(path: &Path, config: &Config, extent: Extent) -> Result<(), String> {
+pub fn rewrite(
+    path: &Path,
+    config: &Config,
+    users: &[Vec<u8>],
+    extent: Extent,
+) -> Result<(), String> {
     let old = match std::fs::read(path) {
         Ok(old) => old,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(system_text(&error)),
     };
-    replace_file(path, &rewritten(&old, config, extent)).map_err(|error| system_text(&error))
+    replace_file(path, &rewritten(&old, config, users, extent)).map_err(|error| system_text(&error))
 }
 
 /// Puts `content` in the place of a file, so that at any time it is the old or the new one.
-fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
@@ -67,24 +72,29 @@ fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// The old content with what `config` says now.
-fn rewritten(old: &[u8], config: &Config, extent: Extent) -> Vec<u8> {
+fn rewritten(old: &[u8], config: &Config, users: &[Vec<u8>], extent: Extent) -> Vec<u8> {
     let mut page = Page::read(old, extent);
     let default = Config::default();
     for param in PARAMS {
         page.write(param.name, (param.lines)(config, &default));
     }
-    let user = Line { text: default_user(config), is_default: false };
-    page.write("user", vec![user]);
+    // Users of an ACL file stand there alone.
+    let users = if config.aclfile.is_empty() { users } else { &[] };
+    page.write("user", users.iter().map(|user| user_line(user)).collect());
     page.finish()
 }
 
-/// The rules of the default user.
-fn default_user(config: &Config) -> String {
-    let password = match config.requirepass.as_slice() {
-        b"" => "nopass sanitize-payload".to_string(),
-        password => format!("sanitize-payload #{}", hash_of(password)),
+/// The line of a user. Rules are words without white space; what would not be read as it stands is
+/// quoted.
+fn user_line(user: &[u8]) -> Line {
+    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte) && !b"\"'\\".contains(byte);
+    let text = if user.iter().all(is_plain) {
+        String::from_utf8_lossy(user).into_owned()
+    } else {
+        let words: Vec<String> = user.split(|byte| *byte == b' ').map(quote).collect();
+        words.join(" ")
     };
-    format!("default on {password} ~* &* +@all")
+    Line { text, is_default: false }
 }
 
 /// The file while it is rewritten.
@@ -173,7 +183,8 @@ mod tests {
     fn rewrite_text(old: &str, change: impl FnOnce(&mut Config)) -> String {
         let mut config = Config { save: Vec::new(), dir: "/d".to_string(), ..Config::default() };
         change(&mut config);
-        String::from_utf8(rewritten(old.as_bytes(), &config, Extent::Changed)).unwrap()
+        let users = [b"default on nopass sanitize-payload ~* &* +@all".to_vec()];
+        String::from_utf8(rewritten(old.as_bytes(), &config, &users, Extent::Changed)).unwrap()
     }
 
     /// What is written in any case.
@@ -204,12 +215,19 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_quoted_and_hashed() {
+    fn passwords_are_quoted() {
         let text = rewrite_text(ALWAYS, |config| config.requirepass = b"a \xff".to_vec());
         assert!(text.contains("\nrequirepass \"a \\xff\"\n"), "{text}");
-        assert!(
-            text.contains(&format!("user default on sanitize-payload #{}", hash_of(b"a \xff")))
-        );
+    }
+
+    #[test]
+    fn users_stand_in_one_place() {
+        let config = Config { aclfile: "f".to_string(), ..Config::default() };
+        let users = [b"a off".to_vec()];
+        let text = rewritten(b"user x\nport 1", &config, &users, Extent::Changed);
+        assert!(!String::from_utf8(text).unwrap().contains("user"));
+        assert_eq!(user_line(b"a ~x*").text, "a ~x*");
+        assert_eq!(user_line(b"a ~\"").text, r#""a" "~\"""#);
     }
 
     #[test]
@@ -220,7 +238,7 @@ mod tests {
             let param = Param::find(name.as_bytes()).unwrap();
             (param.set)(&mut config, &[value.into()], false).unwrap();
         }
-        rewrite(&path, &config, Extent::All).unwrap();
+        rewrite(&path, &config, &[], Extent::All).unwrap();
         let sources = Sources { file: Some(path.clone()), ..Sources::default() };
         let loaded = load(&sources).unwrap();
         for param in PARAMS {
@@ -234,11 +252,11 @@ mod tests {
         let path = std::env::temp_dir().join(format!("rewrite-{}.conf", std::process::id()));
         std::fs::write(&path, "port 1\n").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        rewrite(&path, &Config { port: 5, ..Config::default() }, Extent::Changed).unwrap();
+        rewrite(&path, &Config { port: 5, ..Config::default() }, &[], Extent::Changed).unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().starts_with("port 5\n"));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::remove_file(&path).unwrap();
-        let gone = rewrite(Path::new("/nosuch/x.conf"), &Config::default(), Extent::All);
+        let gone = rewrite(Path::new("/nosuch/x.conf"), &Config::default(), &[], Extent::All);
         assert_eq!(gone, Err("No such file or directory".to_string()));
     }
 }

@@ -99,6 +99,8 @@ macro_rules! params {
             pub file: Option<PathBuf>,
             /// `rename-command`: old name, new name or nothing.
             pub renames: Vec<(String, String)>,
+            /// `user`: name and rules.
+            pub users: Vec<Vec<Word>>,
             /// Directives that nobody knows, as they stand in the file.
             pub unknown: Vec<String>,
         }
@@ -109,6 +111,7 @@ macro_rules! params {
                     $($( $field: $default, )*)*
                     file: None,
                     renames: Vec::new(),
+                    users: Vec::new(),
                     unknown: Vec::new(),
                 }
             }

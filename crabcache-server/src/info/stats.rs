@@ -42,13 +42,14 @@ pub(super) fn stats(fields: &mut Fields) {
     fields.add("total_error_replies", stats.total_error_replies.load(Ordering::Relaxed));
     fields.add("dump_payload_sanitizations", 0);
     loops(fields);
-    let n_denied = stats.acl_access_denied_auth.load(Ordering::Relaxed);
-    fields.add("acl_access_denied_auth", n_denied);
-    fields.add_zeros(&[
-        "acl_access_denied_cmd",
-        "acl_access_denied_key",
-        "acl_access_denied_channel",
-    ]);
+    for (name, counter) in [
+        ("acl_access_denied_auth", &stats.acl_access_denied_auth),
+        ("acl_access_denied_cmd", &stats.acl_access_denied_cmd),
+        ("acl_access_denied_key", &stats.acl_access_denied_key),
+        ("acl_access_denied_channel", &stats.acl_access_denied_channel),
+    ] {
+        fields.add(name, counter.load(Ordering::Relaxed));
+    }
 }
 
 /// Connections, commands and bytes.

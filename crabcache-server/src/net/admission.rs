@@ -47,7 +47,7 @@ pub(super) fn admit(
 /// Whether protected mode refuses a peer: it is on another host and there is no password.
 fn is_foreign(server: &Server, config: &Config, ip: Option<IpAddr>) -> bool {
     config.protected_mode
-        && server.users.default_user().is_open()
+        && server.users.default_user().is_nopass()
         && ip.is_some_and(|ip| !ip.to_canonical().is_loopback())
 }
 

@@ -4,7 +4,7 @@ pub mod conditions;
 pub mod control;
 pub mod interest;
 
-use crate::auth::Users;
+use crate::acl::{AclLog, Users};
 use crate::blocking::{Blocking, WaitKind};
 use crate::client::ClientHandle;
 use crate::clients::Clients;
@@ -41,6 +41,8 @@ pub struct Server {
     pub clients: Clients,
     /// Those that can be.
     pub users: Users,
+    /// What users were refused.
+    pub acl_log: AclLog,
     /// Those that wait.
     pub blocking: Blocking,
     /// Those that look on.
@@ -109,8 +111,7 @@ impl Server {
         let commands = CommandTable::new(&config.renames)?;
         let n_gates = n_workers + N_BACKGROUND_THREADS;
         let n_databases = usize::try_from(config.databases).map_err(|error| error.to_string())?;
-        let users = Users::default();
-        users.set_requirepass(&config.requirepass);
+        let users = Users::new(&config, &commands).map_err(|error| error.to_string())?;
         Ok(Server {
             keyspace: Keyspace::new(N_STRIPES_DEFAULT, n_gates, n_databases),
             stats: Stats::new(n_gates, commands.rows().len()),
@@ -123,6 +124,7 @@ impl Server {
             config: ConfigStore::new(config),
             clients: Clients::default(),
             users,
+            acl_log: AclLog::default(),
             blocking: Blocking::default(),
             monitors: Monitors::default(),
             clock: Clock::default(),

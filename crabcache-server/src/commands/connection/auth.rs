@@ -1,14 +1,13 @@
 //! AUTH and HELLO.
 
 use super::client::set_name;
-use crate::auth::DEFAULT_USER;
+use crate::acl::{Context, DEFAULT_USER, Incident, Reason};
 use crate::client::ClientFlags;
 use crate::command::{Args, CommandResult, Ctx};
 use crate::error::CommandError;
 use crate::start::arguments::REDIS_VERSION;
 use crabcache_resp::Protocol;
 use crabcache_resp::number::parse_i64;
-use std::sync::atomic::Ordering;
 
 /// Compat: an AUTH with too many words is shown as it is.
 pub(super) fn is_secret(args: Args, index: usize) -> bool {
@@ -37,26 +36,29 @@ pub(super) fn auth(ctx: &mut Ctx, args: Args) -> CommandResult {
         return Err(CommandError::Syntax);
     }
     if args.len() == 2 {
-        if ctx.server.users.default_user().is_open() {
+        if ctx.server.users.default_user().is_nopass() {
             return Err(CommandError::NoPasswordConfigured);
         }
-        authenticate(ctx, DEFAULT_USER.as_bytes(), args.get(1))?;
+        authenticate(ctx, args, DEFAULT_USER.as_bytes(), args.get(1))?;
     } else {
-        authenticate(ctx, args.get(1), args.get(2))?;
+        authenticate(ctx, args, args.get(1), args.get(2))?;
     }
     ctx.reply.ok();
     Ok(())
 }
 
-fn authenticate(ctx: &mut Ctx, name: &[u8], password: &[u8]) -> CommandResult {
+/// `words` are the request, whose first one is noted if this fails.
+fn authenticate(ctx: &mut Ctx, words: Args, name: &[u8], password: &[u8]) -> CommandResult {
     match ctx.server.users.authenticate(name, password) {
         Ok(user) => {
-            ctx.client.handle.names.lock().user = user;
+            ctx.client.set_user(user);
             ctx.client.set_flag(ClientFlags::NEEDS_AUTH, false);
             Ok(())
         }
         Err(error) => {
-            ctx.server.stats.acl_access_denied_auth.fetch_add(1, Ordering::Relaxed);
+            let (reason, context) = (Reason::Auth, Context::of(ctx));
+            let incident = Incident { reason, context, object: words.get(0), username: name };
+            ctx.server.acl_log.note(ctx, incident);
             Err(error)
         }
     }
@@ -88,7 +90,7 @@ pub(super) fn hello(ctx: &mut Ctx, args: Args) -> CommandResult {
         }
     }
     if let Some((user, password)) = credentials {
-        authenticate(ctx, user, password)?;
+        authenticate(ctx, args, user, password)?;
     }
     if ctx.client.flags.contains(ClientFlags::NEEDS_AUTH) {
         return Err(CommandError::HelloNotAuthenticated);

@@ -71,7 +71,7 @@ impl<'a> Filter<'a> {
             && self.client_type.is_none_or(|wanted| client.client_type() == wanted)
             && self.age_s_min.is_none_or(|age_s_min| age_s >= age_s_min)
             && self.skipped_id.is_none_or(|id| client.id != id)
-            && self.user.is_none_or(|user| client.names.lock().user.name.as_bytes() == user)
+            && self.user.is_none_or(|user| *client.names.lock().user.name == *user)
     }
 }
 

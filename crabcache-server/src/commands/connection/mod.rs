@@ -121,10 +121,9 @@ fn reset(ctx: &mut Ctx, _: Args) -> CommandResult {
     ctx.env.touches = true;
     // What a client library says about itself stays true.
     let user = ctx.server.users.default_user();
+    client.set_user(user.clone());
     client.set_flag(ClientFlags::NEEDS_AUTH, !user.is_open());
-    let mut names = client.handle.names.lock();
-    names.name.clear();
-    names.user = user.clone();
+    client.handle.names.lock().name.clear();
     ctx.reply.status("RESET");
     Ok(())
 }

@@ -101,7 +101,8 @@ fn config_rewrite(ctx: &mut Ctx, _: Args) -> CommandResult {
     let _change = ctx.server.config.begin_change();
     let config = ctx.server.config.get();
     let path = config.file.as_ref().ok_or(CommandError::NoConfigFile)?;
-    rewrite(path, &config, Extent::Changed).map_err(|why| {
+    let users: Vec<Vec<u8>> = ctx.server.users.all().iter().map(|user| user.describe()).collect();
+    rewrite(path, &config, &users, Extent::Changed).map_err(|why| {
         tracing::warn!("CONFIG REWRITE failed: {why}");
         CommandError::RewriteFailed(why)
     })?;

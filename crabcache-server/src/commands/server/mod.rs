@@ -2,6 +2,7 @@
 //!
 //! A container's file exports its rows as `SUBCOMMANDS`.
 
+mod acl;
 mod command;
 mod config;
 mod debug;
@@ -19,6 +20,12 @@ mod time;
 use crate::command::{Categories, Command, Flags, container, server};
 
 pub(super) const COMMANDS: &[Command] = &[
+    container("acl", acl::SUBCOMMANDS).doc(
+        "6.0.0",
+        "Depends on subcommand.",
+        "",
+        "Tells and changes who may do what.",
+    ),
     command::COMMAND,
     container("config", config::SUBCOMMANDS).doc(
         "2.0.0",

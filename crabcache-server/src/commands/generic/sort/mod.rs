@@ -7,6 +7,7 @@
 mod options;
 mod pattern;
 
+use crate::acl;
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, Flags, KeySpec, read, write};
 use crate::error::CommandError;
 use crate::notify::Event;
@@ -79,7 +80,7 @@ type Bytes<'a> = Cow<'a, [u8]>;
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA]
 /// [STORE destination]
 fn sort(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
-    let sort = Sort::parse(args, true)?;
+    let sort = Sort::parse(args, true, acl::may_read_all_keys(ctx, args))?;
     let Some(target) = sort.store else {
         return tell(&db.as_read(), ctx, args, &sort);
     };
@@ -110,7 +111,7 @@ fn sort(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
 /// SORT_RO key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC]
 /// [ALPHA]
 fn sort_ro(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
-    let sort = Sort::parse(args, false)?;
+    let sort = Sort::parse(args, false, acl::may_read_all_keys(ctx, args))?;
     tell(db, ctx, args, &sort)
 }
 

@@ -24,8 +24,12 @@ pub(super) struct Sort<'a> {
 }
 
 impl<'a> Sort<'a> {
-    /// Reads the options; `may_store`: STORE is one.
-    pub(super) fn parse(args: Args<'a>, may_store: bool) -> Result<Sort<'a>, CommandError> {
+    /// Reads the options; `may_store`: STORE is one; `sees_all`: the user may read all keys.
+    pub(super) fn parse(
+        args: Args<'a>,
+        may_store: bool,
+        sees_all: bool,
+    ) -> Result<Sort<'a>, CommandError> {
         let mut sort = Sort {
             by: None,
             get: Vec::new(),
@@ -49,9 +53,15 @@ impl<'a> Sort<'a> {
                 sort.store = Some(words.word()?);
             } else if words.remaining() > 1 && words.accept("BY") {
                 let by = Pattern::new(words.word()?);
+                if !sees_all && !by.is_constant() {
+                    return Err(CommandError::SortDenied("BY"));
+                }
                 sort.is_unsorted |= by.is_constant();
                 sort.by = Some(by);
             } else if words.remaining() > 1 && words.accept("GET") {
+                if !sees_all {
+                    return Err(CommandError::SortDenied("GET"));
+                }
                 sort.get.push(Pattern::new(words.word()?));
             } else {
                 return Err(CommandError::Syntax);
