@@ -629,15 +629,9 @@ pub enum CommandError {
     /// The user may not use a key in this way.
     #[error("NOPERM No permissions to access a key")]
     NoKeyPermission,
-    /// The same with the names, for administrators.
-    #[error("NOPERM User {0} has no permissions to access the '{1}' key")]
-    NoPermissionForKey(String, String),
     /// The user may not use a channel.
     #[error("NOPERM No permissions to access a channel")]
     NoChannelPermission,
-    /// The same with the names, for administrators.
-    #[error("NOPERM User {0} has no permissions to access the '{1}' channel")]
-    NoPermissionForChannel(String, String),
     /// The user could when the command was queued.
     #[error(
         "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: {0}"
@@ -820,6 +814,13 @@ impl CommandError {
         let line = self.to_string();
         line.strip_prefix("ERR ").map(str::to_string).unwrap_or(line)
     }
+}
+
+/// Tells administrators which key or channel (`kind`) a user may not use.
+pub fn no_access(user: &[u8], object: &[u8], kind: &str) -> Vec<u8> {
+    let parts: [&[u8]; 6] =
+        [b"User ", user, b" has no permissions to access the '", object, b"' ", kind.as_bytes()];
+    parts.concat()
 }
 
 impl From<StoreError> for CommandError {

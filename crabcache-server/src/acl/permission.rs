@@ -10,7 +10,7 @@ use super::user::{Rules, User};
 use crate::client::ClientFlags;
 use crate::command::keys::keys_of;
 use crate::command::{Args, CommandRow, Ctx, Flags, KeyFlags};
-use crate::error::CommandError;
+use crate::error::{CommandError, no_access};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -61,12 +61,11 @@ impl Denied {
     }
 
     /// The same with the name of the key or channel: for administrators alone.
-    pub fn detailed_error(self, user: &User, row: &CommandRow, args: Args<'_>) -> CommandError {
-        let word = || String::from_utf8_lossy(args.get(self.index)).into_owned();
+    pub fn details(self, user: &User, row: &CommandRow, args: Args<'_>) -> Vec<u8> {
         match self.reason {
-            Reason::Command | Reason::Auth => self.error(user, row),
-            Reason::Key => CommandError::NoPermissionForKey(user.shown_name(), word()),
-            Reason::Channel => CommandError::NoPermissionForChannel(user.shown_name(), word()),
+            Reason::Command | Reason::Auth => self.error(user, row).text().into_bytes(),
+            Reason::Key => no_access(&user.name, args.get(self.index), "key"),
+            Reason::Channel => no_access(&user.name, args.get(self.index), "channel"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::password::Password;
 use super::selector::Selector;
+use super::users::DEFAULT_USER;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -133,6 +134,13 @@ fn facts_of(rules: &Rules) -> u8 {
     fact(!rules.is_unrestricted(), IS_RESTRICTED)
         | fact(rules.is_nopass, IS_NOPASS)
         | fact(rules.is_on, IS_ON)
+}
+
+impl Default for User {
+    /// The user `default`, who may do everything.
+    fn default() -> Self {
+        User::new(DEFAULT_USER.as_bytes(), Rules::of_default_user())
+    }
 }
 
 impl User {

@@ -29,7 +29,7 @@ pub struct Users {
 impl Default for Users {
     /// The default user, who may do everything without a password.
     fn default() -> Self {
-        let default = Arc::new(User::new(DEFAULT_USER.as_bytes(), Rules::of_default_user()));
+        let default = Arc::new(User::default());
         let by_name = BTreeMap::from([(default.name.clone(), default.clone())]);
         Users { default, by_name: RwLock::new(by_name), change: Mutex::default() }
     }

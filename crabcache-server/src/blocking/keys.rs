@@ -19,7 +19,7 @@ use crate::acl;
 use crate::client::{Client, ClientFlags, ClientHandle, ReplyMode};
 use crate::command::args::OwnedArgs;
 use crate::command::dispatch::{
-    finish_served, mode_of, run_locked, settle_data, stripes_of, write_error,
+    finish_served, mode_of, refuse_served, run_locked, settle_data, stripes_of,
 };
 use crate::command::{Args, Ctx};
 use crate::config::Config;
@@ -174,9 +174,10 @@ fn serve(
     let Some(claim) = Claim::new(&parked.wait) else { return };
     let began_ns = server.clock.elapsed_ns();
     // What the user may do may have changed since the client began to wait.
-    match acl::admit(&ctx, ctx.row, args, acl::Context::TopLevel) {
-        Ok(()) => run_locked(&mut locked, &mut ctx, args, trace, 0),
-        Err((error, _)) => write_error(&mut ctx, &error),
+    let denied = acl::admit(&ctx, ctx.row, args, acl::Context::TopLevel).err();
+    match &denied {
+        None => run_locked(&mut locked, &mut ctx, args, trace, 0),
+        Some((error, _)) => refuse_served(&mut ctx, error),
     }
     let is_answered = !ctx.blocks_again;
     if is_answered {
@@ -186,7 +187,9 @@ fn serve(
     drop(locked);
     settle_data(pass, server, config, &ctx.env, trace);
     if is_answered {
-        finish_served(&mut ctx, args, server.clock.elapsed_ns().saturating_sub(began_ns));
+        if denied.is_none() {
+            finish_served(&mut ctx, args, server.clock.elapsed_ns().saturating_sub(began_ns));
+        }
         parked.client.post(|mail| {
             mail.output.extend_from_slice(&out);
             mail.unblock = Some(Unblock::Served);

@@ -428,6 +428,14 @@ pub fn settle_data(
     }
 }
 
+/// Answers a command that has waited for keys and may not run any more.
+pub fn refuse_served(ctx: &mut Ctx<'_>, error: &CommandError) {
+    let stats = &ctx.server.stats.workers[ctx.worker];
+    stats.commands[ctx.row.id].rejected_calls.add(1);
+    write_error(ctx, error);
+    withhold_reply(ctx, 0);
+}
+
 /// Accounts for a command that has waited for keys and was answered, and withholds its reply if the
 /// client does not want one.
 pub fn finish_served(ctx: &mut Ctx<'_>, args: Args<'_>, took_ns: u64) {

@@ -128,10 +128,7 @@ pub(super) fn dryrun(ctx: &mut Ctx, args: Args) -> CommandResult {
     }
     match check(&user, row, request) {
         Ok(()) => ctx.reply.ok(),
-        Err(denied) => {
-            let error = denied.detailed_error(&user, row, request);
-            ctx.reply.bulk(error.text().as_bytes());
-        }
+        Err(denied) => ctx.reply.bulk(&denied.details(&user, row, request)),
     }
     Ok(())
 }
