@@ -1,3 +1,5 @@
+//! Tests of ACL, but for those that need the reference.
+
 use crate::testing::TestServer;
 use std::sync::atomic::Ordering;
 
