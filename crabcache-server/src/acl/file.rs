@@ -107,14 +107,11 @@ mod tests {
         let commands = CommandTable::new(&[]).unwrap();
         let known = Known { commands: &commands, has_all_channels: false };
         let declared = parse(text.as_bytes(), "f", known).map_err(|error| error.to_string())?;
-        let line = |(name, rules): (&Box<[u8]>, &Rules)| {
-            format!(
-                "{} {}",
-                String::from_utf8_lossy(name),
-                String::from_utf8_lossy(&rules.describe())
-            )
-        };
-        Ok(declared.iter().map(line).collect::<Vec<_>>().join("\n"))
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let lines = declared
+            .iter()
+            .map(|(name, rules)| format!("{} {}", text(name), text(&rules.describe())));
+        Ok(lines.collect::<Vec<_>>().join("\n"))
     }
 
     #[test]
