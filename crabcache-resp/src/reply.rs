@@ -90,6 +90,11 @@ impl<'a> Reply<'a> {
         self.out.extend_from_slice(bytes);
     }
 
+    /// Inserts bytes that are replies already at `mark`, before what was written since.
+    pub fn insert(&mut self, mark: usize, bytes: &[u8]) {
+        self.out.splice(mark..mark, bytes.iter().copied());
+    }
+
     /// `+OK`
     #[inline]
     pub fn ok(&mut self) {

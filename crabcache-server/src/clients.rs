@@ -45,12 +45,13 @@ impl Clients {
     }
 
     /// Ends a connection. From now on the client is neither listed nor counted nor does it wait for
-    /// anything, whenever its worker gets to closing the socket.
-    pub fn kill(&self, client: &ClientHandle) {
+    /// anything, nor gets it messages, whenever its worker gets to closing the socket.
+    pub fn kill(&self, server: &Server, client: &ClientHandle) {
         self.remove(client.id);
         // Who ends the wait does not matter: there is no reply.
         let _ = client.end_wait(|_| true);
         client.kill();
+        server.pubsub.forget(client);
     }
 
     /// Number of clients.
@@ -108,11 +109,13 @@ impl Clients {
 
 /// Cuts a client that has been idle for too long or does not take its output.
 fn check(server: &Server, config: &Config, client: &ClientHandle, now_ms: i64) {
-    let is_exempt = client.flags().intersects(ClientFlags::MONITOR | ClientFlags::BLOCKED);
+    let is_exempt = client
+        .flags()
+        .intersects(ClientFlags::MONITOR | ClientFlags::BLOCKED | ClientFlags::PUBSUB);
     let idle_s = now_ms / 1000 - client.active_ms() / 1000;
     if config.timeout > 0 && !is_exempt && idle_s > config.timeout {
         tracing::debug!("Closing idle client");
-        server.clients.kill(client);
+        server.clients.kill(server, client);
         return;
     }
     let n_bytes = client.output_bytes.load(Ordering::Relaxed);
@@ -132,7 +135,7 @@ mod tests {
         let client = t.client();
         let clients = &t.server.clients;
         assert_eq!(clients.len(), 2);
-        clients.kill(&client.client.handle);
+        clients.kill(&t.server, &client.client.handle);
         assert_eq!((clients.len(), clients.all().len()), (1, 1));
         assert!(client.client.handle.is_killed());
         clients.remove(client.client.handle.id);

@@ -273,6 +273,15 @@ pub enum CommandError {
     /// A command that transactions cannot hold.
     #[error("ERR Command not allowed inside a transaction")]
     NotInTransaction,
+    /// A command that a connection in RESP2 cannot send while it gets messages.
+    #[error(
+        "ERR Can't execute '{0}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+         allowed in this context"
+    )]
+    NotWhileSubscribed(String),
+    /// SSUBSCRIBE in a transaction.
+    #[error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")]
+    ShardSubscribeInTransaction,
     /// DEBUG or MODULE while the configuration forbids it: the command and the parameter.
     #[error(
         "ERR {0} command not allowed. If the {1} option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server."

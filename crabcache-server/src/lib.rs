@@ -21,6 +21,8 @@ pub mod net;
 pub mod notify;
 pub mod output_limits;
 pub mod persistence;
+pub mod pubsub;
+pub mod push;
 pub mod server;
 pub mod shutdown;
 pub mod slowlog;

@@ -30,7 +30,7 @@ pub fn enforce(
             describe(server, client, Running::default())
         );
         server.stats.client_output_buffer_limit_disconnections.fetch_add(1, Ordering::Relaxed);
-        server.clients.kill(client);
+        server.clients.kill(server, client);
     }
     is_cut
 }

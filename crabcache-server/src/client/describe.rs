@@ -1,6 +1,7 @@
 //! The line of CLIENT LIST, CLIENT INFO and of log messages about a client.
 
 use super::{Client, ClientFlags, ClientHandle};
+use crate::pubsub::Kind;
 use crate::server::Server;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
@@ -44,8 +45,9 @@ fn describe_state(line: &mut String, client: &ClientHandle, running: Running) {
     let load = |number: &std::sync::atomic::AtomicUsize| number.load(Ordering::Relaxed);
     let output_bytes = load(&client.output_bytes);
     let n_blocks = usize::from(output_bytes > 0);
-    // No client can subscribe.
-    field!(line, " sub=0 psub=0 ssub=0");
+    let [sub, psub, ssub] =
+        [Kind::Channel, Kind::Pattern, Kind::ShardChannel].map(|kind| client.n_subscribed(kind));
+    field!(line, " sub={sub} psub={psub} ssub={ssub}");
     field!(line, " multi={} watch={}", client.n_queued(), load(&client.n_watched));
     field!(line, " qbuf={}", load(&client.input_bytes));
     field!(line, " qbuf-free={}", load(&client.input_free_bytes));
@@ -83,6 +85,7 @@ fn letters(client: &ClientHandle) -> String {
         }
     };
     put(flags.contains(ClientFlags::MONITOR), 'O');
+    put(flags.contains(ClientFlags::PUBSUB), 'P');
     put(flags.contains(ClientFlags::MULTI), 'x');
     put(client.wait.lock().as_ref().is_some_and(|wait| !wait.is_over()), 'b');
     put(client.watch_flag.is_dirty(), 'd');
@@ -111,6 +114,7 @@ pub fn mem_bytes(client: &ClientHandle) -> usize {
         + load(&client.input_free_bytes)
         + load(&client.output_bytes)
         + client.multi_mem_bytes()
+        + client.subscriptions.lock().as_ref().map_or(0, |own| own.mem_bytes())
 }
 
 #[cfg(test)]

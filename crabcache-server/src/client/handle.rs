@@ -3,6 +3,7 @@
 use super::{ClientFlags, ClientType};
 use crate::acl::User;
 use crate::blocking::{Unblock, Wait, WaitKind};
+use crate::pubsub::{Kind, Subscriptions};
 use crate::transaction::Multi;
 use atomic_waker::AtomicWaker;
 use crabcache_resp::Protocol;
@@ -93,6 +94,8 @@ pub struct ClientHandle {
     pub n_commands: AtomicU64,
     /// What it told about itself.
     pub names: Mutex<Names>,
+    /// What it has subscribed to.
+    pub subscriptions: Mutex<Option<Box<Subscriptions>>>,
     /// What it is blocked in, if it is.
     pub wait: Mutex<Option<Arc<Wait>>>,
     is_killed: AtomicBool,
@@ -130,6 +133,7 @@ impl ClientHandle {
             net_out_bytes: AtomicU64::new(0),
             n_commands: AtomicU64::new(0),
             names: Mutex::new(names),
+            subscriptions: Mutex::default(),
             wait: Mutex::default(),
             is_killed: AtomicBool::new(false),
             has_mail: AtomicBool::new(false),
@@ -149,8 +153,12 @@ impl ClientHandle {
 
     /// See [`ClientType`].
     pub fn client_type(&self) -> ClientType {
-        // Monitors are normal clients; no other kinds exist.
-        ClientType::Normal
+        // Monitors are normal clients.
+        if self.flags().contains(ClientFlags::PUBSUB) {
+            ClientType::Pubsub
+        } else {
+            ClientType::Normal
+        }
     }
 
     /// 2 or 3.
@@ -158,8 +166,16 @@ impl ClientHandle {
         self.protocol.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set_protocol(&self, protocol: Protocol) {
+    /// The protocol that pushes are written in. Changes only while the mail is locked.
+    fn protocol(&self) -> Protocol {
+        if self.protocol_number() == 3 { Protocol::Resp3 } else { Protocol::Resp2 }
+    }
+
+    /// Speaks another protocol from now on. Returns the mail so far, which is in the old one.
+    pub(super) fn set_protocol(&self, protocol: Protocol) -> Vec<u8> {
+        let mut mail = self.mail.lock();
         self.protocol.store(protocol.number() as u32, Ordering::Relaxed);
+        std::mem::take(&mut mail.output)
     }
 
     /// Number of the selected database.
@@ -233,6 +249,30 @@ impl ClientHandle {
             n_bytes += mail.output.len();
         });
         n_bytes
+    }
+
+    /// Puts into the mail what `bytes` gives for the client's protocol, and wakes nobody. Returns
+    /// how much output the connection then has before it, and whether it must be woken: it has not
+    /// been since it last took its mail.
+    pub fn deliver<'b>(&self, bytes: impl FnOnce(Protocol) -> &'b [u8]) -> (usize, bool) {
+        let mut mail = self.mail.lock();
+        let is_first = mail.output.is_empty();
+        mail.output.extend_from_slice(bytes(self.protocol()));
+        let n_bytes = self.output_bytes.load(Ordering::Relaxed) + mail.output.len();
+        drop(mail);
+        self.has_mail.store(true, Ordering::Release);
+        (n_bytes, is_first)
+    }
+
+    /// What was to be sent, for the connection to send it at once.
+    #[cold]
+    pub fn take_output(&self) -> Vec<u8> {
+        std::mem::take(&mut self.mail.lock().output)
+    }
+
+    /// Number of subscriptions of one kind.
+    pub fn n_subscribed(&self, kind: Kind) -> usize {
+        self.subscriptions.lock().as_ref().map_or(0, |subscriptions| subscriptions.len(kind))
     }
 
     /// Ends what the client waits for, if it waits and `kinds` holds for it. As [`Wait::end`].

@@ -40,6 +40,8 @@ bitflags! {
         const CLOSE_ASAP = 1 << 8;
         /// Is a user who may not do everything. As of the last look at the user's rules.
         const RESTRICTED = 1 << 9;
+        /// Has subscribed to channels.
+        const PUBSUB = 1 << 10;
     }
 }
 
@@ -48,7 +50,8 @@ impl ClientFlags {
     pub const EXCEPTIONAL: ClientFlags = ClientFlags::NEEDS_AUTH
         .union(ClientFlags::MULTI)
         .union(ClientFlags::MONITOR)
-        .union(ClientFlags::RESTRICTED);
+        .union(ClientFlags::RESTRICTED)
+        .union(ClientFlags::PUBSUB);
 
     /// Those with which no further request is served.
     pub const HELD_UP: ClientFlags =
@@ -202,10 +205,17 @@ impl Client {
         self.handle.set_db(db);
     }
 
-    /// Speaks another protocol from now on.
-    pub fn set_protocol(&mut self, protocol: Protocol) {
+    /// Speaks another protocol from now on. Returns what others have pushed in the old one.
+    #[must_use]
+    pub fn set_protocol(&mut self, protocol: Protocol) -> Vec<u8> {
         self.protocol = protocol;
-        self.handle.set_protocol(protocol);
+        self.handle.set_protocol(protocol)
+    }
+
+    /// Whether it has subscribed and speaks RESP2, where only some commands can be told from
+    /// messages.
+    pub fn is_subscribed_in_resp2(&self) -> bool {
+        self.flags.contains(ClientFlags::PUBSUB) && self.protocol == Protocol::Resp2
     }
 
     /// Whether the connection must not go on with the client's requests now.

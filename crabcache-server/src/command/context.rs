@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::error::CommandError;
 use crate::notify::Event;
 use crate::server::Server;
-use crabcache_resp::Reply;
+use crabcache_resp::{Protocol, Reply};
 use crabcache_store::{Env, Key, Kind};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -46,6 +46,8 @@ pub struct Ctx<'a> {
     pub(crate) is_served: bool,
     /// Whether such a command is to wait further.
     pub(crate) blocks_again: bool,
+    /// Where the replies of the request begin in the output; of EXEC, those of all its commands.
+    pub(crate) mark: usize,
     /// Lines for monitors, sent at the end of the batch.
     pub(crate) shown: Vec<u8>,
 }
@@ -77,6 +79,7 @@ impl<'a> Ctx<'a> {
             worker,
             is_served: false,
             blocks_again: false,
+            mark: 0,
             shown: Vec::new(),
         }
     }
@@ -133,6 +136,19 @@ impl<'a> Ctx<'a> {
             Some(place) => place.key(bytes),
             None => self.server.keyspace.key(bytes),
         }
+    }
+
+    /// Answers in another protocol from now on.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        let pushed = self.client.set_protocol(protocol);
+        self.reply.insert(self.mark, &pushed);
+        self.reply.set_protocol(protocol);
+    }
+
+    /// Sends what others have pushed to the client so far before the reply to the request.
+    pub fn send_pushed(&mut self) {
+        let pushed = self.client.handle.take_output();
+        self.reply.insert(self.mark, &pushed);
     }
 
     /// Lets the commands of the batch see a configuration that one of them has put in force.

@@ -64,6 +64,7 @@ pub fn execute(
         }
     }
     let mark = ctx.reply.len();
+    ctx.mark = mark;
     let mut outcome = Outcome::Ran;
     if ctx.client.flags.contains(ClientFlags::MULTI) && !row.flags.contains(Flags::NOT_QUEUED) {
         transaction::queue(ctx, args);
@@ -74,7 +75,11 @@ pub fn execute(
             return Outcome::Blocked;
         }
     }
-    withhold_reply(ctx, mark);
+    if row.flags.contains(Flags::PUSHES) && outcome == Outcome::Ran {
+        ctx.client.takes_reply();
+    } else {
+        withhold_reply(ctx, mark);
+    }
     outcome
 }
 
@@ -167,8 +172,15 @@ pub fn withhold_reply(ctx: &mut Ctx<'_>, mark: usize) {
 type Check = fn(&Ctx<'_>, Args<'_>) -> Result<(), Refusal>;
 
 /// What may stand in the way of a command whose arity is right, in the order of the reference.
-const CHECKS: &[Check] =
-    &[check_protected, check_auth, check_transaction, check_acl, check_monitor, check_pause];
+const CHECKS: &[Check] = &[
+    check_protected,
+    check_auth,
+    check_transaction,
+    check_acl,
+    check_subscribed,
+    check_monitor,
+    check_pause,
+];
 
 #[inline]
 fn check(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
@@ -223,6 +235,16 @@ fn check_acl(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     acl::admit(ctx, ctx.row, args, acl::Context::of(ctx)).map_err(|(error, _)| error.into())
+}
+
+fn check_subscribed(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let is_refused =
+        ctx.client.is_subscribed_in_resp2() && !ctx.row.flags.contains(Flags::SUBSCRIBED);
+    if is_refused {
+        Err(CommandError::NotWhileSubscribed(ctx.row.full_name.clone()).into())
+    } else {
+        Ok(())
+    }
 }
 
 /// The command's flags; of EXEC, with those of all that it will run.

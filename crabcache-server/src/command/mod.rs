@@ -106,6 +106,8 @@ bitflags! {
         const SUBSCRIBED = 1 << 23;
         /// A subcommand HELP or the like: documented, but of no use to programs.
         const SYSCMD = 1 << 24;
+        /// Answers with pushes, which a client gets even if it wants no replies.
+        const PUSHES = 1 << 25;
     }
 }
 
@@ -213,6 +215,8 @@ pub enum Group {
     List,
     /// connection
     Connection,
+    /// pubsub
+    Pubsub,
     /// server
     Server,
     /// set
@@ -239,6 +243,7 @@ impl Group {
             Group::String => "string",
             Group::List => "list",
             Group::Connection => "connection",
+            Group::Pubsub => "pubsub",
             Group::Server => "server",
             Group::Set => "set",
             Group::SortedSet => "sorted-set",

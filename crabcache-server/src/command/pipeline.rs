@@ -284,6 +284,11 @@ impl Pipeline {
                 n_ran += 1;
                 settle(&mut ctx, args, outcome, took_ns);
             }
+            if ctx.client.handle.has_mail() {
+                // What the command has pushed to its own client follows its reply.
+                let pushed = ctx.client.handle.take_output();
+                ctx.reply.raw(&pushed);
+            }
             if took_ns > LONG_COMMAND_NS {
                 ctx.env.now_ms = server.clock.unix_ms();
             }
@@ -418,6 +423,7 @@ impl Pipeline {
             self.unpark(&blocked);
         }
         self.server.monitors.remove(&self.server, client);
+        self.server.pubsub.forget(&client.handle);
         if !client.watched.is_empty() {
             let mut pass = self.server.keyspace.enter(self.worker);
             crate::transaction::unwatch(&self.server, &mut pass, client);

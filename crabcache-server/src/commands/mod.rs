@@ -8,6 +8,7 @@ mod hash;
 mod hyperloglog;
 mod list;
 mod multi_pop;
+mod pubsub;
 mod server;
 mod set;
 mod sorted_set;
@@ -33,6 +34,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Hyperloglog, hyperloglog::COMMANDS),
     (Group::List, list::COMMANDS),
     (Group::Hash, hash::COMMANDS),
+    (Group::Pubsub, pubsub::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Server, server::keyspace::COMMANDS),
     (Group::Set, set::COMMANDS),

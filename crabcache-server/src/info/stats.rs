@@ -2,6 +2,7 @@
 
 use super::Fields;
 use super::clients::Totals;
+use crate::pubsub::Kind;
 use crate::stats::Rates;
 use std::sync::atomic::Ordering;
 
@@ -19,10 +20,11 @@ pub(super) fn stats(fields: &mut Fields) {
     network(fields);
     fields.add_zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
     keys(fields);
+    let pubsub = &fields.server.pubsub;
+    fields.add("pubsub_channels", pubsub.len(Kind::Channel));
+    fields.add("pubsub_patterns", pubsub.len(Kind::Pattern));
+    fields.add("pubsubshard_channels", pubsub.len(Kind::ShardChannel));
     fields.add_zeros(&[
-        "pubsub_channels",
-        "pubsub_patterns",
-        "pubsubshard_channels",
         "latest_fork_usec",
         "total_forks",
         "migrate_cached_sockets",

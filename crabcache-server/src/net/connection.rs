@@ -258,6 +258,10 @@ impl Connection<'_> {
         // It has moved into the shared buffer.
         self.input = BytesMut::new();
         self.check_input(input.len())?;
+        if self.client.handle.has_mail() {
+            // It was sent before the client sent this.
+            self.take_mail(cx)?;
+        }
         let served = if self.pending.len() < PENDING_BYTES_MAX {
             self.serve_input(cx, &mut input)
         } else {

@@ -6,6 +6,7 @@ use crate::client::{Client, ClientHandle};
 use crate::command::pipeline::Pipeline;
 use crate::server::Server;
 use parking_lot::Mutex;
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -104,6 +105,8 @@ async fn work(
     n_connections: Arc<AtomicUsize>,
 ) {
     let shared = Rc::new(Shared::new(Pipeline::new(server.clone(), index)));
+    let post = server.clone();
+    tokio::task::spawn_local(poll_fn(move |cx| post.post.poll_round(index, cx)));
     while let Some(Accepted { stream, handle, needs_auth }) = accepted.recv().await {
         let registered = Registered {
             server: server.clone(),

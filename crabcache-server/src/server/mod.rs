@@ -19,6 +19,8 @@ use crate::lazyfree::LazyFree;
 use crate::memory::Memory;
 use crate::monitor::Monitors;
 use crate::notify::Event;
+use crate::pubsub::PubSub;
+use crate::push::Post;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use conditions::Conditions;
@@ -47,6 +49,10 @@ pub struct Server {
     pub blocking: Blocking,
     /// Those that look on.
     pub monitors: Monitors,
+    /// Channels and their subscribers.
+    pub pubsub: PubSub,
+    /// The way to clients of other threads.
+    pub post: Post,
     /// Counters.
     pub stats: Stats,
     /// Memory.
@@ -127,6 +133,8 @@ impl Server {
             acl_log: AclLog::default(),
             blocking: Blocking::default(),
             monitors: Monitors::default(),
+            pubsub: PubSub::default(),
+            post: Post::new(n_workers),
             clock: Clock::default(),
             interests: Interests::default(),
             conditions: Conditions::default(),

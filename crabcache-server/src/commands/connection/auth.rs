@@ -99,8 +99,7 @@ pub(super) fn hello(ctx: &mut Ctx, args: Args) -> CommandResult {
         set_name(ctx.client, name)?;
     }
     if let Some(protocol) = protocol {
-        ctx.client.set_protocol(protocol);
-        ctx.reply.set_protocol(protocol);
+        ctx.set_protocol(protocol);
     }
     introduce(ctx);
     Ok(())

@@ -99,7 +99,7 @@ fn kill_all(ctx: &mut Ctx, filter: &Filter) -> usize {
         if client.id == ctx.client.handle.id {
             ctx.client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);
         } else {
-            ctx.server.clients.kill(client);
+            ctx.server.clients.kill(ctx.server, client);
         }
     }
     clients.len()

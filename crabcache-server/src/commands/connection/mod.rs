@@ -78,6 +78,11 @@ pub(super) const COMMANDS: &[Command] = &[
 /// PING [message]
 fn ping(ctx: &mut Ctx, args: Args) -> CommandResult {
     match args.len() {
+        1 | 2 if ctx.client.is_subscribed_in_resp2() => {
+            ctx.reply.push(2);
+            ctx.reply.bulk(b"pong");
+            ctx.reply.bulk(if args.len() == 2 { args.get(1) } else { b"" });
+        }
         1 => ctx.reply.pong(),
         2 => ctx.reply.bulk(args.get(1)),
         _ => return Err(CommandError::Arity(ctx.row.full_name.clone())),
@@ -111,13 +116,14 @@ fn reset(ctx: &mut Ctx, _: Args) -> CommandResult {
     crate::monitor::send(ctx);
     ctx.server.monitors.remove(ctx.server, ctx.client);
     transaction::end(ctx);
+    ctx.server.pubsub.forget(&ctx.client.handle);
+    ctx.set_protocol(Protocol::Resp2);
     let client = &mut *ctx.client;
     client.forgets_watches = true;
     client.select(0);
-    client.set_protocol(Protocol::Resp2);
-    ctx.reply.set_protocol(Protocol::Resp2);
     client.reply_mode = ReplyMode::On;
-    client.set_flag(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT, false);
+    let options = ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT | ClientFlags::PUBSUB;
+    client.set_flag(options, false);
     ctx.env.touches = true;
     // What a client library says about itself stays true.
     let user = ctx.server.users.default_user();
