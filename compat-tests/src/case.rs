@@ -31,6 +31,8 @@
 //! | `%ignore` | next reply: must come, is not compared |
 //! | `%type` | next reply: only its type is compared |
 //! | `%approx N` | next reply: integers that are not negative may differ by N |
+//! | `%unordered-events` | next command: its keyspace events may come in any order |
+//! | `%no-events` | keyspace events of the rest of the case are not compared |
 //! | `%send` | next command: its reply is not awaited (take it with `%read`) |
 //! | `%let NAME` | next reply: its text is kept, `${NAME}` stands for it, each server's own |
 //! | `%repeat N` | next command: sent N times, `${i}` stands for 0 to N-1 |
@@ -91,6 +93,8 @@ pub enum Action {
     Sleep(Duration),
     /// Ends the case in other protocols.
     Only(Protocol),
+    /// Ends the comparing of events.
+    NoEvents,
 }
 
 /// What becomes of a reply.
@@ -98,6 +102,8 @@ pub enum Action {
 pub struct Expected {
     /// How it is compared.
     pub strictness: Strictness,
+    /// Whether the keyspace events of the command may come in any order.
+    pub events_unordered: bool,
     /// Whether it is left for a later `%read`.
     pub is_left: bool,
     /// The variable that keeps its text.
@@ -230,12 +236,14 @@ fn parse_line(line: &str, pending: &mut Pending) -> Result<Option<(usize, Action
         "%read" => Action::Read,
         "%close" => Action::Close,
         "%sleep" => Action::Sleep(Duration::from_millis(number()? as u64)),
+        "%no-events" => Action::NoEvents,
         "%resp2" => Action::Only(Protocol::Resp2),
         "%resp3" => Action::Only(Protocol::Resp3),
         _ => {
             let expected = &mut pending.expected;
             match directive {
                 "%unordered" => expected.strictness = Strictness::Unordered,
+                "%unordered-events" => expected.events_unordered = true,
                 "%ignore" => expected.strictness = Strictness::Ignored,
                 "%type" => expected.strictness = Strictness::Kind,
                 "%approx" => expected.strictness = Strictness::Approximate(number()? as i64),

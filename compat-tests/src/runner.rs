@@ -1,7 +1,9 @@
-//! Runs cases on the reference and on CrabCache, side by side.
+//! Runs cases on the reference and on CrabCache, side by side, and compares replies and, if wanted,
+//! the keyspace events of each command.
 
 use crate::case::{Action, Case, CaseFile, Step, expand};
 use crate::compare::agree;
+use crate::frame::Frame;
 use crate::server::{Server, StartError, Which};
 use crate::skip::{SkipList, protocol_name};
 use crate::wire::{Connection, REPLY_TIMEOUT, Received, reply_text, request, show};
@@ -25,6 +27,7 @@ const UNREAD_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Pair {
     sides: [Side; 2],
+    compares_events: bool,
 }
 
 /// One server with what is kept for it.
@@ -33,6 +36,39 @@ struct Side {
     server: Server,
     options: Vec<String>,
     control: Option<Connection>,
+    /// Is sent all keyspace events, if they are compared.
+    events: Option<Connection>,
+}
+
+/// The channel that ends the events of a command; it matches what the events' connection has
+/// subscribed to.
+const EVENTS_END: &str = "__key-end__:";
+
+/// One published event.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Event {
+    /// `__keyspace@0__` or `__keyevent@0__`.
+    place: Vec<u8>,
+    key: Vec<u8>,
+    name: Vec<u8>,
+}
+
+impl Event {
+    fn new(channel: &[u8], message: &[u8]) -> Event {
+        let at = channel.iter().position(|byte| *byte == b':').unwrap_or(channel.len());
+        let rest = channel.get(at + 1..).unwrap_or_default();
+        let is_keyspace = channel.starts_with(b"__keyspace");
+        let (key, name) = if is_keyspace { (rest, message) } else { (message, rest) };
+        Event { place: channel[..at].to_vec(), key: key.to_vec(), name: name.to_vec() }
+    }
+}
+
+fn show_events(events: &[Event]) -> String {
+    let line = |event: &Event| {
+        let place = event.place.escape_ascii();
+        format!("{place} {} {}", event.name.escape_ascii(), event.key.escape_ascii())
+    };
+    events.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
 /// What a case has opened on one server.
@@ -40,6 +76,8 @@ struct Side {
 struct Session {
     connections: HashMap<usize, Connection>,
     variables: HashMap<String, Vec<u8>>,
+    /// Events that tell of expired keys.
+    expired: Vec<Event>,
 }
 
 impl Pair {
@@ -51,9 +89,22 @@ impl Pair {
         let side = |which| -> Result<Side, StartError> {
             let server = Server::start(which, options)?;
             let options = options.iter().map(ToString::to_string).collect();
-            Ok(Side { server, options, control: None })
+            Ok(Side { server, options, control: None, events: None })
         };
-        Ok(Pair { sides: [side(Which::Reference)?, side(Which::CrabCache)?] })
+        Ok(Pair {
+            sides: [side(Which::Reference)?, side(Which::CrabCache)?],
+            compares_events: false,
+        })
+    }
+
+    /// As [`Pair::start`], but compares the keyspace events of each command too.
+    ///
+    /// # Errors
+    /// If one of them cannot be started.
+    pub fn start_with_events() -> Result<Pair, StartError> {
+        let mut pair = Pair::start(&["--notify-keyspace-events", "AKEnocm"])?;
+        pair.compares_events = true;
+        Ok(pair)
     }
 
     /// The servers, the reference first.
@@ -114,6 +165,13 @@ impl Pair {
         self.reset().map_err(|error| format!("  {error}\n"))?;
         let mut sessions = [Session::default(), Session::default()];
         let mut report = String::new();
+        let mut compares_events = self.compares_events;
+        if compares_events && self.take_events().is_err() {
+            // What the emptying of the servers brought is not the case's. A case may have closed the
+            // connections.
+            self.sides.iter_mut().for_each(|side| side.events = None);
+            self.take_events().map_err(|error| format!("  {error}\n"))?;
+        }
         let mut n_differences = 0;
         for step in &case.steps {
             if let Action::Only(only) = step.action {
@@ -122,7 +180,8 @@ impl Pair {
                 }
                 break;
             }
-            let found = self.run_step(step, &mut sessions, protocol);
+            compares_events &= step.action != Action::NoEvents;
+            let found = self.run_step(step, &mut sessions, protocol, compares_events);
             if let Err(text) = found {
                 report.push_str(&text);
                 n_differences += 1;
@@ -133,6 +192,7 @@ impl Pair {
             }
         }
         report.push_str(&compare_unread(&mut sessions));
+        report.push_str(&compare_expired(&mut sessions));
         if report.is_empty() { Ok(()) } else { Err(report) }
     }
 
@@ -141,8 +201,10 @@ impl Pair {
         step: &Step,
         sessions: &mut [Session; 2],
         protocol: Protocol,
+        compares_events: bool,
     ) -> Result<(), String> {
         match &step.action {
+            Action::NoEvents => return Ok(()),
             Action::Sleep(time) => {
                 std::thread::sleep(*time);
                 return Ok(());
@@ -170,17 +232,44 @@ impl Pair {
             received.push(session.receive(step));
         }
         let [reference, ours] = &received[..] else { return Ok(()) };
-        if agree(reference, ours, step.expected.strictness) {
-            return Ok(());
+        let differs = |what: &str, reference: &str, ours: &str| {
+            let (line, connection) = (step.line, step.connection);
+            let command = describe(&step.action);
+            Err(format!(
+                "  line {line}, connection {connection}: {command}{what}\n    \
+                 reference {reference}\n    crabcache {ours}\n"
+            ))
+        };
+        if !compares_events {
+            return match agree(reference, ours, step.expected.strictness) {
+                true => Ok(()),
+                false => differs("", &reference.show(), &ours.show()),
+            };
         }
-        Err(format!(
-            "  line {}, connection {}: {}\n    reference {}\n    crabcache {}\n",
-            step.line,
-            step.connection,
-            describe(&step.action),
-            reference.show(),
-            ours.show()
-        ))
+        match self.take_events() {
+            Err(error) => Err(format!("  line {}: {error}\n", step.line)),
+            Ok([mut reference, mut ours]) => {
+                // The cycle may find an expired key before a command does, and keys in any order.
+                for (events, session) in [&mut reference, &mut ours].into_iter().zip(sessions) {
+                    session.expired.extend(events.extract_if(.., |event| event.name == b"expired"));
+                }
+                let is_cycle = reference.iter().any(|event| event.name == b"hexpired");
+                if step.expected.events_unordered || is_cycle {
+                    reference.sort_by(|a, b| a.key.cmp(&b.key));
+                    ours.sort_by(|a, b| a.key.cmp(&b.key));
+                }
+                match reference == ours {
+                    true => Ok(()),
+                    false => differs(" (events)", &show_events(&reference), &show_events(&ours)),
+                }
+            }
+        }
+    }
+
+    /// The keyspace events on both sides since the last call.
+    fn take_events(&mut self) -> io::Result<[Vec<Event>; 2]> {
+        let [reference, ours] = &mut self.sides;
+        Ok([reference.take_events()?, ours.take_events()?])
     }
 }
 
@@ -192,8 +281,44 @@ impl Side {
         }
         let options: Vec<&str> = self.options.iter().map(String::as_str).collect();
         self.server = Server::start(self.server.which, &options)?;
-        self.control = None;
+        (self.control, self.events) = (None, None);
         Ok(())
+    }
+
+    /// The keyspace events since the last call.
+    fn take_events(&mut self) -> io::Result<Vec<Event>> {
+        let mut events = match self.events.take() {
+            Some(events) => events,
+            None => {
+                let mut events = self.server.connect(Protocol::Resp2)?;
+                events.call(&["PSUBSCRIBE", "__key*__:*"])?;
+                events
+            }
+        };
+        let mut control = match self.control.take() {
+            Some(control) => control,
+            None => self.server.connect(Protocol::Resp2)?,
+        };
+        control.call(&["PUBLISH", EVENTS_END, ""])?;
+        self.control = Some(control);
+        let mut taken = Vec::new();
+        loop {
+            let received = events.receive(REPLY_TIMEOUT);
+            let Received::Reply(bytes) = &received else {
+                return Err(io::Error::other(format!("instead of an event: {}", received.show())));
+            };
+            let frame = Frame::parse(bytes).map_err(|_| io::ErrorKind::InvalidData)?;
+            let [_, _, channel, message] = &frame.children[..] else {
+                return Err(io::Error::other(format!("no event: {}", received.show())));
+            };
+            if channel.text() == EVENTS_END.as_bytes() {
+                break;
+            }
+            let (channel, message) = (channel.text(), message.text());
+            taken.push(Event::new(channel, message));
+        }
+        self.events = Some(events);
+        Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -268,6 +393,18 @@ fn compare_unread(sessions: &mut [Session; 2]) -> String {
         }
     }
     report
+}
+
+/// At the end of a case the same keys must have expired.
+fn compare_expired(sessions: &mut [Session; 2]) -> String {
+    let [reference, ours] = sessions.each_mut().map(|session| {
+        session.expired.sort();
+        show_events(&session.expired)
+    });
+    if reference == ours {
+        return String::new();
+    }
+    format!("  expired keys\n    reference {reference}\n    crabcache {ours}\n")
 }
 
 fn describe(action: &Action) -> String {

@@ -103,6 +103,13 @@ impl Effects {
         }
     }
 
+    /// A key came and went within the command: views tell of those that stay.
+    pub fn created_for_a_moment(&mut self, db: usize, key: &[u8]) {
+        if self.interest.contains(Interest::FINE_EVENTS) {
+            self.note(db, key, Some(Event::NEW));
+        }
+    }
+
     /// A key was touched: its watchers must know, but there is no event.
     pub fn touched(&mut self, db: usize, key: &[u8]) {
         if !self.interest.is_empty() {

@@ -280,15 +280,8 @@ impl Pipeline {
             let ended_ns = server.clock.elapsed_ns();
             let took_ns = ended_ns.saturating_sub(began_ns);
             n_served += 1;
-            if outcome != Outcome::Answered {
-                n_ran += 1;
-                settle(&mut ctx, args, outcome, took_ns);
-            }
-            if ctx.client.handle.has_mail() {
-                // What the command has pushed to its own client follows its reply.
-                let pushed = ctx.client.handle.take_output();
-                ctx.reply.raw(&pushed);
-            }
+            n_ran += u64::from(outcome != Outcome::Answered);
+            settle(&mut ctx, args, outcome, took_ns);
             if took_ns > LONG_COMMAND_NS {
                 ctx.env.now_ms = server.clock.unix_ms();
             }
@@ -454,9 +447,12 @@ impl Pipeline {
     }
 }
 
-/// Accounts for a command that ran.
+/// Accounts for a request that was served.
 #[inline]
 fn settle(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome, took_ns: u64) {
+    if outcome == Outcome::Answered {
+        return send_pushed(ctx);
+    }
     if outcome == Outcome::Blocked {
         if let Some(blocked) = &mut ctx.client.blocked {
             (blocked.request, blocked.took_ns) = (args.to_owned(), took_ns);
@@ -465,6 +461,16 @@ fn settle(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome, took_ns: u64) {
         ctx.server.count_call(ctx, args, took_ns);
     }
     monitor::show_if_wanted(ctx, args);
+    send_pushed(ctx);
+}
+
+/// Sends what the command has pushed to its own client, behind its reply.
+#[inline]
+fn send_pushed(ctx: &mut Ctx<'_>) {
+    if ctx.client.handle.has_mail() {
+        let pushed = ctx.client.handle.take_output();
+        ctx.reply.raw(&pushed);
+    }
 }
 
 /// Holds a client until the pause is over.

@@ -56,6 +56,11 @@ pub(super) fn requirepass(server: &Server, _: &Config, new: &mut Config) -> Resu
     Ok(())
 }
 
+pub(super) fn notify_keyspace_events(server: &Server, _: &Config, new: &mut Config) -> Result {
+    server.notifications.set(new.notify_keyspace_events, &server.interests);
+    Ok(())
+}
+
 pub(super) fn maxclients(_: &Server, _: &Config, new: &mut Config) -> Result {
     match limits::raise_open_files(new.maxclients) {
         possible if possible < new.maxclients => Err(ParamError::TooManyClients(possible)),

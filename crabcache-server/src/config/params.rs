@@ -241,7 +241,7 @@ params! {
     /// Percentiles that INFO latencystats shows.
     "latency-tracking-info-percentiles" => latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], Percentiles, [MUTABLE WORDS];
     /// Classes of keyspace events that are published; none if empty.
-    "notify-keyspace-events" => notify_keyspace_events: Classes = Classes::empty(), EventClasses, [MUTABLE];
+    "notify-keyspace-events" => notify_keyspace_events: Classes = Classes::empty(), EventClasses, [MUTABLE], apply = apply::notify_keyspace_events;
 
     ["Snapshots"]
     /// When a snapshot is due: after so many seconds if there were so many changes. Empty: never.

@@ -18,7 +18,7 @@ use crate::latency::Monitor;
 use crate::lazyfree::LazyFree;
 use crate::memory::Memory;
 use crate::monitor::Monitors;
-use crate::notify::Event;
+use crate::notify::{self, Event, Notifications};
 use crate::pubsub::PubSub;
 use crate::push::Post;
 use crate::slowlog::SlowLog;
@@ -49,6 +49,8 @@ pub struct Server {
     pub blocking: Blocking,
     /// Those that look on.
     pub monitors: Monitors,
+    /// Which keyspace events are published.
+    pub notifications: Notifications,
     /// Channels and their subscribers.
     pub pubsub: PubSub,
     /// The way to clients of other threads.
@@ -118,7 +120,7 @@ impl Server {
         let n_gates = n_workers + N_BACKGROUND_THREADS;
         let n_databases = usize::try_from(config.databases).map_err(|error| error.to_string())?;
         let users = Users::new(&config, &commands).map_err(|error| error.to_string())?;
-        Ok(Server {
+        let server = Server {
             keyspace: Keyspace::new(N_STRIPES_DEFAULT, n_gates, n_databases),
             stats: Stats::new(n_gates, commands.rows().len()),
             memory: Memory::default(),
@@ -133,6 +135,7 @@ impl Server {
             acl_log: AclLog::default(),
             blocking: Blocking::default(),
             monitors: Monitors::default(),
+            notifications: Notifications::default(),
             pubsub: PubSub::default(),
             post: Post::new(n_workers),
             clock: Clock::default(),
@@ -149,7 +152,10 @@ impl Server {
             is_stopping: AtomicBool::new(false),
             #[cfg(test)]
             recorded: Recorded::default(),
-        })
+        };
+        let classes = server.config.get().notify_keyspace_events;
+        server.notifications.set(classes, &server.interests);
+        Ok(server)
     }
 
     /// Number of the gate and counters that the cron thread uses.
@@ -211,9 +217,11 @@ impl Server {
     }
 
     /// Tells subscribers of keyspace events. Called while the key's stripe is held.
-    pub fn notify(&self, _db: usize, _key: &[u8], _event: Event) {
+    #[inline]
+    pub fn notify(&self, db: usize, key: &[u8], event: Event) {
         #[cfg(test)]
-        self.recorded.events.lock().push((_db, _key.to_vec(), _event));
+        self.recorded.events.lock().push((db, key.to_vec(), event));
+        notify::publish(self, db, key, event);
     }
 
     /// Replicates a change of database `_db`. Called while the stripes of its keys are held.

@@ -236,6 +236,7 @@ pub(super) fn hsetex(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResu
     let limits = ctx.config.limits();
     let env = ctx.env;
     let pairs = args.skip(options.fields_at);
+    let is_new = db.get_as::<Hash>(&key, Lookup::Peek)?.is_none();
     let edited = db.edit_or_new(&key, |hash: &mut Hash| {
         let mut outcome = SetOutcome::default();
         let names = pairs.iter().step_by(2);
@@ -268,9 +269,13 @@ pub(super) fn hsetex(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResu
     if !is_met {
         return Ok(());
     }
+    let is_gone = db.get_as::<Hash>(&key, Lookup::Peek)?.is_none();
+    if is_new && is_gone {
+        ctx.effects.created_for_a_moment(ctx.client.db, key.bytes);
+    }
     changed_fields(ctx, key.bytes, Event::HSET, pairs.len() / 2);
     tell_set(ctx, &key, args, &options, deleted);
-    if db.get_as::<Hash>(&key, Lookup::Peek)?.is_none() {
+    if is_gone {
         ctx.event(key.bytes, Event::DEL);
     }
     Ok(())
