@@ -1,3 +1,5 @@
+//! Tests of channels, patterns and shard channels.
+
 use crate::testing::{TestClient, TestServer};
 
 /// What a client was sent, with line ends as spaces, and its length headers left out.
