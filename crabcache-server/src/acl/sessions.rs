@@ -41,7 +41,7 @@ pub fn drop_revoked(ctx: &mut Ctx<'_>, sessions: &Sessions) {
             ctx.client.set_user(ctx.server.users.default_user().clone());
             ctx.client.set_flag(ClientFlags::NEEDS_AUTH | ClientFlags::CLOSE_AFTER_REPLY, true);
         } else {
-            ctx.server.clients.kill(&client);
+            ctx.server.clients.kill(ctx.server, &client);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The pubsub group: channels, patterns and shard channels. How messages are delivered stands in
 //! `crate::pubsub`.
 
-use crate::command::{Args, Command, CommandResult, Ctx, Flags, KeySpec, container, help, server};
+use crate::command::{
+    Args, Channels, Command, CommandResult, Ctx, Flags, KeySpec, container, help, server,
+};
 use crate::error::CommandError;
 use crate::pubsub::{self, Kind};
 use crabcache_store::algorithms::glob::{self, Case};
@@ -13,13 +15,13 @@ const SUBSCRIBING: Flags =
 const PUBLISHING: Flags = FLAGS.union(Flags::MAY_REPLICATE);
 
 pub(super) const COMMANDS: &[Command] = &[
-    server("psubscribe", psubscribe).arity(-2).flags(SUBSCRIBING).doc(
+    server("psubscribe", psubscribe).arity(-2).flags(SUBSCRIBING).channels(Channels::PATTERNS).doc(
         "2.0.0",
         "O(N), N being the patterns",
         "pattern:pattern...",
         "Subscribes to all channels whose names match.",
     ),
-    server("publish", publish).arity(3).fast().flags(PUBLISHING).doc(
+    server("publish", publish).arity(3).fast().flags(PUBLISHING).channels(Channels::FIRST).doc(
         "2.0.0",
         "O(N+M), N being the channel's subscribers and M all patterns",
         "channel message",
@@ -41,6 +43,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .arity(3)
         .fast()
         .flags(PUBLISHING)
+        .channels(Channels::FIRST)
         .keys(&[KeySpec::at(1).not_key()])
         .doc(
             "7.0.0",
@@ -51,6 +54,7 @@ pub(super) const COMMANDS: &[Command] = &[
     server("ssubscribe", ssubscribe)
         .arity(-2)
         .flags(SUBSCRIBING)
+        .channels(Channels::ALL)
         .keys(&[KeySpec::at(1).range(-1, 1).not_key()])
         .doc(
             "7.0.0",
@@ -58,7 +62,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "shardchannel...",
             "Subscribes to shard channels.",
         ),
-    server("subscribe", subscribe).arity(-2).flags(SUBSCRIBING).doc(
+    server("subscribe", subscribe).arity(-2).flags(SUBSCRIBING).channels(Channels::ALL).doc(
         "2.0.0",
         "O(N), N being the channels",
         "channel...",
