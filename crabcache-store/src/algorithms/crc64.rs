@@ -10,6 +10,14 @@ pub fn checksum(bytes: &[u8]) -> u64 {
     CRC.checksum(bytes)
 }
 
+/// The checksum of what had the checksum `crc`, followed by `bytes`.
+pub fn update(crc: u64, bytes: &[u8]) -> u64 {
+    // The crate takes the register as it stands before its bits are reversed.
+    let mut digest = CRC.digest_with_initial(crc.reverse_bits());
+    digest.update(bytes);
+    digest.finalize()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +43,8 @@ mod tests {
         let bytes: Vec<u8> = (0..1000u32).map(|i| ((i * 31) >> 3) as u8).collect();
         for len in (0..64).chain([999, 1000]) {
             assert_eq!(checksum(&bytes[..len]), bitwise(&bytes[..len]), "{len}");
+            let (head, tail) = bytes[..len].split_at(len / 3);
+            assert_eq!(update(checksum(head), tail), bitwise(&bytes[..len]), "{len}");
         }
     }
 }

@@ -82,7 +82,7 @@ pub fn read(input: &mut impl Read, kind: u8, limits: &Limits) -> Result<Hash, Rd
             Hash::from_pack(pack, is_timed, limits).map_err(|_| MALFORMED)?
         }
     };
-    if hash.is_empty() { Err(MALFORMED) } else { Ok(hash) }
+    if hash.is_empty() { Err(RdbError::Empty) } else { Ok(hash) }
 }
 
 /// Reads fields one by one; if they have times, these count from one millisecond before `base_ms`,
@@ -120,6 +120,27 @@ fn read_fields(
         hash.insert_new(&name, &value, at_ms.filter(|at_ms| *at_ms != 0), limits);
     }
     Ok(hash)
+}
+
+/// Reads a hash in the form that Valkey 9 writes where fields expire: each with its own time, -1 for
+/// never.
+///
+/// # Errors
+/// If the input ends or is damaged.
+pub fn read_valkey(input: &mut impl Read, limits: &Limits) -> Result<Hash, RdbError> {
+    let mut hash = Hash::default();
+    hash.hold_times();
+    for _ in 0..read_plain_len(input)? {
+        let name = read_string(input)?.into_bytes();
+        let value = read_string(input)?.into_bytes();
+        let at_ms = Some(i64::from_le_bytes(read_array(input)?)).filter(|at_ms| *at_ms != -1);
+        let is_sound = at_ms.is_none_or(|at_ms| (1..=AT_MS_MAX).contains(&at_ms));
+        if !is_sound || hash.get(&name).is_some() {
+            return Err(MALFORMED);
+        }
+        hash.insert_new(&name, &value, at_ms, limits);
+    }
+    if hash.is_empty() { Err(RdbError::Empty) } else { Ok(hash) }
 }
 
 /// The hash of these fields and values, as they alternate.

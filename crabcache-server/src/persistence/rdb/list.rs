@@ -81,7 +81,7 @@ pub fn read_ziplist(input: &mut impl Read, limits: &Limits) -> Result<List, RdbE
         list.push_long(&element.bytes(), limits);
     }
     // Compat: it stays as it is until elements are removed.
-    if list.is_empty() { Err(MALFORMED) } else { Ok(list) }
+    if list.is_empty() { Err(RdbError::Empty) } else { Ok(list) }
 }
 
 /// Reads a value of the type `TYPE_LIST`: one element after the other.
@@ -98,7 +98,7 @@ pub fn read_elements(input: &mut impl Read, limits: &Limits) -> Result<List, Rdb
 
 fn settled(mut list: List, limits: &Limits) -> Result<List, RdbError> {
     list.settle(limits);
-    if list.is_empty() { Err(MALFORMED) } else { Ok(list) }
+    if list.is_empty() { Err(RdbError::Empty) } else { Ok(list) }
 }
 
 #[cfg(test)]

@@ -4,16 +4,21 @@
 //! - [`string`]: lengths and strings, which everything else is made of.
 //! - [`object`]: values of all types; [`list`] and its like: those of one type.
 //! - [`payload`]: one value with a version and a checksum behind it.
+//! - [`encode`], [`decode`]: whole files; [`older`]: values as older versions have them.
 //!
 //! Reading trusts nothing: memory is taken as bytes arrive, never by a length that was claimed, and
 //! whatever is damaged gives an [`RdbError`].
 
+pub mod decode;
+pub mod encode;
 pub mod hash;
 pub mod list;
 pub mod object;
+pub mod older;
 pub mod opcodes;
 pub mod payload;
 pub mod set;
+mod source;
 pub mod stream;
 pub mod string;
 mod ziplist;

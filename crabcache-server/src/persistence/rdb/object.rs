@@ -1,6 +1,9 @@
 //! Values of all types: a type byte and what follows from it.
 
-use super::string::{RdbString, read_array, read_string, write_int, write_string};
+use super::string::{
+    RdbString, read_array, read_plain_len, read_string, write_int, write_string,
+};
+use crate::error::ModuleName;
 use super::{RdbError, hash, list, opcodes, set, stream, zset};
 use crabcache_store::{Collection, Entry, Kind, Limits, Str, StrRef};
 use std::io::Read;
@@ -40,6 +43,20 @@ pub fn read_object(
     limits: &Limits,
 ) -> Result<Entry, RdbError> {
     let [kind] = read_array(input)?;
+    read_value(input, kind, key, expire_at_ms, limits)
+}
+
+/// As [`read_object`], of a type that was read already.
+///
+/// # Errors
+/// If the input ends, the type is unknown, or the value is damaged.
+pub fn read_value(
+    input: &mut impl Read,
+    kind: u8,
+    key: &[u8],
+    expire_at_ms: Option<i64>,
+    limits: &Limits,
+) -> Result<Entry, RdbError> {
     match kind {
         opcodes::TYPE_STRING => {
             let string = read_string(input)?;
@@ -83,6 +100,7 @@ pub fn read_object(
         | opcodes::TYPE_STREAM_LISTPACKS_3 => {
             entry_with(key, expire_at_ms, stream::read(input, kind)?)
         }
+        opcodes::TYPE_MODULE_2 => Err(RdbError::UnknownModule(ModuleName(read_plain_len(input)?))),
         unknown => Err(RdbError::UnknownType(unknown)),
     }
 }

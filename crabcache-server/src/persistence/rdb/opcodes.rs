@@ -48,6 +48,53 @@ pub const TYPE_HASH_METADATA: u8 = 24;
 /// Before a hash: the earliest time, and a listpack with times.
 pub const TYPE_HASH_LISTPACK_EX: u8 = 25;
 
+/// Before a value of a module that had not yet been released with 4.0; cannot be skipped.
+pub const TYPE_MODULE_PRE_GA: u8 = 6;
+/// Before a value of a module: parts that tell their own form, so that it can be skipped.
+pub const TYPE_MODULE_2: u8 = 7;
+/// Before a hash with times, as Valkey 9 writes it: fields, values, times in milliseconds.
+pub const TYPE_VALKEY_HASH: u8 = 22;
+
+/// No further part of a module's value.
+pub const MODULE_EOF: u64 = 0;
+/// A part: a signed integer, as a length.
+pub const MODULE_SINT: u64 = 1;
+/// A part: an unsigned integer, as a length.
+pub const MODULE_UINT: u64 = 2;
+/// A part: four bytes.
+pub const MODULE_FLOAT: u64 = 3;
+/// A part: eight bytes.
+pub const MODULE_DOUBLE: u64 = 4;
+/// A part: a string.
+pub const MODULE_STRING: u64 = 5;
+
+/// Valkey: slots that are being imported, in what form its version says.
+pub const VALKEY_SLOT_IMPORT: u8 = 243;
+/// Number, keys and keys with expiry of a cluster slot that follows.
+pub const SLOT_INFO: u8 = 244;
+/// A library of functions, as a string.
+pub const FUNCTION2: u8 = 245;
+/// A library of functions, as release candidates of 7.0 wrote it.
+pub const FUNCTION_PRE_GA: u8 = 246;
+/// Data of a module that belong to no key.
+pub const MODULE_AUX: u8 = 247;
+/// Seconds since the next key was used.
+pub const IDLE: u8 = 248;
+/// How often the next key was used: a byte.
+pub const FREQ: u8 = 249;
+/// A name and a value about the file.
+pub const AUX: u8 = 250;
+/// Keys and keys with expiry of the database that follows.
+pub const RESIZEDB: u8 = 251;
+/// When the next key expires: Unix milliseconds.
+pub const EXPIRETIME_MS: u8 = 252;
+/// When the next key expires: Unix seconds.
+pub const EXPIRETIME: u8 = 253;
+/// The number of the database that follows.
+pub const SELECTDB: u8 = 254;
+/// The end; a checksum follows.
+pub const EOF: u8 = 255;
+
 /// The two high bits of a length's first byte: six bits of length follow in the same byte,
 pub const LEN_6_BITS: u8 = 0;
 /// fourteen in this and the next,

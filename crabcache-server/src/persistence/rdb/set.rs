@@ -41,7 +41,7 @@ pub fn read(input: &mut impl Read, limits: &Limits) -> Result<Set, RdbError> {
             return Err(MALFORMED);
         }
     }
-    if set.is_empty() { Err(MALFORMED) } else { Ok(set) }
+    if set.is_empty() { Err(RdbError::Empty) } else { Ok(set) }
 }
 
 /// Reads a value of the type `TYPE_SET_INTSET`.
@@ -50,7 +50,7 @@ pub fn read(input: &mut impl Read, limits: &Limits) -> Result<Set, RdbError> {
 /// If the input ends or is damaged.
 pub fn read_intset(input: &mut impl Read, limits: &Limits) -> Result<Set, RdbError> {
     let ints = Intset::from_bytes(&read_string(input)?.into_bytes()).map_err(|_| MALFORMED)?;
-    Set::from_intset(ints, limits).ok_or(MALFORMED)
+    Set::from_intset(ints, limits).ok_or(RdbError::Empty)
 }
 
 /// Reads a value of the type `TYPE_SET_LISTPACK`.
@@ -59,5 +59,8 @@ pub fn read_intset(input: &mut impl Read, limits: &Limits) -> Result<Set, RdbErr
 /// If the input ends or is damaged.
 pub fn read_listpack(input: &mut impl Read, limits: &Limits) -> Result<Set, RdbError> {
     let pack = Listpack::from_bytes(&read_string(input)?.into_bytes()).map_err(|_| MALFORMED)?;
+    if pack.is_empty() {
+        return Err(RdbError::Empty);
+    }
     Set::from_listpack(pack, limits).ok_or(MALFORMED)
 }

@@ -18,25 +18,44 @@ const NONE: i64 = -1;
 
 /// Writes the type and the value.
 pub fn write(out: &mut Vec<u8>, stream: &Stream, compress: bool) {
+    write_form(out, stream, compress, opcodes::TYPE_STREAM_LISTPACKS_3);
+}
+
+/// As [`write`], for a version of the format before the newest type of streams.
+pub fn write_as(out: &mut Vec<u8>, stream: &Stream, compress: bool, version: u16) {
+    let kind = match version {
+        ..=9 => opcodes::TYPE_STREAM_LISTPACKS,
+        10 => opcodes::TYPE_STREAM_LISTPACKS_2,
+        _ => opcodes::TYPE_STREAM_LISTPACKS_3,
+    };
+    write_form(out, stream, compress, kind);
+}
+
+fn write_form(out: &mut Vec<u8>, stream: &Stream, compress: bool, kind: u8) {
     let log = &stream.log;
-    out.push(opcodes::TYPE_STREAM_LISTPACKS_3);
+    let has_counters = kind != opcodes::TYPE_STREAM_LISTPACKS;
+    out.push(kind);
     write_len(out, log.n_nodes() as u64);
     for (base, pack) in log.nodes() {
         write_string(out, &base.to_bytes(), compress);
         write_string(out, pack.as_bytes(), compress);
     }
     write_len(out, log.len());
-    for id in [log.last_id(), log.first_id(), log.max_deleted_id()] {
-        write_id(out, id);
+    write_id(out, log.last_id());
+    if has_counters {
+        write_id(out, log.first_id());
+        write_id(out, log.max_deleted_id());
+        write_len(out, log.entries_added());
     }
-    write_len(out, log.entries_added());
     write_len(out, stream.groups.len() as u64);
     for (name, group) in stream.groups.iter() {
         write_string(out, name, compress);
         write_id(out, group.last_id());
-        write_len(out, group.entries_read.unwrap_or(NONE) as u64);
+        if has_counters {
+            write_len(out, group.entries_read.unwrap_or(NONE) as u64);
+        }
         write_pending(out, group);
-        write_consumers(out, group, compress);
+        write_consumers(out, group, compress, kind);
     }
 }
 
@@ -54,12 +73,14 @@ fn write_pending(out: &mut Vec<u8>, group: &Group) {
     }
 }
 
-fn write_consumers(out: &mut Vec<u8>, group: &Group, compress: bool) {
+fn write_consumers(out: &mut Vec<u8>, group: &Group, compress: bool, kind: u8) {
     write_len(out, group.n_consumers() as u64);
     for consumer in group.consumers() {
         write_string(out, consumer.name(), compress);
         out.extend_from_slice(&consumer.seen_at_ms.to_le_bytes());
-        out.extend_from_slice(&consumer.active_at_ms.unwrap_or(NONE).to_le_bytes());
+        if kind == opcodes::TYPE_STREAM_LISTPACKS_3 {
+            out.extend_from_slice(&consumer.active_at_ms.unwrap_or(NONE).to_le_bytes());
+        }
         write_len(out, consumer.pending().len() as u64);
         consumer.pending().iter().for_each(|id| out.extend_from_slice(&id.to_bytes()));
     }

@@ -171,6 +171,27 @@ pub fn read_string(input: &mut impl Read) -> Result<RdbString, RdbError> {
     })
 }
 
+/// Reads a string and forgets it, without keeping more of it than a buffer.
+///
+/// # Errors
+/// If the input ends or the string has no known form.
+pub fn skip_string(input: &mut impl Read) -> Result<(), RdbError> {
+    let len = match read_len(input)? {
+        Length::Plain(len) => len,
+        Length::Encoding(opcodes::ENCODING_INT8) => 1,
+        Length::Encoding(opcodes::ENCODING_INT16) => 2,
+        Length::Encoding(opcodes::ENCODING_INT32) => 4,
+        Length::Encoding(opcodes::ENCODING_LZF) => {
+            let compressed_len = read_plain_len(input)?;
+            read_plain_len(input)?;
+            compressed_len
+        }
+        Length::Encoding(encoding) => return Err(RdbError::UnknownEncoding(encoding)),
+    };
+    let skipped = std::io::copy(&mut input.take(len), &mut std::io::sink())?;
+    if skipped == len { Ok(()) } else { Err(RdbError::Truncated) }
+}
+
 /// Reads exactly `N` bytes.
 ///
 /// # Errors

@@ -52,7 +52,7 @@ pub fn read(input: &mut impl Read, kind: u8, limits: &Limits) -> Result<ZSet, Rd
         }
         _ => read_members(input, kind, limits)?,
     };
-    if set.is_empty() { Err(MALFORMED) } else { Ok(set) }
+    if set.is_empty() { Err(RdbError::Empty) } else { Ok(set) }
 }
 
 fn read_members(input: &mut impl Read, kind: u8, limits: &Limits) -> Result<ZSet, RdbError> {
