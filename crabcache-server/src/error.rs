@@ -634,6 +634,26 @@ pub enum CommandError {
     /// XCLAIM: no such option, nor an id.
     #[error("ERR Unrecognized XCLAIM option '{0}'")]
     UnknownClaimOption(String),
+    /// It failed, and the log says why.
+    #[error("ERR")]
+    Failed,
+    /// Data is being loaded.
+    #[error("LOADING Redis is loading the dataset in memory")]
+    Loading,
+    /// A change, while snapshots fail.
+    #[error(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
+    )]
+    SnapshotsFail,
+    /// BGSAVE or SAVE while a snapshot is under way.
+    #[error("ERR Background save already in progress")]
+    SaveInProgress,
+    /// DEBUG RELOAD: no such option.
+    #[error("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")]
+    ReloadOption,
+    /// DEBUG RELOAD: the file cannot be loaded.
+    #[error("ERR Error trying to load the RDB dump, check server logs.")]
+    ReloadFailed,
     /// An expiry that is out of range for the command of this name.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpire(String),

@@ -1,42 +1,42 @@
-//! The end of the server: whether it may end, and what is said about it.
-//!
-//! There is no persistence: asked explicitly to save, the server does not end (unless told to
-//! FORCE); with save points alone it says in the log that the data is lost.
+//! The end of the server: whether it may end, and the last snapshot.
 
-use crate::config::{Config, ShutdownFlags};
+use crate::config::ShutdownFlags;
 use crate::error::Logged;
+use crate::persistence::save;
 use crate::server::Server;
 use crate::start::supervisor;
+use crabcache_store::Pass;
 
-/// Gets ready to end.
+/// Gets ready to end. If that succeeds, no command changes anything any more.
 ///
 /// # Errors
 /// If the server must not end now; the log says why.
-pub fn prepare(server: &Server, flags: ShutdownFlags) -> Result<(), Logged> {
+pub fn prepare(server: &Server, pass: &mut Pass<'_>, flags: ShutdownFlags) -> Result<(), Logged> {
     let config = server.config.get();
     tracing::info!("User requested shutdown...");
     supervisor::tell(&config, "STOPPING=1\n");
-    check_data(&config, flags)
-}
-
-fn check_data(config: &Config, flags: ShutdownFlags) -> Result<(), Logged> {
-    if flags.contains(ShutdownFlags::SAVE) {
+    let is_asked = flags.contains(ShutdownFlags::SAVE);
+    let is_default = !config.save.is_empty() && !flags.contains(ShutdownFlags::NOSAVE);
+    if !is_asked && !is_default {
+        return Ok(());
+    }
+    tracing::info!("Saving the final RDB snapshot before exiting.");
+    supervisor::tell(&config, "STATUS=Saving the final RDB snapshot\n");
+    let locked = pass.lock_all();
+    if save::save_held(server, &config, &locked).is_err() {
         if flags.contains(ShutdownFlags::FORCE) {
-            tracing::warn!(
-                "Error trying to save the DB: persistence is not supported. Exit anyway."
-            );
+            tracing::warn!("Error trying to save the DB. Exit anyway.");
             return Ok(());
         }
-        tracing::warn!("Error trying to save the DB, can't exit: persistence is not supported.");
+        tracing::warn!("Error trying to save the DB, can't exit.");
+        supervisor::tell(&config, "STATUS=Error trying to save the DB, can't exit.\n");
         tracing::warn!(
             "Errors trying to shut down the server. Check the logs for more information."
         );
         return Err(Logged);
     }
-    if !config.save.is_empty() && !flags.contains(ShutdownFlags::NOSAVE) {
-        tracing::warn!(
-            "There are save points, but persistence is not supported: data is not saved."
-        );
-    }
+    // What is changed from now on would be lost although it was acknowledged.
+    server.conditions.pause(i64::MAX, true, server.clock.unix_ms());
+    drop(locked);
     Ok(())
 }

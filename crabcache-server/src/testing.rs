@@ -22,6 +22,29 @@ use crabcache_resp::{Protocol, Value};
 use std::sync::Arc;
 use std::task::Waker;
 
+/// A directory of a test's own, which is removed at its end.
+pub(crate) struct TempDir(std::path::PathBuf);
+
+impl TempDir {
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // What stays in the system's temporary directory does no harm.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A new directory; `name` is the test's.
+pub(crate) fn temp_dir(name: &str) -> TempDir {
+    let path = std::env::temp_dir().join(format!("crabcache-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&path).unwrap();
+    TempDir(path)
+}
+
 /// A server with one worker and a default client.
 pub(crate) struct TestServer {
     pub(crate) server: Arc<Server>,
@@ -43,7 +66,7 @@ impl TestServer {
     /// A server with these parameters (name, value).
     pub(crate) fn with_config(params: &[(&str, &str)]) -> TestServer {
         let mut config = Config::default();
-        let all = [("io-threads", "1"), ("enable-debug-command", "yes")];
+        let all = [("io-threads", "1"), ("enable-debug-command", "yes"), ("save", "\"\"")];
         for (name, value) in all.iter().chain(params) {
             let param = Param::find(name.as_bytes()).unwrap();
             (param.set)(&mut config, &split_words(value.as_bytes()).unwrap(), false).unwrap();

@@ -4,6 +4,7 @@
 //! not: it takes no lock (`keyspace.rs` does) and reads no clock (`now_ms` is an argument).
 
 use crate::entry::Entry;
+use crate::keyspace::Key;
 use crate::structures::table::Table;
 use crate::types::collection::Collection;
 use crate::types::hash::Hash;
@@ -232,6 +233,11 @@ impl Stripe {
     #[inline]
     pub(crate) fn db(&self, db: usize) -> Option<&Db> {
         if db == 0 { Some(&self.db0) } else { self.others.get(db - 1) }
+    }
+
+    /// Whether a key of the stripe is there.
+    pub(crate) fn has(&self, db: usize, key: &Key<'_>) -> bool {
+        self.db(db).is_some_and(|db| db.table.get(key.hash, key.bytes).is_some())
     }
 
     #[inline]

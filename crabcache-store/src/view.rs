@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::keyspace::{Key, Locked};
 use crate::structures::table::{ItemRef, Occupied};
 use crate::types::string::{Str, StrRef};
+use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 
 mod collections;
@@ -489,6 +490,27 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         }
         entry.set_clock(self.env.access.initial());
         self.insert_new(key, entry);
+    }
+
+    /// Puts an entry there as a snapshot has it; expiry and access clock are the entry's own. If its
+    /// key is there, the old entry is discarded if it is `to_be_replaced`.
+    ///
+    /// # Errors
+    /// The entry, if its key is there and is not to be replaced.
+    pub fn load(&mut self, entry: Entry, to_be_replaced: bool) -> Result<(), Entry> {
+        let place = self.key(entry.key()).place();
+        let name: SmallVec<[u8; 64]> = SmallVec::from_slice(entry.key());
+        let key = place.key(&name);
+        if self.locked.stripe(key.stripe).has(self.db, &key) {
+            if !to_be_replaced {
+                return Err(entry);
+            }
+            if let Some(old) = self.take(&key) {
+                self.trace.discard(old, Discard::Deleted);
+            }
+        }
+        self.insert_again(&key, entry);
+        Ok(())
     }
 
     /// Removes `key` if its time has come, and notes it. For keys that readers met.

@@ -177,7 +177,9 @@ const CHECKS: &[Check] = &[
     check_auth,
     check_transaction,
     check_acl,
+    check_disk,
     check_subscribed,
+    check_loading,
     check_monitor,
     check_pause,
 ];
@@ -256,6 +258,22 @@ fn flags_of(ctx: &Ctx<'_>) -> Flags {
 }
 
 const MAY_REPLICATE: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
+
+/// While snapshots fail, nothing may be changed that would be lost: somebody should look.
+fn check_disk(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let is_refused = ctx.server.conditions.has_save_failed()
+        && ctx.config.stop_writes_on_bgsave_error
+        && !ctx.config.save.is_empty()
+        // Compat: PING tells of it too, to those who look whether the server is well.
+        && (flags_of(ctx).contains(Flags::WRITE) || ctx.row.spec.name == "ping");
+    if is_refused { Err(CommandError::SnapshotsFail.into()) } else { Ok(()) }
+}
+
+fn check_loading(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let is_refused =
+        ctx.server.conditions.is_loading() && !ctx.row.flags.contains(Flags::LOADING);
+    if is_refused { Err(CommandError::Loading.into()) } else { Ok(()) }
+}
 
 /// Compat: the reference takes a monitor for a replica here.
 fn check_monitor(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {

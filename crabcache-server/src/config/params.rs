@@ -7,6 +7,7 @@ use super::special::*;
 use super::support;
 use super::table::{Apply, Param, ParamFlags, Word, params};
 use crate::notify::Classes;
+use crate::persistence::rdb;
 use std::path::PathBuf;
 
 const INT_MIN: i64 = i32::MIN as i64;
@@ -245,23 +246,27 @@ params! {
 
     ["Snapshots"]
     /// When a snapshot is due: after so many seconds if there were so many changes. Empty: never.
-    "save" => save: Vec<SavePoint> = support::save_points_default(), SavePoints, [MUTABLE WORDS NOOP];
+    "save" => save: Vec<SavePoint> = support::save_points_default(), SavePoints, [MUTABLE WORDS];
     /// The snapshot's file.
-    "dbfilename" => dbfilename: String = "dump.rdb".to_string(), Text(support::check_dbfilename), [MUTABLE PROTECTED NOOP];
+    "dbfilename" => dbfilename: String = "dump.rdb".to_string(), Text(support::check_dbfilename), [MUTABLE PROTECTED];
     /// Refuses changes while snapshots fail.
-    "stop-writes-on-bgsave-error" => stop_writes_on_bgsave_error: bool = true, YesNo, [MUTABLE NOOP];
+    "stop-writes-on-bgsave-error" => stop_writes_on_bgsave_error: bool = true, YesNo, [MUTABLE];
     /// Compresses strings in snapshots and DUMP.
     "rdbcompression" => rdbcompression: bool = true, YesNo, [MUTABLE];
     /// Writes and verifies a checksum at the end of a snapshot.
-    "rdbchecksum" => rdbchecksum: bool = true, YesNo, [NOOP];
+    "rdbchecksum" => rdbchecksum: bool = true, YesNo, [];
+    /// The version of the format that snapshots are written in: 12 for Redis 7.4 and later, 11 for Redis 7.2 and Valkey 8, 10 for Redis 7.0, 9 for Redis 5 to 6.2.
+    "rdb-write-version" => rdb_write_version: i64 = i64::from(rdb::VERSION), Int(rdb::older::VERSION_MIN as i64, rdb::VERSION as i64), [MUTABLE OWN HIDDEN];
+    /// Leaves out the values of modules when a snapshot is loaded. Without it such a snapshot is refused.
+    "rdb-skip-unknown-modules" => rdb_skip_unknown_modules: bool = false, YesNo, [MUTABLE OWN HIDDEN];
     /// Forces a snapshot to disk bit by bit.
-    "rdb-save-incremental-fsync" => rdb_save_incremental_fsync: bool = true, YesNo, [MUTABLE NOOP];
+    "rdb-save-incremental-fsync" => rdb_save_incremental_fsync: bool = true, YesNo, [MUTABLE];
     /// Removes snapshots that were made only for replicas.
     "rdb-del-sync-files" => rdb_del_sync_files: bool = false, YesNo, [MUTABLE NOOP];
     /// Microseconds to wait after each key of a snapshot, for tests; a negative number is a part of one.
-    "rdb-key-save-delay" => rdb_key_save_delay: i64 = 0, Int(INT_MIN, INT_MAX), [MUTABLE HIDDEN NOOP];
+    "rdb-key-save-delay" => rdb_key_save_delay: i64 = 0, Int(INT_MIN, INT_MAX), [MUTABLE HIDDEN];
     /// Microseconds to wait after each key that is loaded, for tests; a negative number is a part of one.
-    "key-load-delay" => key_load_delay: i64 = 0, Int(INT_MIN, INT_MAX), [MUTABLE HIDDEN NOOP];
+    "key-load-delay" => key_load_delay: i64 = 0, Int(INT_MIN, INT_MAX), [MUTABLE HIDDEN];
     /// Bytes loaded between two looks at clients.
     "loading-process-events-interval-bytes" => loading_process_events_interval_bytes: i64 = 512 << 10, Int(1024, INT_MAX), [MUTABLE HIDDEN NOOP];
 

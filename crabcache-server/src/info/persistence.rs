@@ -1,27 +1,33 @@
-//! The section about snapshots and the log of changes, neither of which there is yet.
+//! The section about snapshots, and about the log of changes, which there is not yet.
 
 use super::Fields;
+use crate::server::Server;
+use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) fn persistence(fields: &mut Fields) {
     let server = fields.server;
-    fields.add_zeros(&["loading", "async_loading"]);
+    let persistence = &server.persistence;
+    let current = *persistence.current.lock();
+    let now_s = server.clock.unix_ms() / 1000;
+    let is_loading = persistence.loading.is_under_way.load(Relaxed);
+    fields.add("loading", i32::from(is_loading));
+    fields.add_zeros(&["async_loading"]);
     fields.add_zeros(&["current_cow_peak", "current_cow_size", "current_cow_size_age"]);
     fields.add("current_fork_perc", "0.00");
-    fields.add_zeros(&["current_save_keys_processed", "current_save_keys_total"]);
-    fields.add("rdb_changes_since_last_save", server.stats.dirty());
-    fields.add("rdb_bgsave_in_progress", 0);
-    // Compat: before the first, the start of the server counts as one.
-    let started_s = server.clock.unix_ms() / 1000 - server.clock.elapsed().as_secs() as i64;
-    fields.add("rdb_last_save_time", started_s);
-    fields.add("rdb_last_bgsave_status", "ok");
-    fields.add("rdb_last_bgsave_time_sec", -1);
-    fields.add("rdb_current_bgsave_time_sec", -1);
-    fields.add_zeros(&[
-        "rdb_saves",
-        "rdb_last_cow_size",
-        "rdb_last_load_keys_expired",
-        "rdb_last_load_keys_loaded",
-    ]);
+    fields.add("current_save_keys_processed", current.map_or(0, |_| 0));
+    fields.add("current_save_keys_total", current.map_or(0, |current| current.n_keys));
+    fields.add("rdb_changes_since_last_save", persistence.changes(server.stats.dirty()));
+    fields.add("rdb_bgsave_in_progress", i32::from(current.is_some()));
+    fields.add("rdb_last_save_time", persistence.last_save_s.load(Relaxed));
+    let status = if persistence.last_bgsave_ok.load(Relaxed) { "ok" } else { "err" };
+    fields.add("rdb_last_bgsave_status", status);
+    fields.add("rdb_last_bgsave_time_sec", persistence.last_bgsave_took_s.load(Relaxed));
+    let current_s = current.map_or(-1, |current| now_s - current.began_s);
+    fields.add("rdb_current_bgsave_time_sec", current_s);
+    fields.add("rdb_saves", persistence.rdb_saves.load(Relaxed));
+    fields.add_zeros(&["rdb_last_cow_size"]);
+    fields.add("rdb_last_load_keys_expired", persistence.loading.keys_expired.load(Relaxed));
+    fields.add("rdb_last_load_keys_loaded", persistence.loading.keys_loaded.load(Relaxed));
     fields.add_zeros(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
     fields.add("aof_last_rewrite_time_sec", -1);
     fields.add("aof_current_rewrite_time_sec", -1);
@@ -33,4 +39,24 @@ pub(super) fn persistence(fields: &mut Fields) {
         "module_fork_in_progress",
         "module_fork_last_cow_size",
     ]);
+    if is_loading {
+        loading(fields, server, now_s);
+    }
+}
+
+fn loading(fields: &mut Fields, server: &Server, now_s: i64) {
+    let loading = &server.persistence.loading;
+    let (loaded, total) =
+        (loading.loaded_bytes.load(Relaxed), loading.total_bytes.load(Relaxed).max(1));
+    let began_s = loading.began_s.load(Relaxed);
+    let elapsed_s = u64::try_from(now_s - began_s).unwrap_or(0);
+    let rest = total.saturating_sub(loaded);
+    // Compat: without any progress yet, a second.
+    let eta_s = if elapsed_s == 0 || loaded == 0 { 1 } else { elapsed_s * rest / loaded };
+    fields.add("loading_start_time", began_s);
+    fields.add("loading_total_bytes", loading.total_bytes.load(Relaxed));
+    fields.add("loading_rdb_used_mem", loading.used_mem.load(Relaxed));
+    fields.add("loading_loaded_bytes", loaded);
+    fields.add("loading_loaded_perc", format!("{:.2}", loaded as f64 / total as f64 * 100.0));
+    fields.add("loading_eta_seconds", eta_s);
 }

@@ -16,6 +16,8 @@ pub struct Conditions {
 const PAUSED_WRITE: u32 = 1;
 const PAUSED_ALL: u32 = 1 << 1;
 const PAUSED: u32 = PAUSED_WRITE | PAUSED_ALL;
+const LOADING: u32 = 1 << 2;
+const SAVE_FAILED: u32 = 1 << 3;
 
 impl Conditions {
     /// Whether there is any. A pause whose time has come counts until somebody ends it.
@@ -30,6 +32,34 @@ impl Conditions {
         let bits = self.bits.load(Ordering::Acquire);
         let is_meant = bits & PAUSED_ALL != 0 || (bits & PAUSED_WRITE != 0 && may_replicate);
         is_meant && now_ms < self.pause_until_ms.load(Ordering::Relaxed)
+    }
+
+    /// Whether data is being loaded, so that there is none to work on.
+    pub fn is_loading(&self) -> bool {
+        self.bits.load(Ordering::Acquire) & LOADING != 0
+    }
+
+    /// Loading begins or ends.
+    pub fn set_loading(&self, is_loading: bool) {
+        self.set(LOADING, is_loading);
+    }
+
+    /// Whether the last snapshot has failed.
+    pub fn has_save_failed(&self) -> bool {
+        self.bits.load(Ordering::Relaxed) & SAVE_FAILED != 0
+    }
+
+    /// A snapshot has failed or succeeded.
+    pub fn set_save_failed(&self, has_failed: bool) {
+        self.set(SAVE_FAILED, has_failed);
+    }
+
+    fn set(&self, bit: u32, is_set: bool) {
+        if is_set {
+            self.bits.fetch_or(bit, Ordering::AcqRel);
+        } else {
+            self.bits.fetch_and(!bit, Ordering::AcqRel);
+        }
     }
 
     /// When the pause ends: Unix milliseconds.

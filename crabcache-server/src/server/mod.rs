@@ -21,6 +21,7 @@ use crate::monitor::Monitors;
 use crate::notify::{self, Event, Notifications};
 use crate::pubsub::PubSub;
 use crate::push::Post;
+use crate::persistence::state::Persistence;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use conditions::Conditions;
@@ -77,6 +78,8 @@ pub struct Server {
     pub active_expire: ActiveExpire,
     /// Memory to be freed.
     pub lazyfree: LazyFree,
+    /// Snapshots.
+    pub persistence: Persistence,
     /// When clients that speak HTTP are logged.
     pub http_warning: Throttle,
     /// When it is logged that connections cannot be accepted.
@@ -103,8 +106,8 @@ pub(crate) struct Recorded {
     pub(crate) propagated: parking_lot::Mutex<Vec<(usize, Vec<Vec<u8>>)>>,
 }
 
-/// Threads beside the workers that touch data: the expire cycle.
-const N_BACKGROUND_THREADS: usize = 1;
+/// Threads beside the workers that touch data: the expire cycle, and whoever saves or loads.
+const N_BACKGROUND_THREADS: usize = 2;
 
 impl Server {
     /// A server with this configuration, without network.
@@ -143,6 +146,7 @@ impl Server {
             conditions: Conditions::default(),
             active_expire: ActiveExpire::new(n_databases),
             lazyfree: LazyFree::default(),
+            persistence: Persistence::new(crate::clock::wall_us() / 1_000_000),
             http_warning: Throttle::default(),
             accept_warning: Throttle::default(),
             n_workers,
@@ -161,6 +165,11 @@ impl Server {
     /// Number of the gate and counters that the cron thread uses.
     pub fn cron_worker(&self) -> usize {
         self.n_workers
+    }
+
+    /// Number of the gate that whoever loads or saves in the background uses.
+    pub fn snapshot_worker(&self) -> usize {
+        self.n_workers + 1
     }
 
     /// Names the history of the data.
@@ -290,6 +299,7 @@ impl Server {
     pub fn reset_stats(&self, worker: usize) {
         self.stats.reset(worker);
         self.lazyfree.reset_stats();
+        self.persistence.rdb_saves.store(0, Ordering::Relaxed);
     }
 
     /// Tells the latency monitor of an event, if it was slow.

@@ -16,6 +16,7 @@ use crate::config::{Config, ShutdownFlags, Supervised, support};
 use crate::error::Logged;
 use crate::net::listener::Listeners;
 use crate::net::worker::Worker;
+use crate::persistence::load;
 use crate::server::Server;
 use crate::server::control::Order;
 use crate::{cron, log, shutdown};
@@ -193,6 +194,8 @@ async fn run(server: &Arc<Server>) -> Result<(), Logged> {
     let orders = server.control.connect();
     let threads =
         start_threads(server).map_err(|error| give_up("start the worker threads", &error))?;
+    // Whoever connects before the data is there must not see that there is none.
+    server.conditions.set_loading(true);
     let mut listeners = Listeners::new(server.clone(), threads.workers.clone());
     let config = server.config.get();
     if listeners.open(&config).is_err() {
@@ -208,6 +211,9 @@ async fn run(server: &Arc<Server>) -> Result<(), Logged> {
         return Err(Logged);
     }
     tracing::info!("Server initialized");
+    if load_data(server).await? == Loaded::Interrupted {
+        return Ok(());
+    }
     for kind in listeners.kinds() {
         tracing::info!("Ready to accept connections {kind}");
     }
@@ -220,6 +226,39 @@ async fn run(server: &Arc<Server>) -> Result<(), Logged> {
     let outcome = wait_for_end(server, orders, &mut listeners).await;
     finish(server, listeners, threads).await;
     outcome.map_err(|error| give_up("wait for signals", &error))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Loaded {
+    All,
+    /// A signal has asked for the end.
+    Interrupted,
+}
+
+/// Loads the data on a thread of its own, so that clients learn that it is being loaded.
+async fn load_data(server: &Arc<Server>) -> Result<Loaded, Logged> {
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    let loading = server.clone();
+    std::thread::spawn(move || {
+        // Nobody waits any more if the process is about to end.
+        let _ = done.send(load::at_start(&loading));
+    });
+    let signals = || Ok((signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?));
+    let (mut terminate, mut interrupt) =
+        signals().map_err(|error: io::Error| give_up("wait for signals", &error))?;
+    let loaded = tokio::select! {
+        loaded = is_done => loaded.unwrap_or(Err(Logged)),
+        _ = async { tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () } } => {
+            tracing::warn!(target: log::SIGNAL, "Received shutdown signal during loading, exiting now.");
+            return Ok(Loaded::Interrupted);
+        }
+    };
+    if loaded.is_err() {
+        tracing::warn!("Fatal error loading the DB, check server logs. Exiting.");
+        return Err(Logged);
+    }
+    server.conditions.set_loading(false);
+    Ok(Loaded::All)
 }
 
 /// Carries out orders and signals until one of them is the end.
@@ -260,7 +299,8 @@ async fn wait_for_end(
 /// A signal asks for the end. Whether it comes.
 fn signalled(server: &Server, name: &str, flags: fn(&Config) -> ShutdownFlags) -> bool {
     tracing::warn!(target: log::SIGNAL, "Received {name} scheduling shutdown...");
-    let may_end = shutdown::prepare(server, flags(&server.config.get())).is_ok();
+    let mut pass = server.keyspace.enter(server.snapshot_worker());
+    let may_end = shutdown::prepare(server, &mut pass, flags(&server.config.get())).is_ok();
     if !may_end {
         tracing::warn!(
             "Received {name} but errors trying to shut down the server, check the logs for more \

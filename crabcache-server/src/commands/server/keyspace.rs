@@ -3,6 +3,7 @@
 use crate::blocking::WaitKind;
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, Flags, exclusive, walk};
 use crate::error::CommandError;
+use crate::persistence::save;
 use crabcache_store::{Walk, WriteDb};
 use std::ops::Range;
 
@@ -46,7 +47,10 @@ fn dbsize(walk: &mut Walk, ctx: &mut Ctx, _: Args) -> CommandResult {
 /// FLUSHALL [ASYNC | SYNC]
 fn flushall(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let n_databases = ctx.server.keyspace.n_databases();
-    flush(db, ctx, args, 0..n_databases)
+    flush(db, ctx, args, 0..n_databases)?;
+    // So that a restart does not bring back what was removed.
+    save::save_flushed(ctx.server, &ctx.config, db.locked());
+    Ok(())
 }
 
 /// FLUSHDB [ASYNC | SYNC]

@@ -13,11 +13,12 @@ mod lolwut;
 mod memory;
 mod monitor;
 mod role;
+mod save;
 mod shutdown;
 mod slowlog;
 mod time;
 
-use crate::command::{Categories, Command, Flags, container, server};
+use crate::command::{Categories, Command, Flags, container, gated, server};
 
 pub(super) const COMMANDS: &[Command] = &[
     container("acl", acl::SUBCOMMANDS).doc(
@@ -40,6 +41,13 @@ pub(super) const COMMANDS: &[Command] = &[
         .categories(Categories::DANGEROUS)
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])
         .doc("1.0.0", "O(1)", "[section...]", "Tells of the server's state."),
+    server("lastsave", save::lastsave)
+        .arity(1)
+        .fast()
+        .flags(Flags::LOADING.union(Flags::STALE))
+        .categories(Categories::ADMIN.union(Categories::DANGEROUS))
+        .tips(&["nondeterministic_output"])
+        .doc("1.0.0", "O(1)", "", "Tells when the last snapshot was made."),
     container("latency", latency::SUBCOMMANDS).doc(
         "2.8.13",
         "Depends on subcommand.",
@@ -63,7 +71,16 @@ pub(super) const COMMANDS: &[Command] = &[
         .flags(Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE))
         .categories(Categories::ADMIN.union(Categories::DANGEROUS))
         .doc("2.8.12", "O(1)", "", "Tells the server's part in replication."),
-    server("shutdown", shutdown::shutdown)
+    gated("save", save::save)
+        .arity(1)
+        .flags(
+            Flags::ADMIN
+                .union(Flags::NOSCRIPT)
+                .union(Flags::NO_ASYNC_LOADING)
+                .union(Flags::NO_MULTI),
+        )
+        .doc("1.0.0", "O(n), n: all keys", "", "Makes a snapshot and waits for it."),
+    gated("shutdown", shutdown::shutdown)
         .arity(-1)
         .flags(
             Flags::ADMIN

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn damage_is_found() {
-        check(b"\x03\x00", Err(MALFORMED));
+        check(b"\x03\x00", Err(RdbError::Empty));
         check(b"\x03\x02\x01a\x011\x01a\x012", Err(MALFORMED));
         check(b"\x03\x01\x01a\x01x", Err(MALFORMED));
         check(b"\x05\x01\x01a\0\0\0\0\0\0\xf8\x7f", Err(MALFORMED));

@@ -9,6 +9,7 @@
 mod content;
 mod digest;
 mod protocol;
+mod reload;
 
 use crate::command::{Args, Command, CommandResult, Ctx, Flags, exclusive, help};
 use crate::config::Memory;
@@ -130,6 +131,16 @@ const FORMS: &[Form] = &[
         usage: (
             "QUICKLIST-PACKED-THRESHOLD <bytes>",
             "From what size on an element of a long list has a node of its own; 0: as configured.",
+        ),
+    },
+    Form {
+        name: "reload",
+        n_words: 2..=ANY,
+        run: reload::reload,
+        usage: (
+            "RELOAD [MERGE | NOFLUSH | NOSAVE ...]",
+            "Save a snapshot and load it. With NOSAVE, load the one that is there; with NOFLUSH,\n\
+             keep what is there, and with MERGE let the snapshot's keys replace it.",
         ),
     },
     Form {

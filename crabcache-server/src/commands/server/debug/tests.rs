@@ -8,7 +8,7 @@ const WRONG: &str = "-ERR unknown subcommand or wrong number of arguments for";
 #[test]
 fn forms_are_found_by_name_and_number_of_words() {
     let mut t = TestServer::new();
-    for line in ["NOSUCH", "SLEEP", "SLEEP 1 2", "HELP x", "DIGEST k", "ERROR", "RELOAD"] {
+    for line in ["NOSUCH", "SLEEP", "SLEEP 1 2", "HELP x", "DIGEST k", "ERROR", "RESTART"] {
         let word = line.split(' ').next().unwrap();
         t.check(&format!("DEBUG {line}"), &format!("{WRONG} '{word}'. Try DEBUG HELP."));
     }

@@ -1,0 +1,309 @@
+//! Reads the snapshot's file into the keyspace.
+//!
+//! One thread reads and decodes, another inserts: they share the work of a large file. What is kept
+//! of it at a time are some batches of keys between the two.
+
+use super::rdb::decode::{Decoder, Item, LoadedKey, Options};
+use super::save;
+use crate::config::Config;
+use crate::config::apply::system_text;
+use crate::error::{Logged, RdbError, RdbFileError};
+use crate::server::Server;
+use crabcache_store::{Entry, Env, Expiry, Locked, Mode, Trace};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Keys that the decoder hands over at a time.
+const BATCH_LEN: usize = 128;
+/// Batches that wait at most.
+const N_BATCHES_MAX: usize = 16;
+/// Empty collections that are mentioned in the log.
+const N_EMPTY_LOGGED_MAX: u64 = 10;
+
+/// What becomes of keys that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Present {
+    /// They must not be.
+    Refuse,
+    /// The file's take their place.
+    Replace,
+}
+
+/// What a file had.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Keys.
+    pub n_loaded: u64,
+    /// Keys that had expired.
+    pub n_expired: u64,
+    /// Collections without elements.
+    pub n_empty: u64,
+}
+
+/// Loads the file at the start of the server.
+///
+/// # Errors
+/// If it is there and cannot be loaded; the log says why.
+pub fn at_start(server: &Server) -> Result<(), Logged> {
+    let config = server.config.get();
+    let began_ns = server.clock.elapsed_ns();
+    let Some(file) = open(&save::path(&config), &config.dbfilename)? else { return Ok(()) };
+    begin(server, &file);
+    let loaded = read_in_parallel(server, &config, file);
+    server.persistence.loading.is_under_way.store(false, Ordering::Relaxed);
+    let loaded = loaded.map_err(|error| tell_failed(server, &error))?;
+    finish(server, &loaded);
+    let took_s = (server.clock.elapsed_ns() - began_ns) as f64 / 1e9;
+    tracing::info!("DB loaded from disk: {took_s:.3} seconds");
+    Ok(())
+}
+
+/// Loads the file while the keyspace is held (DEBUG RELOAD).
+///
+/// # Errors
+/// If it is missing or cannot be loaded; the log says why.
+pub fn held(
+    server: &Server,
+    config: &Config,
+    locked: &mut Locked<'_>,
+    present: Present,
+) -> Result<(), Logged> {
+    let Some(file) = open(&save::path(config), &config.dbfilename)? else { return Err(Logged) };
+    begin(server, &file);
+    let env = Env { expiry: Expiry::Ignore, ..server.env(config) };
+    let trace = Trace::default();
+    let read = read(server, config, file, |key| {
+        insert(locked, &env, &trace, key, present).map_err(|entry| entry.key().to_vec())
+    });
+    server.persistence.loading.is_under_way.store(false, Ordering::Relaxed);
+    server.lazyfree.free_discarded(config, &trace);
+    let loaded = read.map_err(|error| tell_failed(server, &error))?;
+    finish(server, &loaded);
+    Ok(())
+}
+
+/// The file, if there is one.
+fn open(path: &Path, name: &str) -> Result<Option<File>, Logged> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            tracing::warn!(
+                "Fatal error: can't open the RDB file {name} for reading: {}",
+                system_text(&error)
+            );
+            Err(Logged)
+        }
+    }
+}
+
+fn begin(server: &Server, file: &File) {
+    let loading = &server.persistence.loading;
+    let total_bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    for counter in [&loading.loaded_bytes, &loading.used_mem] {
+        counter.store(0, Ordering::Relaxed);
+    }
+    loading.total_bytes.store(total_bytes, Ordering::Relaxed);
+    loading.began_s.store(server.clock.unix_ms() / 1000, Ordering::Relaxed);
+    loading.is_under_way.store(true, Ordering::Relaxed);
+}
+
+fn finish(server: &Server, counts: &Counts) {
+    let loading = &server.persistence.loading;
+    loading.keys_loaded.store(counts.n_loaded, Ordering::Relaxed);
+    loading.keys_expired.store(counts.n_expired, Ordering::Relaxed);
+    let empty = match counts.n_empty {
+        0 => String::new(),
+        n_empty => format!(", empty keys skipped: {n_empty}"),
+    };
+    tracing::info!(
+        "Done loading RDB, keys loaded: {}, keys expired: {}{empty}.",
+        counts.n_loaded,
+        counts.n_expired
+    );
+}
+
+/// Says in the log why a file cannot be loaded.
+fn tell_failed(server: &Server, failure: &RdbFileError) -> Logged {
+    let RdbFileError { error, offset, key } = failure;
+    server.persistence.loading.loaded_bytes.store(*offset, Ordering::Relaxed);
+    let key = key.as_ref().map(|key| format!(", key '{}'", key.escape_ascii()));
+    let key = key.unwrap_or_default();
+    match error {
+        RdbError::WrongSignature | RdbError::UnknownVersion(_) => tracing::warn!("{error}"),
+        RdbError::NoDatabase(_) => tracing::warn!(
+            "FATAL: Data file was created with a Redis server configured to handle more than {} \
+             databases. Exiting",
+            server.keyspace.n_databases()
+        ),
+        RdbError::WrongChecksum => tracing::warn!(
+            "Internal error in RDB reading offset {offset} -> RDB CRC error"
+        ),
+        RdbError::Truncated | RdbError::Io(_) => {
+            tracing::warn!("Short read or OOM loading DB. Unrecoverable error, aborting now.");
+            tracing::warn!(
+                "Internal error in RDB reading offset {offset}{key} -> Unexpected EOF reading RDB \
+                 file"
+            );
+        }
+        _ => tracing::warn!("Internal error in RDB reading offset {offset}{key} -> {error}"),
+    }
+    Logged
+}
+
+/// Decodes on a thread of its own and inserts on this one.
+fn read_in_parallel(
+    server: &Server,
+    config: &Config,
+    file: File,
+) -> Result<Counts, RdbFileError> {
+    let (sender, receiver) = sync_channel(N_BATCHES_MAX);
+    std::thread::scope(|scope| {
+        let decoding = scope.spawn(move || decode(server, config, file, &sender));
+        let inserted = insert_all(server, config, &receiver);
+        // Whoever sends must not wait for a receiver that has given up.
+        drop(receiver);
+        let decoded = decoding.join().expect("a panic of the decoder was logged");
+        match (inserted, decoded) {
+            (Err(key), _) => Err(duplicate(server, key)),
+            (Ok(()), decoded) => decoded,
+        }
+    })
+}
+
+fn duplicate(server: &Server, key: Vec<u8>) -> RdbFileError {
+    let offset = server.persistence.loading.loaded_bytes.load(Ordering::Relaxed);
+    RdbFileError { error: RdbError::DuplicateKey, offset, key: Some(key) }
+}
+
+fn decode(
+    server: &Server,
+    config: &Config,
+    file: File,
+    sender: &SyncSender<Vec<LoadedKey>>,
+) -> Result<Counts, RdbFileError> {
+    let mut batch = Vec::with_capacity(BATCH_LEN);
+    let counts = read(server, config, file, |key| {
+        batch.push(key);
+        if batch.len() < BATCH_LEN {
+            return Ok(());
+        }
+        let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_LEN));
+        // The receiver has given up because of a key, which it tells itself.
+        sender.send(full).map_err(|_| Vec::new())
+    })?;
+    // The same.
+    let _ = sender.send(batch);
+    Ok(counts)
+}
+
+/// Inserts what comes. Fails with the key that was there already.
+fn insert_all(
+    server: &Server,
+    config: &Config,
+    receiver: &Receiver<Vec<LoadedKey>>,
+) -> Result<(), Vec<u8>> {
+    let env = Env { expiry: Expiry::Ignore, ..server.env(config) };
+    let trace = Trace::default();
+    while let Ok(batch) = receiver.recv() {
+        let mut pass = server.keyspace.enter(server.snapshot_worker());
+        for key in batch {
+            let stripe = server.keyspace.key(key.entry.key()).stripe();
+            let mut locked = pass.lock_one(stripe, Mode::Write);
+            insert(&mut locked, &env, &trace, key, Present::Refuse)
+                .map_err(|entry| entry.key().to_vec())?;
+            locked.keep();
+        }
+    }
+    Ok(())
+}
+
+fn insert(
+    locked: &mut Locked<'_>,
+    env: &Env,
+    trace: &Trace,
+    key: LoadedKey,
+    present: Present,
+) -> Result<(), Entry> {
+    let LoadedKey { db, entry, idle_s, frequency } = key;
+    let clock = env.access.restored(idle_s, frequency).unwrap_or_else(|| env.access.initial());
+    entry.set_clock(clock);
+    locked.write(db, env, trace).load(entry, present == Present::Replace)
+}
+
+/// Reads a file to its end. `deliver` gets each key that has not expired; if it fails, that was the
+/// key that it failed with.
+pub fn read(
+    server: &Server,
+    config: &Config,
+    file: impl Read,
+    mut deliver: impl FnMut(LoadedKey) -> Result<(), Vec<u8>>,
+) -> Result<Counts, RdbFileError> {
+    let loading = &server.persistence.loading;
+    let options = Options {
+        limits: config.limits(),
+        n_databases: server.keyspace.n_databases(),
+        verifies: config.rdbchecksum,
+        skips_modules: config.rdb_skip_unknown_modules,
+    };
+    let now_ms = server.clock.unix_ms();
+    let mut counts = Counts::default();
+    let mut decoder = Decoder::new(file, options)?;
+    while let Some(item) = decoder.next_item()? {
+        loading.loaded_bytes.store(decoder.offset(), Ordering::Relaxed);
+        match item {
+            Item::Key(key) if key.entry.expire_at_ms().is_some_and(|at_ms| at_ms < now_ms) => {
+                counts.n_expired += 1;
+            }
+            Item::Key(key) => {
+                counts.n_loaded += 1;
+                deliver(key).map_err(|key| duplicate(server, key))?;
+            }
+            Item::Empty(key) => {
+                counts.n_empty += 1;
+                if counts.n_empty <= N_EMPTY_LOGGED_MAX {
+                    tracing::info!("rdbLoadObject skipping empty key: {}", key.escape_ascii());
+                }
+            }
+            Item::Skipped(key, module) => tracing::warn!(
+                "Skipped key '{}': its value is of the unknown module type '{module}'",
+                key.escape_ascii()
+            ),
+            Item::SkippedData(module) => {
+                tracing::warn!("Skipped data of the unknown module type '{module}'");
+            }
+            Item::Function(code) => server.persistence.functions.lock().push(code),
+            Item::Aux(name, value) => tell_aux(server, &name, &value, now_ms / 1000),
+        }
+    }
+    if decoder.is_unverified() && config.rdbchecksum {
+        tracing::info!("RDB file was saved with checksum disabled: no check performed.");
+    }
+    Ok(counts)
+}
+
+/// Says in the log what a file tells about itself.
+fn tell_aux(server: &Server, name: &[u8], value: &[u8], now_s: i64) {
+    let text = String::from_utf8_lossy(value);
+    let number = text.parse::<i64>().unwrap_or(0);
+    match name.to_ascii_lowercase().as_slice() {
+        [b'%', ..] => tracing::info!("RDB '{}': {text}", name.escape_ascii()),
+        b"redis-ver" => tracing::info!("Loading RDB produced by version {text}"),
+        b"valkey-ver" => tracing::info!("Loading RDB produced by Valkey version {text}"),
+        b"ctime" => tracing::info!("RDB age {} seconds", now_s.saturating_sub(number).max(0)),
+        b"used-mem" => {
+            let used = u64::try_from(number).unwrap_or(0);
+            server.persistence.loading.used_mem.store(used, Ordering::Relaxed);
+            tracing::info!("RDB memory usage when created {:.2} Mb", number as f64 / 1_048_576.0);
+        }
+        b"aof-preamble" if number != 0 => tracing::info!("RDB has an AOF tail"),
+        b"aof-base" if number != 0 => tracing::info!("RDB is base AOF"),
+        b"aof-preamble" | b"aof-base" | b"redis-bits" | b"lua" => {}
+        b"repl-stream-db" | b"repl-id" | b"repl-offset" => {}
+        _ => tracing::trace!("Unrecognized RDB AUX field: '{}'", name.escape_ascii()),
+    }
+}
+

@@ -1,0 +1,88 @@
+//! What is known about snapshots: the last ones, the one under way, and the data being loaded.
+
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Persistence {
+    /// Snapshots begun: INFO's `rdb_saves`.
+    pub rdb_saves: AtomicU64,
+    /// When the last one was complete: Unix seconds.
+    pub last_save_s: AtomicI64,
+    /// Whether the last one succeeded.
+    pub last_bgsave_ok: AtomicBool,
+    /// When the last one in the background began: Unix seconds.
+    pub last_bgsave_try_s: AtomicI64,
+    /// How long the last one in the background took; -1 if there was none.
+    pub last_bgsave_took_s: AtomicI64,
+    /// Changes that the last one has, of all that were ever counted.
+    pub dirty_saved: AtomicU64,
+    /// Whether one in the background is to begin as soon as possible.
+    pub is_scheduled: AtomicBool,
+    /// The one under way.
+    pub current: Mutex<Option<Current>>,
+    /// Libraries of functions, as snapshots hold them.
+    pub functions: Mutex<Vec<Vec<u8>>>,
+    /// The data being loaded.
+    pub loading: Loading,
+}
+
+/// A snapshot under way in the background.
+#[derive(Debug, Clone, Copy)]
+pub struct Current {
+    /// Unix seconds.
+    pub began_s: i64,
+    /// Keys that it will have.
+    pub n_keys: u64,
+}
+
+/// Progress of loading.
+#[derive(Debug, Default)]
+pub struct Loading {
+    /// Whether data is being loaded.
+    pub is_under_way: AtomicBool,
+    /// Unix seconds.
+    pub began_s: AtomicI64,
+    /// Size of the file.
+    pub total_bytes: AtomicU64,
+    /// Bytes of it read so far.
+    pub loaded_bytes: AtomicU64,
+    /// Memory that the data took where the file was written, if it tells.
+    pub used_mem: AtomicU64,
+    /// Keys of the last file that had expired.
+    pub keys_expired: AtomicU64,
+    /// Keys of the last file that were loaded.
+    pub keys_loaded: AtomicU64,
+}
+
+impl Persistence {
+    /// Of a server that begins at this time without data.
+    pub fn new(now_s: i64) -> Persistence {
+        Persistence {
+            rdb_saves: AtomicU64::new(0),
+            // Compat: before the first, the start of the server counts as one.
+            last_save_s: AtomicI64::new(now_s),
+            last_bgsave_ok: AtomicBool::new(true),
+            last_bgsave_try_s: AtomicI64::new(0),
+            last_bgsave_took_s: AtomicI64::new(-1),
+            dirty_saved: AtomicU64::new(0),
+            is_scheduled: AtomicBool::new(false),
+            current: Mutex::new(None),
+            functions: Mutex::new(Vec::new()),
+            loading: Loading::default(),
+        }
+    }
+
+    /// Changes since the last snapshot, if there were `dirty` ever.
+    pub fn changes(&self, dirty: u64) -> u64 {
+        dirty.saturating_sub(self.dirty_saved.load(Ordering::Relaxed))
+    }
+
+    /// Notes a complete snapshot that has the first `dirty` changes.
+    pub fn note_saved(&self, dirty: u64, now_s: i64) {
+        self.dirty_saved.store(dirty, Ordering::Relaxed);
+        self.last_save_s.store(now_s, Ordering::Relaxed);
+        self.last_bgsave_ok.store(true, Ordering::Relaxed);
+    }
+}
