@@ -270,8 +270,7 @@ fn check_disk(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
 }
 
 fn check_loading(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
-    let is_refused =
-        ctx.server.conditions.is_loading() && !ctx.row.flags.contains(Flags::LOADING);
+    let is_refused = ctx.server.conditions.is_loading() && !ctx.row.flags.contains(Flags::LOADING);
     if is_refused { Err(CommandError::Loading.into()) } else { Ok(()) }
 }
 

@@ -86,10 +86,7 @@ impl TempFile {
         let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = File::open(directory.unwrap_or(Path::new(".")));
         directory.and_then(|directory| directory.sync_all()).map_err(|error| {
-            tracing::warn!(
-                "Failed to fsync directory while saving DB: {}",
-                system_text(&error)
-            );
+            tracing::warn!("Failed to fsync directory while saving DB: {}", system_text(&error));
             Logged
         })
     }

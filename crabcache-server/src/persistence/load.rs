@@ -139,9 +139,9 @@ fn tell_failed(server: &Server, failure: &RdbFileError) -> Logged {
              databases. Exiting",
             server.keyspace.n_databases()
         ),
-        RdbError::WrongChecksum => tracing::warn!(
-            "Internal error in RDB reading offset {offset} -> RDB CRC error"
-        ),
+        RdbError::WrongChecksum => {
+            tracing::warn!("Internal error in RDB reading offset {offset} -> RDB CRC error")
+        }
         RdbError::Truncated | RdbError::Io(_) => {
             tracing::warn!("Short read or OOM loading DB. Unrecoverable error, aborting now.");
             tracing::warn!(
@@ -155,11 +155,7 @@ fn tell_failed(server: &Server, failure: &RdbFileError) -> Logged {
 }
 
 /// Decodes on a thread of its own and inserts on this one.
-fn read_in_parallel(
-    server: &Server,
-    config: &Config,
-    file: File,
-) -> Result<Counts, RdbFileError> {
+fn read_in_parallel(server: &Server, config: &Config, file: File) -> Result<Counts, RdbFileError> {
     let (sender, receiver) = sync_channel(N_BATCHES_MAX);
     std::thread::scope(|scope| {
         let decoding = scope.spawn(move || decode(server, config, file, &sender));
@@ -306,4 +302,3 @@ fn tell_aux(server: &Server, name: &[u8], value: &[u8], now_s: i64) {
         _ => tracing::trace!("Unrecognized RDB AUX field: '{}'", name.escape_ascii()),
     }
 }
-

@@ -137,11 +137,7 @@ pub fn put(
     })
 }
 
-fn flush(
-    file: &mut TempFile,
-    out: &mut Vec<u8>,
-    sync: &mut IncrementalSync,
-) -> Result<(), Logged> {
+fn flush(file: &mut TempFile, out: &mut Vec<u8>, sync: &mut IncrementalSync) -> Result<(), Logged> {
     let written: io::Result<()> = file.write(out).and_then(|()| sync.grown_to(file.n_bytes()));
     out.clear();
     written.map_err(|error| write_failed("rdbSaveRio", &error))

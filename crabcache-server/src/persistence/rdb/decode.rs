@@ -269,7 +269,10 @@ fn parse_header(header: &[u8; 9]) -> Result<(u16, bool), RdbError> {
     // Compat: as `atoi` reads it, up to what is no digit.
     let number = digits.iter().take_while(|byte| byte.is_ascii_digit());
     let version = number.fold(0, |version, byte| version * 10 + u16::from(byte - b'0'));
-    let is_known =
-        if is_valkey { VALKEY_VERSIONS.contains(&version) } else { (1..=VERSION).contains(&version) };
+    let is_known = if is_valkey {
+        VALKEY_VERSIONS.contains(&version)
+    } else {
+        (1..=VERSION).contains(&version)
+    };
     if is_known { Ok((version, is_valkey)) } else { Err(RdbError::UnknownVersion(version)) }
 }

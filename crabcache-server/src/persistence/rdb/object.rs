@@ -1,10 +1,8 @@
 //! Values of all types: a type byte and what follows from it.
 
-use super::string::{
-    RdbString, read_array, read_plain_len, read_string, write_int, write_string,
-};
-use crate::error::ModuleName;
+use super::string::{RdbString, read_array, read_plain_len, read_string, write_int, write_string};
 use super::{RdbError, hash, list, opcodes, set, stream, zset};
+use crate::error::ModuleName;
 use crabcache_store::{Collection, Entry, Kind, Limits, Str, StrRef};
 use std::io::Read;
 

@@ -39,7 +39,9 @@ pub fn write_older(
         Kind::Stream if version <= 10 => {
             stream::write_as(out, collection::<Stream>(entry), compress, version);
         }
-        Kind::Set if version <= 10 && matches!(collection::<Set>(entry).encoded(), Encoded::Pack(_)) => {
+        Kind::Set
+            if version <= 10 && matches!(collection::<Set>(entry).encoded(), Encoded::Pack(_)) =>
+        {
             let set = collection::<Set>(entry);
             out.push(opcodes::TYPE_SET);
             write_len(out, set.len() as u64);

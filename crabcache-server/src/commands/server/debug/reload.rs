@@ -70,7 +70,10 @@ mod tests {
             ("MGET s new", "[\"v\", nil]"),
             ("SET new v", "+OK"),
             ("SET s other", "+OK"),
-            ("DEBUG RELOAD NOSAVE NOFLUSH", "-ERR Error trying to load the RDB dump, check server logs."),
+            (
+                "DEBUG RELOAD NOSAVE NOFLUSH",
+                "-ERR Error trying to load the RDB dump, check server logs.",
+            ),
             ("DEBUG RELOAD NOSAVE NOFLUSH MERGE", "+OK"),
             ("MGET s new", "[\"v\", \"v\"]"),
             (
