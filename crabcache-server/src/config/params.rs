@@ -267,8 +267,8 @@ params! {
     "rdb-key-save-delay" => rdb_key_save_delay: i64 = 0, Int(INT_MIN, INT_MAX), [MUTABLE HIDDEN];
     /// Microseconds to wait after each key that is loaded, for tests; a negative number is a part of one.
     "key-load-delay" => key_load_delay: i64 = 0, Int(INT_MIN, INT_MAX), [MUTABLE HIDDEN];
-    /// Bytes loaded between two looks at clients.
-    "loading-process-events-interval-bytes" => loading_process_events_interval_bytes: i64 = 512 << 10, Int(1024, INT_MAX), [MUTABLE HIDDEN NOOP];
+    /// Clients are answered while a file is loaded if it is larger than this.
+    "loading-process-events-interval-bytes" => loading_process_events_interval_bytes: i64 = 512 << 10, Int(1024, INT_MAX), [MUTABLE HIDDEN];
 
     ["Append-only file"]
     /// Logs every change.

@@ -43,6 +43,13 @@ pub struct Counts {
     pub n_empty: u64,
 }
 
+/// Whether the file is so large that clients are answered while it is loaded.
+pub fn takes_long(server: &Server) -> bool {
+    let config = server.config.get();
+    let len = std::fs::metadata(save::path(&config)).map_or(0, |metadata| metadata.len());
+    len > u64::try_from(config.loading_process_events_interval_bytes).unwrap_or(u64::MAX)
+}
+
 /// Loads the file at the start of the server.
 ///
 /// # Errors

@@ -195,7 +195,7 @@ async fn run(server: &Arc<Server>) -> Result<(), Logged> {
     let threads =
         start_threads(server).map_err(|error| give_up("start the worker threads", &error))?;
     // Whoever connects before the data is there must not see that there is none.
-    server.conditions.set_loading(true);
+    server.conditions.set_loading(load::takes_long(server));
     let mut listeners = Listeners::new(server.clone(), threads.workers.clone());
     let config = server.config.get();
     if listeners.open(&config).is_err() {
@@ -235,8 +235,12 @@ enum Loaded {
     Interrupted,
 }
 
-/// Loads the data on a thread of its own, so that clients learn that it is being loaded.
+/// Loads the data. If there is much of it, on a thread of its own, so that clients learn that it is
+/// being loaded; else they wait.
 async fn load_data(server: &Arc<Server>) -> Result<Loaded, Logged> {
+    if !server.conditions.is_loading() {
+        return load::at_start(server).map(|()| Loaded::All).map_err(tell_fatal);
+    }
     let (done, is_done) = tokio::sync::oneshot::channel();
     let loading = server.clone();
     std::thread::spawn(move || {
@@ -253,12 +257,14 @@ async fn load_data(server: &Arc<Server>) -> Result<Loaded, Logged> {
             return Ok(Loaded::Interrupted);
         }
     };
-    if loaded.is_err() {
-        tracing::warn!("Fatal error loading the DB, check server logs. Exiting.");
-        return Err(Logged);
-    }
+    loaded.map_err(tell_fatal)?;
     server.conditions.set_loading(false);
     Ok(Loaded::All)
+}
+
+fn tell_fatal(logged: Logged) -> Logged {
+    tracing::warn!("Fatal error loading the DB, check server logs. Exiting.");
+    logged
 }
 
 /// Carries out orders and signals until one of them is the end.
