@@ -89,10 +89,11 @@ pub(super) fn appendonly(_: &Server, _: &Config, new: &mut Config) -> Result {
     Err(ParamError::CannotStartAof)
 }
 
-pub(super) fn tls(_: &Server, _: &Config, new: &mut Config) -> Result {
-    if new.tls_port == 0 && !new.tls_cluster && !new.tls_replication {
-        return Ok(());
-    }
-    tracing::warn!("TLS is not supported");
-    Err(ParamError::Tls)
+pub(super) fn tls(server: &Server, _: &Config, new: &mut Config) -> Result {
+    server.tls.configure(new).map_err(|_| ParamError::Tls)
+}
+
+pub(super) fn tls_port(server: &Server, old: &Config, new: &mut Config) -> Result {
+    tls(server, old, new)?;
+    port(server, old, new)
 }

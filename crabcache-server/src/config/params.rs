@@ -398,27 +398,27 @@ params! {
 
     ["TLS"]
     /// TLS port; 0 is none.
-    "tls-port" => tls_port: i64 = 0, Int(0, 65535), [MUTABLE], apply = apply::tls;
+    "tls-port" => tls_port: i64 = 0, Int(0, 65535), [MUTABLE], apply = apply::tls_port;
     /// Uses TLS on the cluster bus.
-    "tls-cluster" => tls_cluster: bool = false, YesNo, [MUTABLE], apply = apply::tls;
+    "tls-cluster" => tls_cluster: bool = false, YesNo, [MUTABLE NOOP], apply = apply::tls;
     /// Uses TLS to the primary.
-    "tls-replication" => tls_replication: bool = false, YesNo, [MUTABLE], apply = apply::tls;
+    "tls-replication" => tls_replication: bool = false, YesNo, [MUTABLE NOOP], apply = apply::tls;
     /// Whether clients must show a certificate.
-    "tls-auth-clients" => tls_auth_clients: TlsAuthClients = TlsAuthClients::Yes, TLS_AUTH_CLIENTS, [MUTABLE NOOP];
+    "tls-auth-clients" => tls_auth_clients: TlsAuthClients = TlsAuthClients::Yes, TLS_AUTH_CLIENTS, [MUTABLE], apply = apply::tls;
     /// The server chooses the cipher.
-    "tls-prefer-server-ciphers" => tls_prefer_server_ciphers: bool = false, YesNo, [MUTABLE NOOP];
+    "tls-prefer-server-ciphers" => tls_prefer_server_ciphers: bool = false, YesNo, [MUTABLE], apply = apply::tls;
     /// Remembers sessions.
-    "tls-session-caching" => tls_session_caching: bool = true, YesNo, [MUTABLE NOOP];
+    "tls-session-caching" => tls_session_caching: bool = true, YesNo, [MUTABLE], apply = apply::tls;
     /// Sessions remembered; 0 is no limit.
-    "tls-session-cache-size" => tls_session_cache_size: i64 = 20480, Int(0, INT_MAX), [MUTABLE NOOP];
+    "tls-session-cache-size" => tls_session_cache_size: i64 = 20480, Int(0, INT_MAX), [MUTABLE], apply = apply::tls;
     /// Seconds that a session is remembered.
     "tls-session-cache-timeout" => tls_session_cache_timeout: i64 = 300, Int(0, INT_MAX), [MUTABLE NOOP];
     /// The server's certificate.
-    "tls-cert-file" => tls_cert_file: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "tls-cert-file" => tls_cert_file: String = String::new(), Optional(ANY), [MUTABLE VOLATILE], apply = apply::tls;
     /// The server's key.
-    "tls-key-file" => tls_key_file: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "tls-key-file" => tls_key_file: String = String::new(), Optional(ANY), [MUTABLE VOLATILE], apply = apply::tls;
     /// Pass phrase of the server's key.
-    "tls-key-file-pass" => tls_key_file_pass: String = String::new(), Optional(ANY), [MUTABLE SECRET NOOP];
+    "tls-key-file-pass" => tls_key_file_pass: String = String::new(), Optional(ANY), [MUTABLE SECRET], apply = apply::tls;
     /// Certificate for connections that the server makes.
     "tls-client-cert-file" => tls_client_cert_file: String = String::new(), Optional(ANY), [MUTABLE NOOP];
     /// Key for connections that the server makes.
@@ -428,15 +428,15 @@ params! {
     /// Diffie-Hellman parameters.
     "tls-dh-params-file" => tls_dh_params_file: String = String::new(), Optional(ANY), [MUTABLE NOOP];
     /// Certificates that are trusted: a file.
-    "tls-ca-cert-file" => tls_ca_cert_file: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "tls-ca-cert-file" => tls_ca_cert_file: String = String::new(), Optional(ANY), [MUTABLE VOLATILE], apply = apply::tls;
     /// Certificates that are trusted: a directory.
-    "tls-ca-cert-dir" => tls_ca_cert_dir: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "tls-ca-cert-dir" => tls_ca_cert_dir: String = String::new(), Optional(ANY), [MUTABLE VOLATILE], apply = apply::tls;
     /// Protocol versions.
-    "tls-protocols" => tls_protocols: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "tls-protocols" => tls_protocols: String = String::new(), Optional(ANY), [MUTABLE], apply = apply::tls;
     /// Ciphers up to TLS 1.2.
-    "tls-ciphers" => tls_ciphers: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "tls-ciphers" => tls_ciphers: String = String::new(), Optional(ANY), [MUTABLE], apply = apply::tls;
     /// Ciphers of TLS 1.3.
-    "tls-ciphersuites" => tls_ciphersuites: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "tls-ciphersuites" => tls_ciphersuites: String = String::new(), Optional(ANY), [MUTABLE], apply = apply::tls;
     /// TLS connections accepted in one go.
     "max-new-tls-connections-per-cycle" => max_new_tls_connections_per_cycle: i64 = 1, Unsigned(1, 1000), [MUTABLE NOOP];
 }

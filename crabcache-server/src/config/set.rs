@@ -83,7 +83,8 @@ fn apply_all(
 ) -> Result<(), CommandError> {
     for (index, (param, name)) in params.iter().enumerate() {
         let Some(apply) = param.apply else { continue };
-        if (param.get)(old) == (param.get)(new) {
+        let is_same = (param.get)(old) == (param.get)(new);
+        if is_same && !param.flags.contains(ParamFlags::VOLATILE) {
             continue;
         }
         if let Err(why) = apply(server, old, new) {

@@ -94,10 +94,6 @@ type Promise = (fn(&Config) -> bool, &'static str);
 const PROMISES: &[Promise] = &[
     (|config| config.replicaof.is_some(), "replicaof: replication is not supported"),
     (|config| config.cluster_enabled, "cluster-enabled: cluster mode is not supported"),
-    (
-        |config| config.tls_port != 0 || config.tls_replication || config.tls_cluster,
-        "tls-port, tls-replication, tls-cluster: TLS is not supported",
-    ),
     (|config| config.appendonly, "appendonly: persistence is not supported"),
 ];
 

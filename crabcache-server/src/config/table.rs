@@ -26,6 +26,8 @@ bitflags! {
         const PROTECTED = 1 << 4;
         /// Accepted, and of no effect here.
         const NOOP = 1 << 5;
+        /// Put in force by each CONFIG SET, even of the value that it has: it names a file.
+        const VOLATILE = 1 << 7;
         /// CrabCache's own: the reference does not know it.
         const OWN = 1 << 6;
     }

@@ -26,7 +26,7 @@ pub(super) fn server(fields: &mut Fields) {
     fields.add("process_id", std::process::id());
     fields.add("process_supervised", supervisor::name(&config));
     fields.add("run_id", &server.run_id);
-    fields.add("tcp_port", config.port);
+    fields.add("tcp_port", if config.port == 0 { config.tls_port } else { config.port });
     fields.add("server_time_usec", server.clock.unix_us());
     let uptime_s = server.clock.elapsed().as_secs();
     fields.add("uptime_in_seconds", uptime_s);
@@ -60,12 +60,15 @@ fn listeners(fields: &mut Fields) {
         fields.add(&format!("listener{n_listeners}"), text);
         n_listeners += 1;
     };
+    let binds: String = config.bind.iter().map(|host| format!("bind={host},")).collect();
     if config.port != 0 {
-        let binds: String = config.bind.iter().map(|host| format!("bind={host},")).collect();
         add(format!("name=tcp,{binds}port={}", config.port));
     }
     if !config.unixsocket.is_empty() {
         add(format!("name=unix,bind={}", config.unixsocket));
+    }
+    if config.tls_port != 0 {
+        add(format!("name=tls,{binds}port={}", config.tls_port));
     }
 }
 

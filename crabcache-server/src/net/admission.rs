@@ -4,6 +4,7 @@
 //! order of accepting.
 
 use super::stream::RawStream;
+use super::tls::RawTls;
 use super::worker::{Accepted, Worker, least_loaded};
 use crate::client::Peer;
 use crate::config::Config;
@@ -27,14 +28,15 @@ pub(super) fn admit(
     let config = server.config.get();
     if server.clients.len() as i64 >= config.maxclients {
         let error = CommandError::MaxClients;
-        return refuse(server, &stream, &format!("-{error}\r\n"));
+        return refuse(server, stream, &format!("-{error}\r\n"));
     }
     if is_foreign(server, &config, ip) {
-        return refuse(server, &stream, PROTECTED_MODE);
+        return refuse(server, stream, PROTECTED_MODE);
     }
     server.stats.total_connections_received.fetch_add(1, Ordering::Relaxed);
-    if let RawStream::Tcp(stream) = &stream {
-        set_up(stream, &config);
+    match &stream {
+        RawStream::Tcp(socket) | RawStream::Tls(RawTls { socket, .. }) => set_up(socket, &config),
+        RawStream::Unix(_) => {}
     }
     if let Some(worker) = least_loaded(workers) {
         let user = server.users.default_user();
@@ -52,12 +54,15 @@ fn is_foreign(server: &Server, config: &Config, ip: Option<IpAddr>) -> bool {
 }
 
 /// Says why, if the socket takes it at once, and closes it.
-fn refuse(server: &Server, stream: &RawStream, line: &str) {
+fn refuse(server: &Server, stream: RawStream, line: &str) {
     server.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
     // Whether the peer gets to read it is its own affair.
     let _ = match stream {
-        RawStream::Tcp(stream) => (&*stream).write(line.as_bytes()),
-        RawStream::Unix(stream) => (&*stream).write(line.as_bytes()),
+        RawStream::Tcp(stream) => (&stream).write(line.as_bytes()),
+        RawStream::Unix(stream) => (&stream).write(line.as_bytes()),
+        // Nothing can be said before the handshake, which costs something.
+        RawStream::Tls(stream) if line == PROTECTED_MODE => return stream.refuse(PROTECTED_MODE),
+        RawStream::Tls(_) => return,
     };
 }
 

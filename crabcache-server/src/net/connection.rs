@@ -76,6 +76,8 @@ struct Connection<'w> {
     wanted: usize,
     /// Output that the socket has not taken.
     pending: BytesMut,
+    /// The stream itself keeps some more (TLS).
+    is_unflushed: bool,
     /// Runs out when the client's wait does.
     timer: Option<Pin<Box<Sleep>>>,
     /// Wakes this connection; known to the client's handle.
@@ -99,6 +101,7 @@ pub(super) async fn serve(shared: &Shared, stream: Stream, client: Client) {
         input: BytesMut::new(),
         wanted: 1,
         pending: BytesMut::new(),
+        is_unflushed: false,
         timer: None,
         waker: None,
         has_work: false,
@@ -107,10 +110,23 @@ pub(super) async fn serve(shared: &Shared, stream: Stream, client: Client) {
         is_deaf: false,
     };
     poll_fn(|cx| connection.poll_safely(cx)).await;
+    connection.take_leave().await;
     shared.pipeline.borrow_mut().forget(&mut connection.client);
 }
 
 impl Connection<'_> {
+    /// Tells a TLS client that this is the end, if its socket takes that at once.
+    async fn take_leave(&mut self) {
+        if let Stream::Tls(stream) = &mut self.stream {
+            poll_fn(|cx| {
+                // It goes either way.
+                let _ = Pin::new(&mut **stream).poll_shutdown(cx);
+                Poll::Ready(())
+            })
+            .await;
+        }
+    }
+
     /// As [`Connection::poll`]; a panic ends the connection.
     ///
     /// Locks and shared buffers are released as the stack unwinds. What the command had changed
@@ -361,6 +377,7 @@ impl Connection<'_> {
                 Poll::Ready(Ok(sent)) => {
                     self.count_sent(sent);
                     rest = &rest[sent..];
+                    self.is_unflushed = Pin::new(&mut self.stream).poll_flush(cx).is_pending();
                 }
                 Poll::Ready(Err(_)) => self.deafen(),
                 Poll::Pending => {}
@@ -398,7 +415,11 @@ impl Connection<'_> {
     /// Sends what was kept. Ready when nothing is left.
     #[inline]
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.pending.is_empty() { Poll::Ready(()) } else { self.poll_send_pending(cx) }
+        if self.pending.is_empty() && !self.is_unflushed {
+            Poll::Ready(())
+        } else {
+            self.poll_send_pending(cx)
+        }
     }
 
     #[cold]
@@ -416,6 +437,10 @@ impl Connection<'_> {
             }
         }
         self.pending = BytesMut::new();
+        if ready!(Pin::new(&mut self.stream).poll_flush(cx)).is_err() {
+            self.deafen();
+        }
+        self.is_unflushed = false;
         Poll::Ready(())
     }
 

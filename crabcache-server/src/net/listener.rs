@@ -2,6 +2,7 @@
 
 use super::admission::admit;
 use super::stream::RawStream;
+use super::tls::RawTls;
 use super::worker::Worker;
 use crate::client::Peer;
 use crate::config::apply::system_text;
@@ -25,43 +26,38 @@ pub struct Listeners {
     workers: Arc<[Worker]>,
     tcp: Vec<JoinHandle<()>>,
     unix: Vec<JoinHandle<()>>,
+    tls: Vec<JoinHandle<()>>,
+}
+
+/// A port that cannot be listened on, and its kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Unheard {
+    /// The number.
+    pub port: i64,
+    /// `tcp` or `tls`.
+    pub kind: &'static str,
 }
 
 impl Listeners {
     /// No sockets yet.
     pub fn new(server: Arc<Server>, workers: Arc<[Worker]>) -> Listeners {
-        Listeners { server, workers, tcp: Vec::new(), unix: Vec::new() }
+        Listeners { server, workers, tcp: Vec::new(), unix: Vec::new(), tls: Vec::new() }
     }
 
-    /// Opens the TCP sockets that `config` asks for. Needs a runtime.
+    /// Opens the TCP sockets that `config` asks for: those for TLS too. Needs a runtime.
     ///
     /// # Errors
-    /// If one cannot be opened that is not optional; then none is open.
-    pub fn open(&mut self, config: &Config) -> Result<(), Logged> {
-        let port = u16::try_from(config.port).unwrap_or(0);
-        if port == 0 {
-            return Ok(());
-        }
-        let mut sockets = Vec::new();
-        for word in &config.bind {
-            let endpoint = Endpoint::parse(word);
-            match open_tcp(&endpoint.host, port, config.tcp_backlog) {
-                Ok(socket) => sockets.push(socket),
-                Err(failure) => {
-                    tracing::warn!(
-                        "Warning: Could not create server TCP listening socket {}:{port}: {}",
-                        endpoint.host,
-                        failure.text
-                    );
-                    if !failure.is_pardonable(endpoint.is_optional) {
-                        return Err(Logged);
-                    }
-                }
-            }
-        }
-        for socket in sockets {
-            let accepts = accept_tcp(self.server.clone(), self.workers.clone(), socket);
+    /// The port, if a socket cannot be opened that is not optional; then none is open.
+    pub fn open(&mut self, config: &Config) -> Result<(), Unheard> {
+        let plain = open_port(config, config.port, "tcp")?;
+        let tls = open_port(config, config.tls_port, "tls")?;
+        for socket in plain {
+            let accepts = accept_tcp(self.server.clone(), self.workers.clone(), socket, false);
             self.tcp.push(tokio::spawn(accepts));
+        }
+        for socket in tls {
+            let accepts = accept_tcp(self.server.clone(), self.workers.clone(), socket, true);
+            self.tls.push(tokio::spawn(accepts));
         }
         Ok(())
     }
@@ -92,21 +88,28 @@ impl Listeners {
     /// If that fails; then those of `old` are open again.
     pub async fn reopen(&mut self, old: &Config, new: &Config) -> Result<(), Logged> {
         close_all(&mut self.tcp).await;
-        let Err(Logged) = self.open(new) else { return Ok(()) };
-        if self.open(old).is_err() {
-            tracing::warn!("Failed listening on port {} (tcp) again.", old.port);
+        close_all(&mut self.tls).await;
+        if self.open(new).is_ok() {
+            return Ok(());
+        }
+        if let Err(Unheard { port, kind }) = self.open(old) {
+            tracing::warn!("Failed listening on port {port} ({kind}) again.");
         }
         Err(Logged)
     }
 
     /// Whether there is no socket.
     pub fn is_empty(&self) -> bool {
-        self.tcp.is_empty() && self.unix.is_empty()
+        self.tcp.is_empty() && self.unix.is_empty() && self.tls.is_empty()
     }
 
     /// The kinds of socket that are open.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
-        let kinds = [("tcp", self.tcp.is_empty()), ("unix", self.unix.is_empty())];
+        let kinds = [
+            ("tcp", self.tcp.is_empty()),
+            ("unix", self.unix.is_empty()),
+            ("tls", self.tls.is_empty()),
+        ];
         kinds.into_iter().filter(|(_, is_empty)| !is_empty).map(|(kind, _)| kind)
     }
 
@@ -114,6 +117,7 @@ impl Listeners {
     pub async fn close(mut self) {
         close_all(&mut self.tcp).await;
         close_all(&mut self.unix).await;
+        close_all(&mut self.tls).await;
     }
 }
 
@@ -169,6 +173,32 @@ fn resolve(host: &str) -> io::Result<IpAddr> {
     }
 }
 
+/// The sockets of a port, one for each address; none for port 0.
+fn open_port(config: &Config, port: i64, kind: &'static str) -> Result<Vec<TcpListener>, Unheard> {
+    let number = u16::try_from(port).unwrap_or(0);
+    let mut sockets = Vec::new();
+    if number == 0 {
+        return Ok(sockets);
+    }
+    for word in &config.bind {
+        let endpoint = Endpoint::parse(word);
+        match open_tcp(&endpoint.host, number, config.tcp_backlog) {
+            Ok(socket) => sockets.push(socket),
+            Err(failure) => {
+                tracing::warn!(
+                    "Warning: Could not create server TCP listening socket {}:{port}: {}",
+                    endpoint.host,
+                    failure.text
+                );
+                if !failure.is_pardonable(endpoint.is_optional) {
+                    return Err(Unheard { port, kind });
+                }
+            }
+        }
+    }
+    Ok(sockets)
+}
+
 fn open_tcp(host: &str, port: u16, backlog: i64) -> Result<TcpListener, Failure> {
     let address = SocketAddr::new(resolve(host).map_err(Failure::at("resolve"))?, port);
     let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
@@ -217,7 +247,12 @@ async fn let_some_be_closed(server: &Server, error: &io::Error) {
 }
 
 /// Accepts connections for ever. Errors never end it: what they are about passes.
-async fn accept_tcp(server: Arc<Server>, workers: Arc<[Worker]>, listener: TcpListener) {
+async fn accept_tcp(
+    server: Arc<Server>,
+    workers: Arc<[Worker]>,
+    listener: TcpListener,
+    is_tls: bool,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, addr)) => {
@@ -225,7 +260,12 @@ async fn accept_tcp(server: Arc<Server>, workers: Arc<[Worker]>, listener: TcpLi
                 let laddr = stream.local_addr().map_or(String::new(), |addr| addr.to_string());
                 let fd = stream.as_raw_fd();
                 let peer = Peer { addr: addr.to_string(), laddr, fd, is_unix: false };
-                admit(&server, &workers, RawStream::Tcp(stream), peer, Some(addr.ip()));
+                let stream = match server.tls.settings() {
+                    Some(settings) if is_tls => RawStream::Tls(RawTls { socket: stream, settings }),
+                    None if is_tls => continue,
+                    _ => RawStream::Tcp(stream),
+                };
+                admit(&server, &workers, stream, peer, Some(addr.ip()));
             }
             Err(error) => let_some_be_closed(&server, &error).await,
         }

@@ -11,4 +11,5 @@ mod admission;
 pub mod connection;
 pub mod listener;
 mod stream;
+pub mod tls;
 pub mod worker;

@@ -113,11 +113,21 @@ async fn work(
             handle: handle.clone(),
             n_connections: n_connections.clone(),
         };
-        // It fails if the socket cannot be watched; then it is closed.
-        let Ok(stream) = stream.register() else { continue };
         let shared = shared.clone();
         tokio::task::spawn_local(async move {
-            let _registered = registered;
+            let registered = registered;
+            let stream = match stream.open().await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    let peer = &registered.handle.peer;
+                    tracing::debug!(
+                        "Error accepting a client connection: {error} (addr={} laddr={})",
+                        peer.addr,
+                        peer.laddr
+                    );
+                    return;
+                }
+            };
             serve(&shared, stream, Client::new(handle, needs_auth)).await;
         });
     }

@@ -18,6 +18,7 @@ use crate::latency::Monitor;
 use crate::lazyfree::LazyFree;
 use crate::memory::Memory;
 use crate::monitor::Monitors;
+use crate::net::tls::Tls;
 use crate::notify::{self, Event, Notifications};
 use crate::persistence::state::Persistence;
 use crate::pubsub::PubSub;
@@ -46,6 +47,8 @@ pub struct Server {
     pub users: Users,
     /// What users were refused.
     pub acl_log: AclLog,
+    /// TLS.
+    pub tls: Tls,
     /// Those that wait.
     pub blocking: Blocking,
     /// Those that look on.
@@ -136,6 +139,7 @@ impl Server {
             clients: Clients::default(),
             users,
             acl_log: AclLog::default(),
+            tls: Tls::default(),
             blocking: Blocking::default(),
             monitors: Monitors::default(),
             notifications: Notifications::default(),

@@ -8,12 +8,13 @@ use std::io::{IsTerminal, stdout};
 /// Shows the banner to a terminal, or a line to a log.
 pub(super) fn show(config: &Config) {
     let mode = if config.cluster_enabled { "cluster" } else { "standalone" };
+    let port = if config.port == 0 { config.tls_port } else { config.port };
     let is_watched = !config.syslog_enabled && config.logfile.is_empty() && stdout().is_terminal();
     if !is_watched && !config.always_show_logo {
-        tracing::info!("Running mode={mode}, port={}.", config.port);
+        tracing::info!("Running mode={mode}, port={port}.");
         return;
     }
-    let banner = banner(mode, config.port, std::process::id());
+    let banner = banner(mode, port, std::process::id());
     tracing::info!(target: log::RAW, "{banner}");
 }
 

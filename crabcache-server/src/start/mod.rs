@@ -14,7 +14,7 @@ use crate::config::apply::{is_known_locale, system_text};
 use crate::config::file::{LoadError, Sources, load};
 use crate::config::{Config, ShutdownFlags, Supervised, support};
 use crate::error::Logged;
-use crate::net::listener::Listeners;
+use crate::net::listener::{Listeners, Unheard};
 use crate::net::worker::Worker;
 use crate::persistence::load;
 use crate::server::Server;
@@ -198,8 +198,12 @@ async fn run(server: &Arc<Server>) -> Result<(), Logged> {
     server.conditions.set_loading(load::takes_long(server));
     let mut listeners = Listeners::new(server.clone(), threads.workers.clone());
     let config = server.config.get();
-    if listeners.open(&config).is_err() {
-        tracing::warn!("Failed listening on port {} (tcp), aborting.", config.port);
+    if server.tls.configure(&config).is_err() {
+        tracing::warn!("Failed to configure TLS. Check logs for more info.");
+        return Err(Logged);
+    }
+    if let Err(Unheard { port, kind }) = listeners.open(&config) {
+        tracing::warn!("Failed listening on port {port} ({kind}), aborting.");
         return Err(Logged);
     }
     if listeners.open_unix(&config).is_err() {

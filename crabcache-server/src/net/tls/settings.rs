@@ -1,0 +1,136 @@
+//! Settings of rustls as the configuration asks for them.
+
+use super::{ciphers, files};
+use crate::config::{Config, TlsAuthClients};
+use std::sync::Arc;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{
+    NoClientAuth, NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier,
+};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{
+    Error, InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion,
+};
+
+/// Why TLS cannot be set up: for the log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TlsError {
+    #[error("No tls-cert-file configured!")]
+    NoCertificate,
+    #[error("No tls-key-file configured!")]
+    NoKey,
+    #[error(
+        "Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, tls-replication or tls-auth-clients are enabled!"
+    )]
+    NoAuthorities,
+    #[error("Failed to load certificate: {0}: {1}")]
+    Certificate(String, String),
+    #[error("Failed to load private key: {0}: {1}")]
+    Key(String, String),
+    #[error("Failed to configure CA certificate(s) file/directory: {0}")]
+    Authorities(String),
+    #[error(
+        "Invalid tls-protocols specified. Use a combination of 'TLSv1', 'TLSv1.1', 'TLSv1.2' and 'TLSv1.3'."
+    )]
+    Protocols,
+    #[error("None of tls-protocols is supported: TLSv1.2 and TLSv1.3 are.")]
+    OldProtocols,
+    #[error("Failed to configure ciphers: {0}")]
+    Ciphers(String),
+    #[error("Failed to configure ciphersuites: {0}")]
+    Ciphersuites(String),
+    #[error("Failed to configure TLS: {0}")]
+    Other(Error),
+}
+
+/// Makes the settings that `config` asks for.
+pub(super) fn make(config: &Config) -> Result<ServerConfig, TlsError> {
+    if config.tls_cert_file.is_empty() {
+        return Err(TlsError::NoCertificate);
+    }
+    if config.tls_key_file.is_empty() {
+        return Err(TlsError::NoKey);
+    }
+    let has_authorities = !config.tls_ca_cert_file.is_empty() || !config.tls_ca_cert_dir.is_empty();
+    let asks = config.tls_auth_clients != TlsAuthClients::No;
+    if (asks || config.tls_cluster || config.tls_replication) && !has_authorities {
+        return Err(TlsError::NoAuthorities);
+    }
+    let cipher_suites = ciphers::choose(&config.tls_ciphersuites, &config.tls_ciphers)?;
+    let provider = Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() });
+    let versions = versions(&config.tls_protocols)?;
+    let roots = if has_authorities {
+        files::authorities(&config.tls_ca_cert_file, &config.tls_ca_cert_dir)?
+    } else {
+        RootCertStore::empty()
+    };
+    let verifier = verifier(config.tls_auth_clients, roots, provider.clone())?;
+    let key = certified_key(config, &provider)?;
+    let mut settings = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&versions)
+        .map_err(TlsError::Other)?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+    settings.ignore_client_order = config.tls_prefer_server_ciphers;
+    if config.tls_session_caching {
+        let size = usize::try_from(config.tls_session_cache_size).unwrap_or(usize::MAX);
+        // Compat: no size is no limit.
+        let size = if size == 0 { usize::MAX } else { size };
+        settings.session_storage = ServerSessionMemoryCache::new(size.min(SESSIONS_MAX));
+    } else {
+        settings.session_storage = Arc::new(NoServerSessionStorage {});
+        settings.send_tls13_tickets = 0;
+    }
+    Ok(settings)
+}
+
+/// More sessions are never kept: the cache allocates for so many.
+const SESSIONS_MAX: usize = 1 << 16;
+
+fn versions(protocols: &str) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
+    if protocols.is_empty() {
+        return Ok(vec![&TLS13, &TLS12]);
+    }
+    let mut versions = Vec::new();
+    for word in protocols.split_ascii_whitespace() {
+        match word.to_ascii_lowercase().as_str() {
+            "tlsv1.3" => versions.push(&TLS13),
+            "tlsv1.2" => versions.push(&TLS12),
+            "tlsv1.1" | "tlsv1" => tracing::warn!("{word} is insecure and not supported."),
+            _ => return Err(TlsError::Protocols),
+        }
+    }
+    if versions.is_empty() { Err(TlsError::OldProtocols) } else { Ok(versions) }
+}
+
+fn verifier(
+    mode: TlsAuthClients,
+    roots: RootCertStore,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    if mode == TlsAuthClients::No {
+        return Ok(Arc::new(NoClientAuth));
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let builder = match mode {
+        TlsAuthClients::Optional => builder.allow_unauthenticated(),
+        _ => builder,
+    };
+    builder.build().map_err(|error| TlsError::Authorities(error.to_string()))
+}
+
+/// The certificate that is shown, with its key.
+fn certified_key(config: &Config, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+    let certificates = files::certificates(&config.tls_cert_file)?;
+    let key = files::private_key(&config.tls_key_file, &config.tls_key_file_pass)?;
+    let fail = |error: Error| TlsError::Key(config.tls_key_file.clone(), error.to_string());
+    let key = provider.key_provider.load_private_key(key).map_err(fail)?;
+    let certified = CertifiedKey::new(certificates, key);
+    // Certificates that rustls cannot look into (of version 1) are shown all the same.
+    match certified.keys_match() {
+        Err(error @ Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(fail(error)),
+        _ => Ok(certified),
+    }
+}
