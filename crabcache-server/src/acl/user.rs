@@ -59,6 +59,19 @@ impl Rules {
         &self.selectors
     }
 
+    /// The patterns of channels, if not all are allowed that `old` allowed.
+    pub(super) fn channels_left(&self, old: &Rules) -> Option<Vec<Vec<u8>>> {
+        if self.selectors.iter().any(|selector| selector.has_all_channels) {
+            return None;
+        }
+        let left: Vec<Vec<u8>> =
+            self.selectors.iter().flat_map(|selector| selector.channels.iter().cloned()).collect();
+        let is_left = |selector: &Selector| {
+            !selector.has_all_channels && selector.channels.iter().all(|own| left.contains(own))
+        };
+        if old.selectors.iter().all(is_left) { None } else { Some(left) }
+    }
+
     /// The digests of the passwords.
     pub fn passwords(&self) -> impl ExactSizeIterator<Item = String> {
         self.passwords.iter().map(|password| password.to_hex())

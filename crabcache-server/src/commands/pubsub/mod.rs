@@ -1,6 +1,8 @@
 //! The pubsub group: channels, patterns and shard channels. How messages are delivered stands in
 //! `crate::pubsub`.
 
+use crate::acl;
+use crate::client::ClientFlags;
 use crate::command::{
     Args, Channels, Command, CommandResult, Ctx, Flags, KeySpec, container, help, server,
 };
@@ -151,6 +153,11 @@ fn subscribe_to(ctx: &mut Ctx, args: Args, kind: Kind, event: &str) {
     for name in args.from(1) {
         let n_subscribed = pubsub::subscribe(ctx.server, ctx.client, kind, name);
         confirm(ctx, event, Some(name), n_subscribed);
+    }
+    // Whoever has taken channels away from the user meanwhile may have looked too early.
+    let user = &ctx.client.user;
+    if user.is_restricted() && acl::check(user, ctx.row, args).is_err() {
+        ctx.client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);
     }
 }
 

@@ -47,6 +47,24 @@ fn connections_of_deleted_users_end() {
 }
 
 #[test]
+fn subscribers_end_with_their_channels() {
+    let mut t = TestServer::new();
+    t.check("ACL SETUSER u on nopass +@all resetchannels &a* &b", "+OK");
+    let (mut one, mut other) = (client_as(&mut t, "u"), client_as(&mut t, "u"));
+    t.run_as(&mut one, "SUBSCRIBE a1 b");
+    t.run_as(&mut other, "PSUBSCRIBE a*");
+    let denied = "-NOPERM No permissions to access a channel";
+    assert_eq!(t.run_as(&mut other, "PSUBSCRIBE b*"), denied);
+    t.check("ACL SETUSER u &c", "+OK");
+    assert!(!one.client.handle.is_killed() && !other.client.handle.is_killed());
+    t.check("ACL SETUSER u resetchannels &a*", "+OK");
+    assert!(one.client.handle.is_killed() && !other.client.handle.is_killed());
+    t.check("ACL SETUSER u allchannels", "+OK");
+    t.check("ACL SETUSER u resetchannels &a1", "+OK");
+    assert!(other.client.handle.is_killed());
+}
+
+#[test]
 fn refusals_are_counted_and_kept_without_secrets() {
     let mut t = TestServer::with_config(&[("slowlog-log-slower-than", "0")]);
     t.check("ACL SETUSER u on >secret +get ~a", "+OK");

@@ -10,8 +10,8 @@ use crabcache_resp::Reply;
 /// ACL SETUSER username [rule [rule ...]]
 pub(super) fn setuser(ctx: &mut Ctx, args: Args) -> CommandResult {
     let known = known(ctx);
-    ctx.server.users.set(known, args.get(2), args.from(3))?;
-    drop_revoked(ctx, &Sessions::default());
+    let (user, old) = ctx.server.users.set(known, args.get(2), args.from(3))?;
+    drop_revoked(ctx, &Sessions::of_changed(user, old.as_deref()));
     ctx.reply.ok();
     Ok(())
 }
