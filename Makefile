@@ -48,7 +48,7 @@ fuzz-smoke:
 miri:
 	scripts/miri
 
-## Redis's own test suite: make tcl SUITE=path-of-a-checkout UNITS="unit/type/string unit/expire"
+## Redis's own test suite: make tcl SUITE=path-of-a-checkout UNITS="unit/type/string unit/expire" [TLS=yes]
 tcl: build
 	scripts/install_reference
 	scripts/tcl_suite "$(SUITE)" $(UNITS)

@@ -6,8 +6,10 @@
 use compat_tests::server::{Server, Which, free_port, tool};
 use crabcache_resp::Protocol;
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -23,6 +25,7 @@ impl Files {
         for name in ["one", "two"] {
             let key = KeyPair::generate().unwrap();
             let mut params = CertificateParams::new([]).unwrap();
+            params.distinguished_name.push(DnType::CommonName, name);
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
             let ca = params.self_signed(&key).unwrap();
@@ -30,7 +33,8 @@ impl Files {
             let issuer = Issuer::new(params, key);
             for end in ["server", "client"] {
                 let key = KeyPair::generate().unwrap();
-                let params = CertificateParams::new(["localhost".to_string()]).unwrap();
+                let mut params = CertificateParams::new(["localhost".to_string()]).unwrap();
+                params.distinguished_name.push(DnType::CommonName, format!("{end} of {name}"));
                 let signed: Certificate = params.signed_by(&key, &issuer).unwrap();
                 std::fs::write(files.path(&format!("{name}-{end}.crt")), signed.pem()).unwrap();
                 let pem = key.serialize_pem();
@@ -149,6 +153,18 @@ fn ports_open_and_close() {
     tls.port = other;
     assert_eq!(tls.cli("one", Some("one"), &["CONFIG", "SET", "port", "0"]), "OK");
     assert!(tls.server.connect(Protocol::Resp2).is_err());
+    assert_eq!(tls.cli("one", Some("one"), &["PING"]), "PONG");
+}
+
+#[test]
+fn who_speaks_no_tls_is_cut_without_a_word() {
+    let tls = Tls::start();
+    let mut stream = TcpStream::connect(("127.0.0.1", tls.port)).unwrap();
+    stream.write_all(b"PING\r\n").unwrap();
+    let mut answer = Vec::new();
+    // The connection may be reset, since what was sent was not read.
+    let _ = stream.read_to_end(&mut answer);
+    assert_eq!(answer, b"");
     assert_eq!(tls.cli("one", Some("one"), &["PING"]), "PONG");
 }
 

@@ -75,10 +75,21 @@ pub(super) struct RawTls {
 impl RawTls {
     /// Shakes hands. The socket is registered with the runtime of the calling thread.
     pub(super) async fn accept(self) -> io::Result<TlsStream<tokio::net::TcpStream>> {
-        let socket = tokio::net::TcpStream::from_std(self.socket)?;
-        let accepts = TlsAcceptor::from(self.settings).accept(socket);
         let late = |_| io::Error::from(io::ErrorKind::TimedOut);
-        tokio::time::timeout(HANDSHAKE_TIME, accepts).await.map_err(late)?
+        tokio::time::timeout(HANDSHAKE_TIME, self.shake_hands()).await.map_err(late)?
+    }
+
+    async fn shake_hands(self) -> io::Result<TlsStream<tokio::net::TcpStream>> {
+        /// The first byte of a handshake.
+        const HANDSHAKE: u8 = 22;
+        let socket = tokio::net::TcpStream::from_std(self.socket)?;
+        let mut first = [HANDSHAKE];
+        socket.peek(&mut first).await?;
+        // Compat: who speaks something else gets no alert, which it would take for an answer.
+        if first != [HANDSHAKE] {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        TlsAcceptor::from(self.settings).accept(socket).await
     }
 
     /// Says `line` and closes, on the runtime of the calling thread. Where many are to be told at

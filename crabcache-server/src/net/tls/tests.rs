@@ -20,7 +20,7 @@ impl Files {
         std::fs::write(files.path("key"), made.signing_key.serialize_pem()).unwrap();
         let der = made.signing_key.serialize_der();
         let key = PrivateKeyInfoRef::try_from(der.as_slice()).unwrap();
-        let locked = key.encrypt("1234").unwrap();
+        let locked = key.encrypt_with_rng(&mut rand::rng(), "1234").unwrap();
         let pem = locked.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).unwrap();
         std::fs::write(files.path("locked"), pem.as_bytes()).unwrap();
         let other = rcgen::KeyPair::generate().unwrap();
