@@ -40,3 +40,6 @@ pub use users::{DEFAULT_USER, Users};
 fn is_word(bytes: &[u8]) -> bool {
     !bytes.iter().any(|byte| matches!(byte, 0 | b' ' | b'\t'..=b'\r'))
 }
+
+#[cfg(test)]
+mod tests;

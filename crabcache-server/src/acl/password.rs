@@ -57,8 +57,6 @@ mod tests {
     #[test]
     fn digests_are_written_and_read() {
         let password = Password::of(b"foobared");
-        let hex = "fe83fd1c3d3f95ebcc3e0a8b83ea2f3b3f4c5e1d";
-        assert_ne!(password.to_hex(), hex);
         assert_eq!(password.to_hex().len(), 64);
         let read = Password::from_hex(password.to_hex().as_bytes()).unwrap();
         assert!(read.is(&password) && !read.is(&Password::of(b"foobare")));
