@@ -112,6 +112,11 @@ impl<'a> Reply<'a> {
         self.line(b'+', text.as_bytes());
     }
 
+    /// A status line of any bytes. Line ends become spaces.
+    pub fn status_bytes(&mut self, text: &[u8]) {
+        self.line(b'+', text);
+    }
+
     /// An error line: `-` and `text`, which begins with the error code. Line ends become spaces.
     pub fn error(&mut self, text: &[u8]) {
         self.line(b'-', text);

@@ -37,12 +37,219 @@ pub const PROTECTED_MODE: &str = "\
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Logged;
 
+/// What the libraries of scripts complain about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LuaError {
+    /// An argument of a function: its number, the function, what is wrong.
+    #[error("bad argument #{0} to '{1}' ({2})")]
+    BadArgument(usize, &'static str, String),
+    /// The same, of another type: which is expected, and what came.
+    #[error("{0} expected, got {1}")]
+    Expected(String, &'static str),
+    /// No such word.
+    #[error("invalid option '{0}'")]
+    InvalidOption(String),
+    /// Too few or too many arguments.
+    #[error("wrong number of arguments")]
+    ArgumentCount,
+    /// `cjson`: a setting out of range.
+    #[error("expected integer between {0} and {1}")]
+    OptionRange(i64, i64),
+    /// `cjson.encode` of something that JSON does not have.
+    #[error("Cannot serialise {0}: {1}")]
+    CannotSerialise(&'static str, &'static str),
+    /// `cjson.encode` of tables in tables.
+    #[error("Cannot serialise, excessive nesting ({0})")]
+    ExcessiveNesting(usize),
+    /// `cjson.decode` of UTF-16.
+    #[error("JSON parser does not support UTF-16 or UTF-32")]
+    WideJson,
+    /// `cjson.decode` of what is no JSON.
+    #[error("Expected {0} but found {1} at character {2}")]
+    JsonExpected(&'static str, &'static str, usize),
+    /// `cjson.decode` of arrays in arrays.
+    #[error("Found too many nested data structures ({0}) at character {1}")]
+    JsonNesting(usize, usize),
+    /// `struct`: a number of a format.
+    #[error("integral size overflow")]
+    SizeOverflow,
+    /// `struct`: an integer of too many bytes.
+    #[error("integral size {0} is larger than limit of {1}")]
+    IntegralSize(usize, usize),
+    /// `struct`: an alignment.
+    #[error("alignment {0} is not a power of 2")]
+    Alignment(usize),
+    /// `struct`: a letter of a format.
+    #[error("invalid format option '{0}'")]
+    FormatOption(char),
+    /// `struct`: a string without a length.
+    #[error("format 'c0' needs a previous size")]
+    NeedsSize,
+    /// `struct`: a string without an end.
+    #[error("unfinished string in data")]
+    UnfinishedString,
+    /// `struct`: a format of too many values.
+    #[error("stack overflow (too many results)")]
+    TooManyResults,
+    /// `cmsgpack`: from where to read, and how much.
+    #[error("Invalid request to unpack with offset of {0} and limit of {1}.")]
+    UnpackRequest(i32, usize),
+    /// `cmsgpack`: from where to read.
+    #[error("Start offset {0} greater than input length {1}.")]
+    UnpackOffset(usize, usize),
+    /// `cmsgpack`: too many values.
+    #[error(
+        "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)"
+    )]
+    TooManyUnpacked,
+    /// `cmsgpack`: the data ends too early.
+    #[error("Missing bytes in input.")]
+    MissingBytes,
+    /// `cmsgpack`: a byte that means nothing.
+    #[error("Bad data format in input.")]
+    BadFormat,
+    /// A table cannot have such a key.
+    #[error("table index is nil")]
+    NilIndex,
+    /// The same.
+    #[error("table index is NaN")]
+    NanIndex,
+}
+
 /// Why a command was refused or failed. `Display` is the line on the wire, without `-` and CR LF.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// The key holds another data type.
     #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
     WrongType,
+    /// EVALSHA of a script that is not there.
+    #[error("NOSCRIPT No matching script. Please use EVAL.")]
+    NoScript,
+    /// EVAL: more keys than words.
+    #[error("ERR Number of keys can't be greater than number of args")]
+    TooManyKeys,
+    /// EVAL: less than no keys.
+    #[error("ERR Number of keys can't be negative")]
+    NegativeKeys,
+    /// A script's first line does not end.
+    #[error("ERR Invalid script shebang")]
+    InvalidShebang,
+    /// A script's first line has no words.
+    #[error("ERR Invalid engine in script shebang")]
+    InvalidShebangEngine,
+    /// A script in another language.
+    #[error("ERR Unexpected engine in script shebang: {0}")]
+    UnexpectedShebangEngine(String),
+    /// A script declares something else than flags.
+    #[error("ERR Unknown lua shebang option: {0}")]
+    UnknownShebangOption(String),
+    /// A script declares a flag that does not exist.
+    #[error("ERR Unexpected flag in script shebang: {0}")]
+    UnexpectedShebangFlag(String),
+    /// A script that is no Lua; what the compiler says.
+    #[error("ERR Error compiling script (new function): {0}")]
+    ScriptSyntax(String),
+    /// A script that may write, called where none may.
+    #[error("ERR Can not execute a script with write flag using *_ro command.")]
+    WriteScriptFromReader,
+    /// A script calls a command that does not exist.
+    #[error("ERR Unknown Redis command called from script")]
+    UnknownScriptCommand,
+    /// A script calls a command with too few or too many arguments.
+    #[error("ERR Wrong number of args calling Redis command from script")]
+    ScriptArity,
+    /// A script calls a command that scripts cannot call.
+    #[error("ERR This Redis command is not allowed from script")]
+    NotFromScript,
+    /// A script's user may not run a command; why, without a code.
+    #[error("ERR ACL failure in script: {0}")]
+    ScriptAcl(String),
+    /// A script that must not write does.
+    #[error("ERR Write commands are not allowed from read-only scripts.")]
+    WriteFromReader,
+    /// A script reached for a key that was thought to be out of its reach.
+    #[error("ERR Script attempted to access a key that was not locked for it")]
+    UndeclaredKey,
+    /// `redis.call` without arguments.
+    #[error("ERR Please specify at least one argument for this redis lib call")]
+    NoScriptArguments,
+    /// `redis.call` with other things than words.
+    #[error("ERR Lua redis lib command arguments must be strings or integers")]
+    ScriptArguments,
+    /// `redis.call` by a finalizer while a command runs.
+    #[error(
+        "ERR luaRedisGenericCommand() recursive call detected. Are you doing funny stuff with Lua debug hooks?"
+    )]
+    ScriptRecursion,
+    /// `redis.sha1hex` with other than one argument.
+    #[error("ERR wrong number of arguments")]
+    ScriptArgumentCount,
+    /// `redis.error_reply` with something else than a text.
+    #[error("ERR wrong number or type of arguments")]
+    ScriptArgumentType,
+    /// `redis.acl_check_cmd` of no command.
+    #[error("ERR Invalid command passed to redis.acl_check_cmd()")]
+    InvalidAclCommand,
+    /// `redis.setresp` with other than one argument.
+    #[error("ERR redis.setresp() requires one argument.")]
+    SetrespArguments,
+    /// `redis.setresp` with another version.
+    #[error("ERR RESP version must be 2 or 3.")]
+    SetrespVersion,
+    /// `redis.set_repl` with other than one argument.
+    #[error("ERR redis.set_repl() requires one argument.")]
+    SetReplArguments,
+    /// `redis.set_repl` with other flags.
+    #[error("ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.")]
+    SetReplFlags,
+    /// `redis.log` with too few arguments.
+    #[error("ERR redis.log() requires two arguments or more.")]
+    LogArguments,
+    /// `redis.log` without a level.
+    #[error("ERR First argument must be a number (log level).")]
+    LogLevelNotNumber,
+    /// `redis.log` with a level that does not exist.
+    #[error("ERR Invalid log level.")]
+    LogLevel,
+    /// A table of a script's reply is nested too deep.
+    #[error("ERR reached lua stack limit")]
+    LuaStackLimit,
+    /// A script took too much memory.
+    #[error("ERR not enough memory")]
+    LuaMemory,
+    /// A script raised a table without text.
+    #[error("ERR unknown error")]
+    UnknownLuaError,
+    /// SCRIPT KILL ended the script.
+    #[error("ERR Script killed by user with SCRIPT KILL...")]
+    ScriptKilled,
+    /// SCRIPT KILL or FUNCTION KILL, and nothing runs that could be ended.
+    #[error("NOTBUSY No scripts in execution right now.")]
+    NotBusy,
+    /// The same, but it has changed data.
+    #[error(
+        "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command."
+    )]
+    Unkillable,
+    /// A script is over its time.
+    #[error(
+        "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+    )]
+    BusyScript,
+    /// A function is over its time.
+    #[error(
+        "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+    )]
+    BusyFunction,
+    /// SCRIPT FLUSH with another option.
+    #[error("ERR SCRIPT FLUSH only support SYNC|ASYNC option")]
+    ScriptFlushOption,
+    /// SCRIPT DEBUG: there is no debugger.
+    #[error("ERR The Lua debugger is not supported")]
+    NoDebugger,
+    /// SCRIPT DEBUG with another option.
+    #[error("ERR Use SCRIPT DEBUG YES/SYNC/NO")]
+    ScriptDebugOption,
     /// Options that do not fit together or do not exist.
     #[error("ERR syntax error")]
     Syntax,

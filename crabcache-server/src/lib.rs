@@ -23,6 +23,7 @@ pub mod output_limits;
 pub mod persistence;
 pub mod pubsub;
 pub mod push;
+pub mod scripting;
 pub mod server;
 pub mod shutdown;
 pub mod slowlog;

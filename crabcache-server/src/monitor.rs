@@ -59,15 +59,27 @@ pub fn show_if_wanted(ctx: &mut Ctx<'_>, args: Args<'_>) {
     }
 }
 
+/// Shows a command before it runs, so that those that it runs are shown after it: scripts.
+#[inline]
+pub fn show_now(ctx: &mut Ctx<'_>, args: Args<'_>) {
+    if ctx.server.interests.get().contains(Interest::MONITOR) {
+        write_line(ctx, args);
+    }
+}
+
 #[cold]
 fn show(ctx: &mut Ctx<'_>, args: Args<'_>) {
-    if ctx.row.flags.intersects(Flags::SKIP_MONITOR | Flags::ADMIN) {
-        return;
+    if !ctx.row.flags.intersects(Flags::SKIP_MONITOR | Flags::ADMIN) {
+        write_line(ctx, args);
     }
+}
+
+fn write_line(ctx: &mut Ctx<'_>, args: Args<'_>) {
     let now_us = ctx.server.clock.unix_us();
     let (peer, db) = (&ctx.client.handle.peer, ctx.client.db);
     let scheme = if peer.is_unix { "unix:" } else { "" };
     let addr = if peer.is_unix { peer.laddr.trim_end_matches(":0") } else { &peer.addr };
+    let (scheme, addr) = if ctx.in_script { ("", "lua") } else { (scheme, addr) };
     let (seconds, micros) = (now_us / 1_000_000, now_us % 1_000_000);
     let mut line = format!("+{seconds}.{micros:06} [{db} {scheme}{addr}]");
     for index in 0..args.len() {

@@ -12,6 +12,7 @@ use crate::command::dispatch::{
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler, effects};
 use crate::error::CommandError;
 use crate::monitor;
+use crate::scripting::{self, Plan};
 use crate::server::Server;
 use crabcache_store::{Locked, Mode, Pass, StripeSet, Trace};
 use std::sync::atomic::Ordering;
@@ -78,10 +79,14 @@ pub fn exec(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) -> CommandRes
         unwatch(ctx.server, pass, ctx.client);
         return Err(CommandError::ExecAborted);
     }
-    let Some((stripes, mode)) = lock_set(ctx, &multi) else {
-        return exec_locked(&mut pass.lock_all(), ctx, &multi, trace);
-    };
-    exec_locked(&mut pass.lock_many(stripes, mode), ctx, &multi, trace)
+    if let Some(mut locked) = match lock_set(ctx, &multi) {
+        None => pass.try_lock_all(),
+        Some((stripes, mode)) => pass.try_lock_many(stripes, mode),
+    } {
+        return exec_locked(&mut locked, ctx, &multi, trace);
+    }
+    unwatch(ctx.server, pass, ctx.client);
+    Err(CommandError::ExecAbortedBecause(ctx.server.busy_error().without_code()))
 }
 
 /// The stripes that a transaction needs; `None` if it needs the whole keyspace.
@@ -92,6 +97,18 @@ fn lock_set(ctx: &mut Ctx<'_>, multi: &Multi) -> Option<(StripeSet, Mode)> {
     let mut needs_all = false;
     for (id, args) in &multi.queue {
         ctx.row = ctx.server.commands.row(*id);
+        if matches!(ctx.row.spec.handler, Handler::Script(_)) {
+            match scripting::plan(ctx, args.as_args()) {
+                Plan::Everything => needs_all = true,
+                Plan::Stripes(more, Mode::Read) => stripes.extend(more),
+                Plan::Stripes(more, Mode::Write) => {
+                    stripes.extend(more);
+                    mode = Mode::Write;
+                }
+            }
+            // It is looked for again when it runs: another command of the queue may change that.
+            ctx.script = None;
+        }
         needs_all |= matches!(ctx.row.spec.handler, Handler::Walk(_))
             || needs_whole_keyspace(ctx.row, args.as_args());
         if matches!(ctx.row.spec.handler, Handler::Read(_) | Handler::Write(_)) {
@@ -149,8 +166,8 @@ fn watched_key_expired(locked: &Locked<'_>, ctx: &Ctx<'_>) -> bool {
     })
 }
 
-/// Removes expired keys that a command of the transaction met as a reader.
-fn expire_met(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
+/// Removes expired keys that a command of a transaction or script met as a reader.
+pub(crate) fn expire_met(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
     if trace.expired.borrow().is_empty() || !locked.is_for_writing() {
         return;
     }
@@ -164,15 +181,24 @@ fn watched_stripes(server: &Server, client: &Client) -> StripeSet {
 }
 
 /// Watches the keys that the words after the first name.
-pub fn watch(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) {
+///
+/// # Errors
+/// If a script keeps it from being done.
+pub fn watch(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) -> CommandResult {
     // No use in watching more: EXEC will fail.
     if ctx.client.handle.watch_flag.is_dirty() {
-        return;
+        return Ok(());
     }
-    if ctx.client.watched.is_empty() {
+    let is_first = ctx.client.watched.is_empty();
+    if is_first {
         ctx.server.interests.watching_begins();
     }
-    let mut locked = pass.lock_many(stripes_of(ctx, args), Mode::Write);
+    let Some(mut locked) = pass.try_lock_many(stripes_of(ctx, args), Mode::Write) else {
+        if is_first {
+            ctx.server.interests.watching_ends();
+        }
+        return Err(ctx.server.busy_error());
+    };
     let db = ctx.client.db;
     for word in args.iter().skip(1) {
         if ctx.client.watched.iter().any(|watched| watched.db == db && *watched.key == *word) {
@@ -186,14 +212,18 @@ pub fn watch(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) {
         ctx.client.watched.push(watched);
     }
     ctx.client.handle.n_watched.store(ctx.client.watched.len(), Ordering::Relaxed);
+    Ok(())
 }
 
-/// Ends all watches of a client.
+/// Ends all watches of a client. While a script keeps it from being done, it is left for the next
+/// command that may do it.
 pub fn unwatch(server: &Server, pass: &mut Pass<'_>, client: &mut Client) {
     client.forgets_watches = false;
     if !client.watched.is_empty() {
-        let mut locked = pass.lock_many(watched_stripes(server, client), Mode::Write);
-        end_watches(server, &mut locked, client);
+        match pass.try_lock_many(watched_stripes(server, client), Mode::Write) {
+            Some(mut locked) => end_watches(server, &mut locked, client),
+            None => client.forgets_watches = true,
+        }
     }
 }
 

@@ -21,12 +21,16 @@ use crate::wait::{Changed, Wanted};
 use crate::watch::WatchFlag;
 use crate::{Entry, Table};
 use crossbeam_utils::CachePadded;
-use parking_lot::lock_api::{GuardNoSend, RawMutex as _, RawMutexFair as _, RawRwLock as _};
-use parking_lot::{RawMutex, RawRwLock};
+use parking_lot::lock_api::{
+    GuardNoSend, RawMutex as _, RawMutexFair as _, RawMutexTimed as _, RawRwLock as _,
+    RawRwLockTimed as _,
+};
+use parking_lot::{Condvar, Mutex, RawMutex, RawRwLock};
 use smallvec::SmallVec;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Stripes unless told otherwise. A power of two.
 pub const N_STRIPES_DEFAULT: usize = 1024;
@@ -135,6 +139,13 @@ pub struct Keyspace {
     n_watched_keys: AtomicUsize,
     n_waited_keys: AtomicUsize,
     n_waited_keys_even_if_gone: AtomicUsize,
+    /// Whether somebody has the keyspace to itself although others pass their gates.
+    is_reserved: AtomicBool,
+    /// Whether those who try to lock something give up where they would have to wait.
+    gives_up: AtomicBool,
+    /// Taken when the reservation ends.
+    reservation: Mutex<()>,
+    reservation_ends: Condvar,
 }
 
 impl Keyspace {
@@ -155,6 +166,50 @@ impl Keyspace {
             n_watched_keys: AtomicUsize::new(0),
             n_waited_keys: AtomicUsize::new(0),
             n_waited_keys_even_if_gone: AtomicUsize::new(0),
+            is_reserved: AtomicBool::new(false),
+            gives_up: AtomicBool::new(false),
+            reservation: Mutex::new(()),
+            reservation_ends: Condvar::new(),
+        }
+    }
+
+    /// Waits as long as somebody else has the keyspace to itself. The caller has passed its gate, so
+    /// nobody can take it again meanwhile.
+    #[inline]
+    fn wait_unless_free(&self) {
+        if self.is_reserved.load(Ordering::SeqCst) {
+            self.wait_for_reservation();
+        }
+    }
+
+    /// Has those who try to lock something give up where they would have to wait, or wait again:
+    /// somebody holds locks for longer than anybody should wait.
+    pub fn give_up_waits(&self, gives_up: bool) {
+        self.gives_up.store(gives_up, Ordering::SeqCst);
+    }
+
+    /// Calls `attempt`, which waits for a while at most, until it succeeds. `false`: gave up.
+    #[cold]
+    fn wait_or_give_up(&self, mut attempt: impl FnMut(Duration) -> bool) -> bool {
+        const ATTEMPT: Duration = Duration::from_millis(5);
+        loop {
+            if self.gives_up.load(Ordering::SeqCst) {
+                return false;
+            }
+            if self.is_reserved.load(Ordering::SeqCst) {
+                let mut reservation = self.reservation.lock();
+                self.reservation_ends.wait_for(&mut reservation, ATTEMPT);
+            } else if attempt(ATTEMPT) {
+                return true;
+            }
+        }
+    }
+
+    #[cold]
+    fn wait_for_reservation(&self) {
+        let mut reservation = self.reservation.lock();
+        while self.is_reserved.load(Ordering::SeqCst) {
+            self.reservation_ends.wait(&mut reservation);
         }
     }
 
@@ -299,6 +354,59 @@ impl<'k> Pass<'k> {
         self.locked(Mode::Write, Held::All)
     }
 
+    /// As [`Pass::lock_one`]. `None`: it would have to wait for somebody who takes too long.
+    #[inline]
+    pub fn try_lock_one(&mut self, stripe: u32, mode: Mode) -> Option<Locked<'_>> {
+        let mode = match self.kept {
+            Some((kept, kept_mode)) if kept == stripe && mode.is_served_by(kept_mode) => kept_mode,
+            _ => {
+                self.release();
+                if !try_lock_stripe(self.keyspace, stripe, mode) {
+                    return None;
+                }
+                mode
+            }
+        };
+        self.kept = None;
+        Some(self.locked(mode, Held::One(stripe)))
+    }
+
+    /// As [`Pass::lock_many`]. `None`: it would have to wait for somebody who takes too long.
+    pub fn try_lock_many(&mut self, mut stripes: StripeSet, mode: Mode) -> Option<Locked<'_>> {
+        self.release();
+        stripes.sort_unstable();
+        stripes.dedup();
+        for (index, stripe) in stripes.iter().enumerate() {
+            if !try_lock_stripe(self.keyspace, *stripe, mode) {
+                stripes[..index].iter().for_each(|held| unlock_stripe(self.keyspace, *held, mode));
+                return None;
+            }
+        }
+        Some(self.locked(mode, Held::Many(stripes)))
+    }
+
+    /// As [`Pass::lock_all`]. `None`: it would have to wait for somebody who takes too long.
+    pub fn try_lock_all(&mut self) -> Option<Locked<'_>> {
+        self.release();
+        let keyspace = self.keyspace;
+        // SAFETY: the gate is held by `self`; it is taken again in its turn.
+        unsafe { keyspace.gates[self.gate].lock.unlock(GuardNoSend::new()) };
+        for (index, gate) in keyspace.gates.iter().enumerate() {
+            if gate.lock.try_lock().is_some()
+                || keyspace.wait_or_give_up(|time| gate.lock.try_lock_for(time).is_some())
+            {
+                continue;
+            }
+            for taken in &keyspace.gates[..index] {
+                // SAFETY: locked above.
+                unsafe { taken.lock.unlock(GuardNoSend::new()) };
+            }
+            let _: GuardNoSend = keyspace.gates[self.gate].lock.lock();
+            return None;
+        }
+        Some(self.locked(Mode::Write, Held::All))
+    }
+
     fn locked(&mut self, mode: Mode, held: Held) -> Locked<'_> {
         Locked { keyspace: self.keyspace, gate: self.gate, mode, held, kept: &mut self.kept }
     }
@@ -319,6 +427,9 @@ impl<'k> Pass<'k> {
     #[inline]
     pub fn prefetch(&mut self, db: usize, places: impl Iterator<Item = Place>) {
         let mut locked: SmallVec<[Place; 32]> = SmallVec::new();
+        if self.keyspace.is_reserved.load(Ordering::SeqCst) {
+            return;
+        }
         for place in places {
             if locked.last() == Some(&place) {
                 continue;
@@ -433,11 +544,29 @@ impl Drop for Pass<'_> {
 
 #[inline]
 fn lock_stripe(keyspace: &Keyspace, stripe: u32, mode: Mode) {
+    keyspace.wait_unless_free();
     let lock = &keyspace.stripes[stripe as usize].lock;
     let _: GuardNoSend = match mode {
         Mode::Read => lock.lock_shared(),
         Mode::Write => lock.lock_exclusive(),
     };
+}
+
+/// As [`lock_stripe`], unless that would have to wait for somebody who takes too long.
+#[inline]
+fn try_lock_stripe(keyspace: &Keyspace, stripe: u32, mode: Mode) -> bool {
+    let lock = &keyspace.stripes[stripe as usize].lock;
+    let is_free = !keyspace.is_reserved.load(Ordering::SeqCst);
+    match mode {
+        Mode::Read => {
+            is_free && lock.try_lock_shared().is_some()
+                || keyspace.wait_or_give_up(|time| lock.try_lock_shared_for(time).is_some())
+        }
+        Mode::Write => {
+            is_free && lock.try_lock_exclusive().is_some()
+                || keyspace.wait_or_give_up(|time| lock.try_lock_exclusive_for(time).is_some())
+        }
+    }
 }
 
 /// Unlocks a stripe that the caller locked in this mode with [`lock_stripe`].
@@ -458,6 +587,8 @@ enum Held {
     Many(StripeSet),
     /// All gates.
     All,
+    /// One's own gate, and nobody can lock a stripe.
+    Reserved,
 }
 
 /// Locked stripes, or the whole keyspace. Unlocks when dropped.
@@ -495,12 +626,41 @@ impl<'p> Locked<'p> {
 
     /// Whether the whole keyspace is held.
     pub fn is_exclusive(&self) -> bool {
-        matches!(self.held, Held::All)
+        matches!(self.held, Held::All | Held::Reserved)
     }
 
     /// The keyspace.
     pub fn keyspace(&self) -> &Keyspace {
         self.keyspace
+    }
+
+    /// Whether a stripe is held.
+    #[inline]
+    pub fn holds(&self, stripe: u32) -> bool {
+        match &self.held {
+            Held::One(held) => *held == stripe,
+            Held::Many(held) => held.binary_search(&stripe).is_ok(),
+            Held::All | Held::Reserved => true,
+        }
+    }
+
+    /// Lets other threads pass their gates in the middle of something that takes long, if the whole
+    /// keyspace is held. They still cannot lock a stripe before this is dropped.
+    pub fn let_others_pass(&mut self) {
+        if matches!(self.held, Held::All) {
+            self.keyspace.is_reserved.store(true, Ordering::SeqCst);
+            self.unlock_other_gates();
+            self.held = Held::Reserved;
+        }
+    }
+
+    fn unlock_other_gates(&self) {
+        for (index, gate) in self.keyspace.gates.iter().enumerate() {
+            if index != self.gate {
+                // SAFETY: locked in `lock_all`; one's own gate stays locked for the `Pass`.
+                unsafe { gate.lock.unlock(GuardNoSend::new()) };
+            }
+        }
     }
 
     /// Whether changes are allowed.
@@ -684,12 +844,7 @@ impl<'p> Locked<'p> {
 
     #[inline]
     fn assert_held(&self, stripe: u32) {
-        let is_held = match &self.held {
-            Held::One(held) => *held == stripe,
-            Held::Many(held) => held.binary_search(&stripe).is_ok(),
-            Held::All => true,
-        };
-        assert!(is_held, "a command reached for a key outside its lock set");
+        assert!(self.holds(stripe), "a command reached for a key outside its lock set");
     }
 }
 
@@ -701,13 +856,11 @@ impl Drop for Locked<'_> {
             Held::Many(stripes) => {
                 stripes.iter().for_each(|stripe| unlock_stripe(self.keyspace, *stripe, self.mode));
             }
-            Held::All => {
-                for (index, gate) in self.keyspace.gates.iter().enumerate() {
-                    if index != self.gate {
-                        // SAFETY: locked in `lock_all`; one's own gate stays locked for the `Pass`.
-                        unsafe { gate.lock.unlock(GuardNoSend::new()) };
-                    }
-                }
+            Held::All => self.unlock_other_gates(),
+            Held::Reserved => {
+                let _ending = self.keyspace.reservation.lock();
+                self.keyspace.is_reserved.store(false, Ordering::SeqCst);
+                self.keyspace.reservation_ends.notify_all();
             }
         }
     }

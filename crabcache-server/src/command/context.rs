@@ -9,6 +9,7 @@ use crate::client::{Client, ClientFlags};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::notify::Event;
+use crate::scripting::Script;
 use crate::server::Server;
 use crabcache_resp::{Protocol, Reply};
 use crabcache_store::{Env, Key, Kind};
@@ -48,6 +49,10 @@ pub struct Ctx<'a> {
     pub(crate) blocks_again: bool,
     /// Where the replies of the request begin in the output; of EXEC, those of all its commands.
     pub(crate) mark: usize,
+    /// Whether a script runs the command.
+    pub(crate) in_script: bool,
+    /// The script that is about to run, once it was found for its keys.
+    pub(crate) script: Option<Arc<Script>>,
     /// Lines for monitors, sent at the end of the batch.
     pub(crate) shown: Vec<u8>,
 }
@@ -80,6 +85,8 @@ impl<'a> Ctx<'a> {
             is_served: false,
             blocks_again: false,
             mark: 0,
+            in_script: false,
+            script: None,
             shown: Vec::new(),
         }
     }

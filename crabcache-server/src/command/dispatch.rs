@@ -11,6 +11,7 @@ use crate::client::ClientFlags;
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::monitor;
+use crate::scripting::{self, Plan};
 use crate::server::Server;
 use crate::server::interest::Interest;
 use crate::transaction;
@@ -132,8 +133,7 @@ fn excerpt(word: &[u8]) -> String {
 /// Answers a command that a check has stopped.
 #[cold]
 fn refuse_call(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, error: CommandError) {
-    let stats = &ctx.server.stats.workers[ctx.worker];
-    stats.commands[ctx.row.id].rejected_calls.add(1);
+    count_rejected(ctx);
     if ctx.row.spec.name != "exec" {
         return refuse(ctx, &error);
     }
@@ -152,6 +152,11 @@ fn refuse(ctx: &mut Ctx<'_>, error: &CommandError) {
     let mark = ctx.reply.len();
     write_error(ctx, error);
     withhold_reply(ctx, mark);
+}
+
+/// Counts a call that a check has stopped.
+pub fn count_rejected(ctx: &Ctx<'_>) {
+    ctx.server.stats.workers[ctx.worker].commands[ctx.row.id].rejected_calls.add(1);
 }
 
 /// Writes and counts an error reply.
@@ -180,6 +185,7 @@ const CHECKS: &[Check] = &[
     check_disk,
     check_subscribed,
     check_loading,
+    check_busy,
     check_monitor,
     check_pause,
 ];
@@ -249,6 +255,13 @@ fn check_subscribed(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
     }
 }
 
+fn check_busy(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    if ctx.server.conditions.is_busy() && !ctx.row.flags.contains(Flags::ALLOW_BUSY) {
+        return Err(ctx.server.busy_error().into());
+    }
+    Ok(())
+}
+
 /// The command's flags; of EXEC, with those of all that it will run.
 fn flags_of(ctx: &Ctx<'_>) -> Flags {
     match &ctx.client.multi {
@@ -260,10 +273,15 @@ fn flags_of(ctx: &Ctx<'_>) -> Flags {
 const MAY_REPLICATE: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
 
 /// While snapshots fail, nothing may be changed that would be lost: somebody should look.
-fn check_disk(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
-    let is_refused = ctx.server.conditions.has_save_failed()
+/// Whether nothing may be written because snapshots fail.
+pub fn snapshots_fail(ctx: &Ctx<'_>) -> bool {
+    ctx.server.conditions.has_save_failed()
         && ctx.config.stop_writes_on_bgsave_error
         && !ctx.config.save.is_empty()
+}
+
+fn check_disk(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let is_refused = snapshots_fail(ctx)
         // Compat: PING tells of it too, to those who look whether the server is well.
         && (flags_of(ctx).contains(Flags::WRITE) || ctx.row.spec.name == "ping");
     if is_refused { Err(CommandError::SnapshotsFail.into()) } else { Ok(()) }
@@ -312,6 +330,10 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
             finish(ctx, mark, result);
             return settle(pass, ctx, trace);
         }
+        Handler::Script(_) => match scripting::plan(ctx, args) {
+            Plan::Everything => Lock::All,
+            Plan::Stripes(stripes, mode) => Lock::Script(stripes, mode),
+        },
         _ if needs_whole_keyspace(row, args) => Lock::All,
         _ => match ctx.known_keys.single() {
             Some(place) => Lock::One(place.stripe()),
@@ -321,23 +343,38 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
             }
         },
     };
-    let mode = mode_of(row);
-    let mut locked = match stripes {
-        Lock::One(stripe) => pass.lock_one(stripe, mode),
-        Lock::Many(stripes) => {
-            let locked = pass.lock_many(stripes, mode);
+    if !run_on(pass, ctx, args, trace, mark, stripes) {
+        let error = ctx.server.busy_error();
+        return finish(ctx, mark, Err(error));
+    }
+    settle(pass, ctx, trace);
+}
+
+/// Runs a command on stripes that it locks. `false`: a script has them for too long.
+#[inline]
+fn run_on(
+    pass: &mut Pass<'_>,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    trace: &Trace,
+    mark: usize,
+    stripes: Lock,
+) -> bool {
+    let mode = mode_of(ctx.row);
+    let locked = match stripes {
+        Lock::One(stripe) => pass.try_lock_one(stripe, mode),
+        Lock::Many(stripes) => pass.try_lock_many(stripes, mode).inspect(|locked| {
             locked.prefetch(ctx.client.db, ctx.known_keys.places().take(PREFETCHED_KEYS_MAX));
-            locked
-        }
-        Lock::All => pass.lock_all(),
+        }),
+        Lock::Script(stripes, mode) => pass.try_lock_many(stripes, mode),
+        Lock::All => pass.try_lock_all(),
     };
+    let Some(mut locked) = locked else { return false };
     run_locked(&mut locked, ctx, args, trace, mark);
     if ctx.keeps_stripe {
         locked.keep();
-    } else {
-        drop(locked);
     }
-    settle(pass, ctx, trace);
+    true
 }
 
 /// Keys of one command that are fetched before it runs: what the second-level cache can hold.
@@ -346,6 +383,7 @@ const PREFETCHED_KEYS_MAX: usize = 1024;
 enum Lock {
     One(u32),
     Many(StripeSet),
+    Script(StripeSet, Mode),
     All,
 }
 
@@ -410,6 +448,7 @@ pub fn run_locked(
         }
         Handler::Walk(handler) => handler(&mut Walk::held(locked, &env, trace), ctx, args),
         Handler::Server(handler) => handler(ctx, args),
+        Handler::Script(handler) => handler(locked, ctx, args, trace),
         // Containers have no handler of their own; the others are never queued.
         Handler::Container | Handler::Gated(_) => Err(CommandError::Syntax),
     };

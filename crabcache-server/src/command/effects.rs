@@ -44,6 +44,8 @@ pub struct Effects {
     propagation: Propagation,
     /// Replicated even if nothing was changed.
     is_forced: bool,
+    /// Not replicated, whatever was changed (`redis.set_repl`).
+    pub is_muted: bool,
 }
 
 impl Effects {
@@ -198,7 +200,7 @@ impl Effects {
         for (db, key) in created.drain(..) {
             server.notify(db, &key, Event::NEW);
         }
-        let is_wanted = self.n_dirty > 0 || self.is_forced;
+        let is_wanted = (self.n_dirty > 0 || self.is_forced) && !self.is_muted;
         if is_wanted && self.interest.contains(Interest::PROPAGATION) {
             server.propagate(request_db, args, &self.propagation);
         }

@@ -24,7 +24,7 @@ pub use table::{CommandRow, CommandTable};
 
 use crate::error::CommandError;
 use bitflags::bitflags;
-use crabcache_store::{Pass, ReadDb, Trace, Walk, WriteDb};
+use crabcache_store::{Locked, Pass, ReadDb, Trace, Walk, WriteDb};
 use std::ops::Range;
 
 /// What a handler returns: its reply is written, or it failed and has changed nothing.
@@ -48,6 +48,8 @@ pub enum Handler {
     Server(fn(&mut Ctx, Args) -> CommandResult),
     /// Locks what it needs itself: EXEC and WATCH. Never runs inside a transaction.
     Gated(fn(&mut Pass, &mut Ctx, Args, &Trace) -> CommandResult),
+    /// Runs other commands on what it has locked: scripts.
+    Script(fn(&mut Locked, &mut Ctx, Args, &Trace) -> CommandResult),
     /// Has subcommands and no function of its own.
     Container,
 }
@@ -231,6 +233,8 @@ pub enum Group {
     Hyperloglog,
     /// stream
     Stream,
+    /// scripting
+    Scripting,
 }
 
 impl Group {
@@ -251,6 +255,7 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::Hyperloglog => "hyperloglog",
             Group::Stream => "stream",
+            Group::Scripting => "scripting",
         }
     }
 }
@@ -398,6 +403,14 @@ pub const fn gated(
     handler: fn(&mut Pass, &mut Ctx, Args, &Trace) -> CommandResult,
 ) -> Command {
     command(name, Handler::Gated(handler), Flags::NOT_QUEUED)
+}
+
+/// A command that runs other commands, on keys that its script tells of.
+pub const fn script(
+    name: &'static str,
+    handler: fn(&mut Locked, &mut Ctx, Args, &Trace) -> CommandResult,
+) -> Command {
+    command(name, Handler::Script(handler), Flags::empty())
 }
 
 /// A command with subcommands.

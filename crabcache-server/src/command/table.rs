@@ -257,6 +257,7 @@ fn categories_of(spec: &Command, group: Group) -> Categories {
         Group::Transactions => Categories::TRANSACTION,
         Group::Bitmap => Categories::BITMAP,
         Group::Hyperloglog => Categories::HYPERLOGLOG,
+        Group::Scripting => Categories::SCRIPTING,
         Group::Generic | Group::Pubsub | Group::Server => Categories::empty(),
     };
     if !matches!(spec.handler, Handler::Container) {

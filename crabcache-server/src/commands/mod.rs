@@ -9,6 +9,7 @@ mod hyperloglog;
 mod list;
 mod multi_pop;
 mod pubsub;
+mod scripting;
 mod server;
 mod set;
 mod sorted_set;
@@ -35,6 +36,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::List, list::COMMANDS),
     (Group::Hash, hash::COMMANDS),
     (Group::Pubsub, pubsub::COMMANDS),
+    (Group::Scripting, scripting::COMMANDS),
     (Group::Server, server::COMMANDS),
     (Group::Server, server::keyspace::COMMANDS),
     (Group::Set, set::COMMANDS),

@@ -76,7 +76,7 @@ fn watch(pass: &mut Pass, ctx: &mut Ctx, args: Args, _: &Trace) -> CommandResult
     if ctx.client.multi.is_some() {
         return Err(CommandError::WatchInsideMulti);
     }
-    transaction::watch(pass, ctx, args);
+    transaction::watch(pass, ctx, args)?;
     ctx.reply.ok();
     Ok(())
 }

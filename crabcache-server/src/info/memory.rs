@@ -6,23 +6,6 @@ use crate::config::Param;
 use crate::memory::{self, Usage, human};
 use crate::server::Server;
 
-/// Scripts and functions; there are none yet.
-const SCRIPTING: &[(&str, bool)] = &[
-    ("used_memory_lua", false),
-    ("used_memory_vm_eval", false),
-    ("used_memory_lua", true),
-    ("used_memory_scripts_eval", false),
-    ("number_of_cached_scripts", false),
-    ("number_of_functions", false),
-    ("number_of_libraries", false),
-    ("used_memory_vm_functions", false),
-    ("used_memory_vm_total", false),
-    ("used_memory_vm_total", true),
-    ("used_memory_functions", false),
-    ("used_memory_scripts", false),
-    ("used_memory_scripts", true),
-];
-
 /// What the allocated memory is used for.
 pub(crate) struct Uses {
     pub(crate) usage: Usage,
@@ -71,13 +54,7 @@ pub(super) fn memory(fields: &mut Fields) {
     fields.add("allocator_resident", usage.resident);
     fields.add("allocator_muzzy", 0);
     add_with_human(fields, "total_system_memory", memory::system_bytes());
-    for (name, is_human) in SCRIPTING {
-        if *is_human {
-            fields.add(&format!("{name}_human"), human(0));
-        } else {
-            fields.add(name, 0);
-        }
-    }
+    scripting(fields);
     let maxmemory = usize::try_from(fields.config.maxmemory).unwrap_or(0);
     add_with_human(fields, "maxmemory", maxmemory);
     let policy = Param::find(b"maxmemory-policy").map(|param| (param.get)(&fields.config));
@@ -96,6 +73,22 @@ pub(super) fn memory(fields: &mut Fields) {
     fields.add_zeros(&["mem_overhead_db_hashtable_rehashing", "active_defrag_running"]);
     fields.add("lazyfree_pending_objects", server.lazyfree.pending_objects());
     fields.add("lazyfreed_objects", server.lazyfree.freed_objects());
+}
+
+/// What scripts and functions take. They share the interpreters, which are counted as EVAL's.
+fn scripting(fields: &mut Fields) {
+    let scripting = &fields.server.scripting;
+    let (vm, scripts) = (scripting.vm_bytes(), scripting.cache.mem_bytes());
+    let n_scripts = scripting.cache.len();
+    fields.add("used_memory_lua", vm);
+    fields.add("used_memory_vm_eval", vm);
+    fields.add("used_memory_lua_human", human(vm));
+    fields.add("used_memory_scripts_eval", scripts);
+    fields.add("number_of_cached_scripts", n_scripts);
+    fields.add_zeros(&["number_of_functions", "number_of_libraries", "used_memory_vm_functions"]);
+    add_with_human(fields, "used_memory_vm_total", vm);
+    fields.add("used_memory_functions", 0);
+    add_with_human(fields, "used_memory_scripts", scripts);
 }
 
 /// How much more is held at each level than the level below has asked for.

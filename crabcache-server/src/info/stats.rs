@@ -85,13 +85,10 @@ fn keys(fields: &mut Fields) {
     fields.add("expired_time_cap_reached_count", n_cut);
     let cycle_us = stats.expire_cycle_cpu_microseconds.load(Ordering::Relaxed);
     fields.add("expire_cycle_cpu_milliseconds", cycle_us / 1000);
-    fields.add_zeros(&[
-        "evicted_keys",
-        "evicted_clients",
-        "evicted_scripts",
-        "total_eviction_exceeded_time",
-        "current_eviction_exceeded_time",
-    ]);
+    fields.add_zeros(&["evicted_keys", "evicted_clients"]);
+    let scripts = &fields.server.scripting.cache;
+    fields.add("evicted_scripts", scripts.evicted_scripts.load(Ordering::Relaxed));
+    fields.add_zeros(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
     fields.add("keyspace_hits", stats.sum(|worker| &worker.keyspace_hits));
     fields.add("keyspace_misses", stats.sum(|worker| &worker.keyspace_misses));
 }

@@ -15,6 +15,7 @@ pub struct Conditions {
 
 const PAUSED_WRITE: u32 = 1;
 const PAUSED_ALL: u32 = 1 << 1;
+const BUSY: u32 = 1 << 4;
 const PAUSED: u32 = PAUSED_WRITE | PAUSED_ALL;
 const LOADING: u32 = 1 << 2;
 const SAVE_FAILED: u32 = 1 << 3;
@@ -60,6 +61,17 @@ impl Conditions {
         } else {
             self.bits.fetch_and(!bit, Ordering::AcqRel);
         }
+    }
+
+    /// Whether a script is over its time.
+    #[inline]
+    pub fn is_busy(&self) -> bool {
+        self.bits.load(Ordering::Acquire) & BUSY != 0
+    }
+
+    /// Says whether a script is over its time.
+    pub fn set_busy(&self, is_busy: bool) {
+        self.set(BUSY, is_busy);
     }
 
     /// When the pause ends: Unix milliseconds.

@@ -13,6 +13,7 @@ use crate::command::args::OwnedArgs;
 use crate::command::effects::Propagation;
 use crate::command::{Args, CommandTable, Ctx, Flags};
 use crate::config::{Config, ConfigStore};
+use crate::error::CommandError;
 use crate::expire::ActiveExpire;
 use crate::latency::Monitor;
 use crate::lazyfree::LazyFree;
@@ -23,6 +24,7 @@ use crate::notify::{self, Event, Notifications};
 use crate::persistence::state::Persistence;
 use crate::pubsub::PubSub;
 use crate::push::Post;
+use crate::scripting::Scripting;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use conditions::Conditions;
@@ -67,6 +69,8 @@ pub struct Server {
     pub run_id: String,
     /// Names the history of the data.
     replid: Mutex<String>,
+    /// Scripts.
+    pub scripting: Scripting,
     /// Slow commands.
     pub slowlog: SlowLog,
     /// Slow events of all kinds.
@@ -132,6 +136,7 @@ impl Server {
             memory: Memory::default(),
             run_id: random_id(),
             replid: Mutex::new(random_id()),
+            scripting: Scripting::new(n_workers),
             slowlog: SlowLog::default(),
             latency: Monitor::default(),
             commands,
@@ -211,6 +216,20 @@ impl Server {
     #[inline]
     pub fn expiry(&self, now_ms: i64) -> Expiry {
         if self.conditions.is_paused(true, now_ms) { Expiry::Hide } else { Expiry::Remove }
+    }
+
+    /// Says whether a script is over its time: commands are then refused, also those that wait.
+    pub fn set_busy(&self, is_busy: bool) {
+        self.conditions.set_busy(is_busy);
+        self.keyspace.give_up_waits(is_busy);
+    }
+
+    /// What those are told that a script keeps from running.
+    pub fn busy_error(&self) -> CommandError {
+        match self.scripting.running.overtime_call() {
+            Some(call) if call.is_function => CommandError::BusyFunction,
+            _ => CommandError::BusyScript,
+        }
     }
 
     /// Ends CLIENT PAUSE.

@@ -30,6 +30,9 @@ pub(super) fn shutdown(pass: &mut Pass, ctx: &mut Ctx, args: Args, _: &Trace) ->
         // Without replicas to wait for, a shutdown is never under way for long.
         return Err(CommandError::NoShutdown);
     }
+    if ctx.server.conditions.is_busy() && !flags.contains(ShutdownFlags::NOSAVE) {
+        return Err(ctx.server.busy_error());
+    }
     crate::shutdown::prepare(ctx.server, pass, flags).map_err(|_| CommandError::ShutdownFailed)?;
     ctx.server.control.shutdown();
     ctx.client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);

@@ -1,0 +1,241 @@
+//! The table `redis` that scripts have.
+
+use super::engine::{Raised, take_words};
+use super::host::{CommandBuffer, HOST};
+use super::value;
+use crate::error::CommandError;
+use crate::start::arguments::REDIS_VERSION as SERVER_VERSION;
+use crabcache_resp::Protocol;
+use mlua::{Error, Lua, MultiValue, Result, Table, Value};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+const REPL_AOF: i64 = 1;
+const REPL_REPLICA: i64 = 2;
+const REPL_ALL: i64 = REPL_AOF | REPL_REPLICA;
+
+/// Names of log levels, the lowest first.
+const LOG_LEVELS: [&str; 4] = ["LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WARNING"];
+
+/// Makes the table.
+pub(super) fn table(lua: &Lua) -> Result<Table> {
+    let redis = lua.create_table()?;
+    add_common(lua, &redis)?;
+    let buffer: Rc<RefCell<CommandBuffer>> = Rc::default();
+    let words = buffer.clone();
+    redis.raw_set(
+        "call",
+        lua.create_function(move |lua, values| call(lua, &words, &values, true))?,
+    )?;
+    let words = buffer.clone();
+    redis.raw_set(
+        "pcall",
+        lua.create_function(move |lua, values| call(lua, &words, &values, false))?,
+    )?;
+    redis.raw_set("acl_check_cmd", lua.create_function(move |_, v| acl_check(&buffer, &v))?)?;
+    redis.raw_set("setresp", lua.create_function(set_resp)?)?;
+    redis.raw_set("set_repl", lua.create_function(set_repl)?)?;
+    redis.raw_set("replicate_commands", lua.create_function(|_, ()| Ok(true))?)?;
+    // There is no debugger.
+    redis.raw_set("breakpoint", lua.create_function(|_, _: MultiValue| Ok(false))?)?;
+    redis.raw_set("debug", lua.create_function(|_, _: MultiValue| Ok(()))?)?;
+    let repl = [("NONE", 0), ("AOF", REPL_AOF), ("SLAVE", REPL_REPLICA)];
+    for (name, flags) in repl.into_iter().chain([("REPLICA", REPL_REPLICA), ("ALL", REPL_ALL)]) {
+        redis.raw_set(format!("REPL_{name}"), flags)?;
+    }
+    Ok(redis)
+}
+
+/// What libraries of functions have too while they are loaded.
+pub(super) fn add_common(lua: &Lua, redis: &Table) -> Result<()> {
+    redis.raw_set("log", lua.create_function(log)?)?;
+    redis.raw_set("sha1hex", lua.create_function(sha1hex)?)?;
+    redis.raw_set("error_reply", lua.create_function(error_reply)?)?;
+    redis.raw_set("status_reply", lua.create_function(status_reply)?)?;
+    redis.raw_set("REDIS_VERSION", SERVER_VERSION)?;
+    let number = SERVER_VERSION
+        .split('.')
+        .fold(0u32, |number, part| number << 8 | part.parse::<u32>().unwrap_or(0));
+    redis.raw_set("REDIS_VERSION_NUM", number)?;
+    for (level, name) in LOG_LEVELS.into_iter().enumerate() {
+        redis.raw_set(name, level)?;
+    }
+    Ok(())
+}
+
+/// `redis.call(...)` and `redis.pcall(...)`
+fn call(
+    lua: &Lua,
+    buffer: &Rc<RefCell<CommandBuffer>>,
+    values: &MultiValue,
+    raises: bool,
+) -> Result<Value> {
+    let fail = |error: &CommandError| {
+        if raises {
+            return Err(Raised::table(error));
+        }
+        value::error_table(lua, error.to_string().as_bytes(), false).map(Value::Table)
+    };
+    // A finalizer that runs while a command does.
+    let Ok(mut words) = buffer.try_borrow_mut() else {
+        return fail(&CommandError::ScriptRecursion);
+    };
+    if let Err(error) = take_words(&mut words, values) {
+        return fail(&error);
+    }
+    if !HOST.is_set() {
+        return fail(&CommandError::ScriptRecursion);
+    }
+    let mut result = Ok(Value::Nil);
+    HOST.with(|host| {
+        host.call(&words, &mut |reply| {
+            result = match reply.strip_prefix(b"-") {
+                Some(line) if raises => {
+                    let text = line.strip_suffix(b"\r\n").unwrap_or(line);
+                    Err(raise_reply(text))
+                }
+                _ => value::from_reply(lua, reply),
+            };
+        });
+    });
+    result
+}
+
+/// Raises the error that a command was answered with.
+fn raise_reply(line: &[u8]) -> Error {
+    let has_code = line.contains(&b' ');
+    let text = if has_code { line.to_vec() } else { [b"ERR ".as_slice(), line].concat() };
+    Error::external(Raised { text, is_table: true, is_counted: true })
+}
+
+/// `redis.acl_check_cmd(...)`
+fn acl_check(buffer: &Rc<RefCell<CommandBuffer>>, values: &MultiValue) -> Result<bool> {
+    let mut words = buffer.try_borrow_mut().map_err(Error::external)?;
+    take_words(&mut words, values).map_err(|error| Raised::table(&error))?;
+    if !HOST.is_set() {
+        return Err(Raised::table(&CommandError::ScriptRecursion));
+    }
+    let may_run = HOST.with(|host| host.may_run(&words));
+    may_run.ok_or_else(|| Raised::table(&CommandError::InvalidAclCommand))
+}
+
+/// A number as C converts it.
+fn integer(value: &Value) -> i64 {
+    match value {
+        Value::Integer(number) => *number,
+        Value::Number(number) => *number as i64,
+        Value::String(text) => {
+            let text = String::from_utf8_lossy(&text.as_bytes()).trim().parse::<f64>();
+            text.map_or(0, |number| number as i64)
+        }
+        _ => 0,
+    }
+}
+
+/// `redis.setresp(2 or 3)`
+fn set_resp(_: &Lua, values: MultiValue) -> Result<()> {
+    if values.len() != 1 {
+        return Err(Raised::table(&CommandError::SetrespArguments));
+    }
+    let protocol = match integer(&values[0]) {
+        2 => Protocol::Resp2,
+        3 => Protocol::Resp3,
+        _ => return Err(Raised::table(&CommandError::SetrespVersion)),
+    };
+    if HOST.is_set() {
+        HOST.with(|host| host.set_protocol(protocol));
+    }
+    Ok(())
+}
+
+/// `redis.set_repl(flags)`
+fn set_repl(_: &Lua, values: MultiValue) -> Result<()> {
+    if values.len() != 1 {
+        return Err(Raised::table(&CommandError::SetReplArguments));
+    }
+    let flags = integer(&values[0]);
+    if flags & !REPL_ALL != 0 {
+        return Err(Raised::table(&CommandError::SetReplFlags));
+    }
+    if HOST.is_set() {
+        HOST.with(|host| host.set_replicated(flags != 0));
+    }
+    Ok(())
+}
+
+/// `redis.log(level, ...)`
+fn log(_: &Lua, values: MultiValue) -> Result<()> {
+    if values.len() < 2 {
+        return Err(Raised::table(&CommandError::LogArguments));
+    }
+    let is_number = match &values[0] {
+        Value::Integer(_) | Value::Number(_) => true,
+        Value::String(text) => {
+            String::from_utf8_lossy(&text.as_bytes()).trim().parse::<f64>().is_ok()
+        }
+        _ => false,
+    };
+    if !is_number {
+        return Err(Raised::table(&CommandError::LogLevelNotNumber));
+    }
+    let level = u8::try_from(integer(&values[0])).ok().filter(|level| *level < 4);
+    let level = level.ok_or_else(|| Raised::table(&CommandError::LogLevel))?;
+    let mut buffer = CommandBuffer::default();
+    let mut line = String::new();
+    for (index, value) in values.iter().skip(1).enumerate() {
+        let words = MultiValue::from_iter([value.clone()]);
+        if take_words(&mut buffer, &words).is_ok() {
+            if index > 0 {
+                line.push(' ');
+            }
+            line.push_str(&buffer.to_text());
+        }
+    }
+    match level {
+        0 => tracing::trace!("{line}"),
+        1 => tracing::debug!("{line}"),
+        2 => tracing::info!("{line}"),
+        _ => tracing::warn!("{line}"),
+    }
+    Ok(())
+}
+
+/// `redis.sha1hex(text)`
+fn sha1hex(lua: &Lua, values: MultiValue) -> Result<Value> {
+    if values.len() != 1 {
+        return Err(Raised::table(&CommandError::ScriptArgumentCount));
+    }
+    let text = lua.coerce_string(values[0].clone())?;
+    let digits = match &text {
+        Some(text) => super::sha1_hex(&text.as_bytes()),
+        None => super::sha1_hex(b""),
+    };
+    Ok(Value::String(lua.create_string(digits)?))
+}
+
+/// `redis.error_reply(text)`
+fn error_reply(lua: &Lua, values: MultiValue) -> Result<Table> {
+    let text = match (values.len(), values.front()) {
+        (1, Some(Value::String(text))) => text,
+        _ => return wrong_argument(lua),
+    };
+    let text = super::reply::until_nul(&text.as_bytes()).to_vec();
+    let line = text.strip_prefix(b"-").unwrap_or(&text);
+    let end = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
+    value::error_table(lua, &line[..end], false)
+}
+
+/// `redis.status_reply(text)`
+fn status_reply(lua: &Lua, values: MultiValue) -> Result<Table> {
+    let text = match (values.len(), values.front()) {
+        (1, Some(Value::String(text))) => text,
+        _ => return wrong_argument(lua),
+    };
+    let table = lua.create_table()?;
+    table.raw_set("ok", text)?;
+    Ok(table)
+}
+
+fn wrong_argument(lua: &Lua) -> Result<Table> {
+    value::error_table(lua, CommandError::ScriptArgumentType.to_string().as_bytes(), false)
+}

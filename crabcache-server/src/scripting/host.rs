@@ -1,0 +1,359 @@
+//! A script's way to the commands: what `redis.call` reaches.
+//!
+//! Invariant: a command runs only if the stripes of its keys are held, whatever was thought about
+//! the script before.
+
+use super::cache::Script;
+use super::engine::{Engine, Failure};
+use super::running::Call;
+use super::shebang::ScriptFlags;
+use super::{plan, reply};
+use crate::acl;
+use crate::command::dispatch::{
+    count_rejected, run_locked, snapshots_fail, stripes_of, write_error,
+};
+use crate::command::table::Found;
+use crate::command::{Args, CommandResult, Ctx, Flags, Handler};
+use crate::error::CommandError;
+use crate::monitor;
+use crate::transaction::expire_met;
+use crabcache_resp::{Protocol, Span, number};
+use crabcache_store::{Locked, Trace};
+use scoped_tls_hkt::scoped_thread_local;
+use std::sync::Arc;
+
+scoped_thread_local!(
+    /// The call of the script that this thread runs. Not set while one of its commands runs.
+    pub(super) static mut HOST: for<'a> &'a mut (dyn Host + 'a)
+);
+
+/// What scripts can ask for.
+pub(super) trait Host {
+    /// Runs a command and gives its reply, as bytes, to `take`.
+    fn call(&mut self, words: &CommandBuffer, take: &mut dyn FnMut(&[u8]));
+    /// Called every so many instructions. Whether the script is to end.
+    fn interrupt(&mut self) -> bool;
+    /// Whether the user may run a command; `None` if there is no such command.
+    fn may_run(&mut self, words: &CommandBuffer) -> Option<bool>;
+    /// Has replies of commands written in another protocol.
+    fn set_protocol(&mut self, protocol: Protocol);
+    /// Whether commands are replicated.
+    fn set_replicated(&mut self, is_replicated: bool);
+}
+
+/// The words of a command, kept from call to call.
+#[derive(Debug, Default)]
+pub(super) struct CommandBuffer {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl CommandBuffer {
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.spans.clear();
+        // One huge argument must not stay for ever.
+        self.bytes.shrink_to(64 * 1024);
+    }
+
+    pub(super) fn push(&mut self, word: &[u8]) {
+        self.spans.push(Span { start: self.bytes.len(), len: word.len() });
+        self.bytes.extend_from_slice(word);
+    }
+
+    /// A number, as an integer if it is one.
+    pub(super) fn push_number(&mut self, value: f64) {
+        let start = self.bytes.len();
+        match number::exact_integer(value) {
+            Some(integer) => number::write_i64(&mut self.bytes, integer),
+            None => number::write_f64(&mut self.bytes, value),
+        }
+        self.spans.push(Span { start, len: self.bytes.len() - start });
+    }
+
+    fn args(&self) -> Args<'_> {
+        Args::new(&self.bytes, &self.spans)
+    }
+
+    /// The bytes of all words.
+    pub(super) fn to_text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+/// One call of a script.
+struct ScriptCall<'s, 'l, 'p, 'c> {
+    locked: &'l mut Locked<'p>,
+    ctx: &'l mut Ctx<'c>,
+    trace: &'l Trace,
+    protocol: Protocol,
+    is_replicated: bool,
+    is_reader: bool,
+    is_overtime: bool,
+    has_written: bool,
+    began_ns: u64,
+    name: &'s str,
+    request: Args<'s>,
+    is_function: bool,
+}
+
+impl ScriptCall<'_, '_, '_, '_> {
+    /// Runs a command and leaves its reply in the output.
+    fn run_command(&mut self, args: Args<'_>) {
+        let server = self.ctx.server;
+        let Found::Row(row) = server.commands.find(args) else {
+            return self.refuse(&CommandError::UnknownScriptCommand);
+        };
+        self.ctx.row = row;
+        if let Err(error) = self.check(args) {
+            count_rejected(self.ctx);
+            return self.refuse(&error);
+        }
+        let began_ns = server.clock.elapsed_ns();
+        self.ctx.in_exec = true;
+        self.ctx.in_script = true;
+        self.ctx.effects.is_muted = !self.is_replicated;
+        let mark = self.ctx.reply.len();
+        run_locked(self.locked, self.ctx, args, self.trace, mark);
+        expire_met(self.locked, self.ctx, self.trace);
+        let took_ns = server.clock.elapsed_ns().saturating_sub(began_ns);
+        server.count_call(self.ctx, args, took_ns);
+        monitor::show_if_wanted(self.ctx, args);
+        self.ctx.effects.is_muted = false;
+    }
+
+    fn refuse(&mut self, error: &CommandError) {
+        write_error(self.ctx, error);
+    }
+
+    /// What may stand in the way of a script's command.
+    fn check(&mut self, args: Args<'_>) -> Result<(), CommandError> {
+        let row = self.ctx.row;
+        if !row.arity_fits(args.len()) {
+            return Err(CommandError::ScriptArity);
+        }
+        let is_denied = row.flags.contains(Flags::NOSCRIPT)
+            || matches!(row.spec.handler, Handler::Gated(_) | Handler::Script(_));
+        if is_denied {
+            return Err(CommandError::NotFromScript);
+        }
+        let user = &self.ctx.client.user;
+        if user.is_restricted() {
+            acl::admit(self.ctx, row, args, acl::Context::Lua)
+                .map_err(|(_, denied)| CommandError::ScriptAcl(denied.error(user, row).text()))?;
+        }
+        if self.is_reader && row.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE) {
+            return Err(CommandError::WriteFromReader);
+        }
+        self.find_keys(args)?;
+        if row.flags.contains(Flags::WRITE) && !self.has_written {
+            if snapshots_fail(self.ctx) {
+                return Err(CommandError::SnapshotsFail);
+            }
+            if !self.ctx.server.scripting.running.note_write(self.ctx.worker) {
+                return Err(CommandError::ScriptKilled);
+            }
+            self.has_written = true;
+        }
+        Ok(())
+    }
+
+    /// Computes where the command's keys are; they must be held.
+    fn find_keys(&mut self, args: Args<'_>) -> Result<(), CommandError> {
+        self.ctx.known_keys.clear();
+        let row = self.ctx.row;
+        if self.locked.is_exclusive() {
+            return Ok(());
+        }
+        let needs_all = matches!(row.spec.handler, Handler::Walk(_) | Handler::Exclusive(_))
+            || row.spec.whole_keyspace_if.is_some_and(|is_needed| is_needed(args));
+        let is_held = !needs_all
+            && match row.single_key {
+                Some(index) if !matches!(row.spec.handler, Handler::Server(_)) => {
+                    let place = self.ctx.server.keyspace.key(args.get(index)).place();
+                    self.ctx.known_keys.set_single(args.get(index), place);
+                    self.locked.holds(place.stripe())
+                }
+                _ if matches!(row.spec.handler, Handler::Server(_)) => true,
+                _ => stripes_of(self.ctx, args).iter().all(|stripe| self.locked.holds(*stripe)),
+            };
+        if is_held { Ok(()) } else { Err(CommandError::UndeclaredKey) }
+    }
+}
+
+impl Host for ScriptCall<'_, '_, '_, '_> {
+    fn call(&mut self, words: &CommandBuffer, take: &mut dyn FnMut(&[u8])) {
+        let mark = self.ctx.reply.len();
+        let outer = self.ctx.reply.protocol();
+        self.ctx.reply.set_protocol(self.protocol);
+        self.run_command(words.args());
+        self.ctx.reply.set_protocol(outer);
+        take(self.ctx.reply.written_since(mark));
+        self.ctx.reply.truncate(mark);
+    }
+
+    fn interrupt(&mut self) -> bool {
+        let (server, worker) = (self.ctx.server, self.ctx.worker);
+        let now_ns = server.clock.elapsed_ns();
+        if !self.is_overtime {
+            let limit_ms = u64::try_from(self.ctx.config.busy_reply_threshold).unwrap_or(0);
+            let elapsed_ms = now_ns.saturating_sub(self.began_ns) / 1_000_000;
+            if limit_ms == 0 || elapsed_ms < limit_ms {
+                return false;
+            }
+            self.is_overtime = true;
+            tracing::warn!(
+                "Slow script detected: still in execution after {elapsed_ms} milliseconds. You can \
+                 try killing the script using the {} command. Script name is: {}.",
+                if self.is_function { "FUNCTION KILL" } else { "SCRIPT KILL" },
+                self.name
+            );
+            let words = self.request.iter().map(<[u8]>::to_vec).collect();
+            let (name, began_ns) = (self.name.to_string(), self.began_ns);
+            let call = Call { name, words, is_function: self.is_function, began_ns };
+            server.scripting.running.note_overtime(worker, call);
+            server.set_busy(true);
+            self.locked.let_others_pass();
+        }
+        if server.is_stopping() {
+            return true;
+        }
+        let is_killed = server.scripting.running.is_killed(worker);
+        if is_killed {
+            tracing::info!("Lua script killed by user with SCRIPT KILL.");
+        }
+        is_killed
+    }
+
+    fn may_run(&mut self, words: &CommandBuffer) -> Option<bool> {
+        match self.ctx.server.commands.find(words.args()) {
+            // What is no request is refused for that.
+            Found::Row(row) if !row.arity_fits(words.args().len()) => Some(true),
+            Found::Row(row) => Some(acl::check(&self.ctx.client.user, row, words.args()).is_ok()),
+            _ => None,
+        }
+    }
+
+    fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    fn set_replicated(&mut self, is_replicated: bool) {
+        self.is_replicated = is_replicated;
+    }
+}
+
+/// Runs an EVAL or one of its siblings, whose stripes are held.
+pub fn run(
+    locked: &mut Locked<'_>,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    trace: &Trace,
+) -> CommandResult {
+    monitor::show_now(ctx, args);
+    let known = ctx.script.take();
+    let n_keys = plan::n_keys(args)?;
+    let script = match known {
+        Some(script) => script,
+        None => plan::script_of(ctx, args)?,
+    };
+    let is_new = !ctx.row.spec.name.starts_with("evalsha");
+    let engine = Engine::get(ctx.server);
+    let function = engine.script(ctx.server, &script)?;
+    let script = if is_new { keep(ctx, &engine, script) } else { script };
+    let is_ro = ctx.row.spec.name.ends_with("_ro");
+    check_flags(script.flags, is_ro)?;
+    let is_reader = is_ro || script.flags.contains(ScriptFlags::NO_WRITES);
+    let keys = args.first(3 + n_keys).skip(3);
+    let arguments = args.skip(3 + n_keys);
+    let ran = in_call(locked, ctx, trace, (script.name(), args, false, is_reader), || {
+        engine.run((&function, !script.body.contains(&b'\n')), keys.iter(), arguments.iter())
+    });
+    ctx.server.scripting.cache.touch(&script);
+    finish(ctx, &engine, script.name(), ran)
+}
+
+fn keep(ctx: &Ctx<'_>, engine: &Engine, script: Arc<Script>) -> Arc<Script> {
+    let kept = ctx.server.scripting.cache.add(script, true);
+    engine.keep_recent(&kept);
+    kept
+}
+
+/// What the declarations of a script allow.
+fn check_flags(flags: ScriptFlags, is_ro: bool) -> CommandResult {
+    let declares_writes =
+        !flags.contains(ScriptFlags::COMPAT) && !flags.contains(ScriptFlags::NO_WRITES);
+    if is_ro && declares_writes { Err(CommandError::WriteScriptFromReader) } else { Ok(()) }
+}
+
+/// What a script left behind: its value, unless it failed, and the protocol that it had chosen.
+type Ran = (Option<mlua::Value>, Protocol, bool);
+
+/// Runs Lua code that can call commands.
+fn in_call(
+    locked: &mut Locked<'_>,
+    ctx: &mut Ctx<'_>,
+    trace: &Trace,
+    (name, request, is_function, is_reader): (&str, Args<'_>, bool, bool),
+    run: impl FnOnce() -> Option<mlua::Value>,
+) -> Ran {
+    let server = ctx.server;
+    let (row, db, was_in_exec) = (ctx.row, ctx.client.db, ctx.in_exec);
+    let began_ns = server.clock.elapsed_ns();
+    server.scripting.running.begin(ctx.worker, began_ns, is_function);
+    let mut call = ScriptCall {
+        locked,
+        ctx,
+        trace,
+        protocol: Protocol::Resp2,
+        is_replicated: true,
+        is_reader,
+        is_overtime: false,
+        has_written: false,
+        began_ns,
+        name,
+        request,
+        is_function,
+    };
+    let value = HOST.set(&mut call, run);
+    let (protocol, worker) = (call.protocol, call.ctx.worker);
+    let was_killed = server.scripting.running.is_killed(worker);
+    if server.scripting.running.end(worker) {
+        server.set_busy(server.scripting.running.any_overtime());
+    }
+    (ctx.row, ctx.in_exec, ctx.in_script) = (row, was_in_exec, false);
+    ctx.known_keys.clear();
+    if ctx.client.db != db {
+        ctx.client.select(db);
+    }
+    (value, protocol, was_killed)
+}
+
+/// Writes the reply.
+fn finish(ctx: &mut Ctx<'_>, engine: &Engine, name: &str, ran: Ran) -> CommandResult {
+    let (value, protocol, was_killed) = ran;
+    match value {
+        Some(value) => {
+            let mark = ctx.reply.len();
+            if let Err(error) = reply::write(&mut ctx.reply, &ctx.server.stats, protocol, value) {
+                ctx.reply.truncate(mark);
+                ctx.reply.error(format!("ERR {error}").as_bytes());
+            }
+        }
+        None => write_failure(ctx, name, &engine.failure()),
+    }
+    engine.settle(ctx.server, ctx.worker, was_killed);
+    Ok(())
+}
+
+fn write_failure(ctx: &mut Ctx<'_>, name: &str, failure: &Failure) {
+    let mut line = failure.line.clone();
+    if let Some(position) = &failure.position {
+        line.extend_from_slice(format!(" script: {name}, on {position}.").as_bytes());
+    }
+    if !failure.is_counted {
+        ctx.server.stats.count_error(CommandError::code(&String::from_utf8_lossy(&line)));
+    }
+    ctx.server.stats.workers[ctx.worker].commands[ctx.row.id].failed_calls.add(1);
+    ctx.reply.error(&line);
+}

@@ -1,0 +1,245 @@
+-- What stands between scripts and Lua's own library.
+--
+-- Tables that scripts must not change are hidden behind empty ones: reading goes through to the
+-- hidden table, writing raises an error. Functions that would see or change the empty table instead
+-- (pairs, rawset, ...) are replaced here. Nothing in this file uses a global.
+
+local G, E, unwrap, note, compile, source_limit = ...
+
+local error, type, tostring, select = G.error, G.type, G.tostring, G.select
+local next, pairs, rawget, rawset = G.next, G.pairs, G.rawget, G.rawset
+local setmetatable, getmetatable = G.setmetatable, G.getmetatable
+local pcall, xpcall = G.pcall, G.xpcall
+local collectgarbage = G.collectgarbage
+local resume = G.coroutine.resume
+local insert = G.table.insert
+local find, match, gmatch, gsub = G.string.find, G.string.match, G.string.gmatch, G.string.gsub
+local sub = G.string.sub
+
+local READONLY = 'Attempt to modify a readonly table'
+
+-- The hidden table by the one in front of it, and what getmetatable gives for that one.
+local hidden, metatables = {}, {}
+
+local function deny()
+  error(READONLY, 2)
+end
+
+local function protect(real, front)
+  front = front or {}
+  hidden[front] = real
+  setmetatable(front, { __index = real, __newindex = deny })
+  return front
+end
+
+-- Base library.
+
+function G.pairs(...)
+  local t = ...
+  if type(t) ~= 'table' then
+    local kind = select('#', ...) == 0 and 'no value' or type(t)
+    error("bad argument #1 to 'pairs' (table expected, got " .. kind .. ')')
+  end
+  if hidden[t] then
+    return G.next, t, nil
+  end
+  return pairs(t)
+end
+
+function G.next(...)
+  local t, key = ...
+  if type(t) ~= 'table' then
+    local kind = select('#', ...) == 0 and 'no value' or type(t)
+    error("bad argument #1 to 'next' (table expected, got " .. kind .. ')')
+  end
+  return next(hidden[t] or t, key)
+end
+
+function G.rawget(...)
+  local t, key = ...
+  if t ~= nil and hidden[t] then
+    return rawget(hidden[t], key)
+  end
+  return rawget(...)
+end
+
+function G.rawset(...)
+  local t = ...
+  if t ~= nil and hidden[t] then
+    error(READONLY, 0)
+  end
+  return rawset(...)
+end
+
+function G.setmetatable(...)
+  local t = ...
+  if t ~= nil and hidden[t] then
+    error(READONLY, 0)
+  end
+  return setmetatable(...)
+end
+
+function G.getmetatable(...)
+  local t = ...
+  if t ~= nil and hidden[t] then
+    return metatables[t]
+  end
+  return getmetatable(...)
+end
+
+function G.collectgarbage(option, ...)
+  if option == nil or option == 'collect' or option == 'count' or option == 'step' then
+    return collectgarbage(option, ...)
+  end
+  return 0
+end
+
+-- Errors of redis.call are tables to xpcall and coroutines, and their text to pcall.
+
+local function plain(failure)
+  local kind = type(failure)
+  if kind == 'userdata' or kind == 'string' and sub(failure, 1, 8) == 'sandbox:' then
+    failure = unwrap(failure)
+  end
+  return failure
+end
+
+local function caught(is_ok, ...)
+  if is_ok then
+    return true, ...
+  end
+  local failure = plain((...))
+  if type(failure) == 'table' then
+    local text = failure.err
+    if type(text) == 'string' or type(text) == 'number' then
+      failure = text
+    end
+  end
+  return false, failure
+end
+
+function G.pcall(...)
+  return caught(pcall(...))
+end
+
+function G.xpcall(f, handler)
+  if type(handler) ~= 'function' then
+    return xpcall(f, handler)
+  end
+  return xpcall(f, function(failure)
+    return handler(plain(failure))
+  end)
+end
+
+local function resumed(is_ok, ...)
+  if is_ok then
+    return true, ...
+  end
+  return false, plain((...))
+end
+
+G.coroutine.resume = function(...)
+  return resumed(resume(...))
+end
+
+-- Text only: bytecode could be anything.
+
+local function loaded(chunk, name)
+  local f, failure = compile(chunk, name or chunk)
+  if not f then
+    return nil, failure
+  end
+  return f
+end
+
+function G.loadstring(chunk, name)
+  if type(chunk) ~= 'string' and type(chunk) ~= 'number' then
+    error("bad argument #1 to 'loadstring' (string expected, got " .. (chunk == nil and 'no value' or type(chunk)) .. ')')
+  end
+  return loaded(tostring(chunk), name)
+end
+
+function G.load(reader, name)
+  if type(reader) ~= 'function' then
+    error("bad argument #1 to 'load' (function expected, got " .. (reader == nil and 'no value' or type(reader)) .. ')')
+  end
+  local parts, n = {}, 0
+  while true do
+    local part = reader()
+    if part == nil or part == '' then
+      break
+    end
+    if type(part) ~= 'string' then
+      return nil, 'reader function must return a string'
+    end
+    n = n + 1
+    parts[n] = part
+  end
+  return loaded(G.table.concat(parts), name or '=(load)')
+end
+
+function G.table.insert(...)
+  local t = ...
+  if t ~= nil and hidden[t] then
+    error(READONLY, 0)
+  end
+  return insert(...)
+end
+
+-- The matcher of patterns recurses once for each item of a pattern.
+
+local function check_pattern(pattern)
+  if type(pattern) == 'string' and #pattern > source_limit then
+    error('pattern too complex')
+  end
+end
+
+function G.string.find(...)
+  check_pattern((select(2, ...)))
+  return find(...)
+end
+
+function G.string.match(...)
+  check_pattern((select(2, ...)))
+  return match(...)
+end
+
+function G.string.gmatch(...)
+  check_pattern((select(2, ...)))
+  return gmatch(...)
+end
+
+function G.string.gsub(...)
+  check_pattern((select(2, ...)))
+  return gsub(...)
+end
+
+G.string.gfind = G.string.gmatch
+
+-- Everything is closed.
+
+local strings = getmetatable('')
+strings.__metatable = protect({ __index = protect(G.string) })
+local globals = {
+  __index = function(_, name)
+    error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+  end,
+}
+for name, value in pairs(G) do
+  if type(value) == 'table' and value ~= G then
+    local front = value == G.string and strings.__metatable.__index or protect(value)
+    rawset(G, name, front)
+  end
+end
+G._G = protect(G, E)
+metatables[E] = protect(globals)
+setmetatable(G, globals)
+
+-- Runs a script. Its failure is noted, not returned.
+return function(script, ...)
+  local keys, arguments = ...
+  if keys == nil then
+    return xpcall(script, note)
+  end
+  return xpcall(function() return script(keys, arguments) end, note)
+end
