@@ -2,8 +2,8 @@
 //!
 //! It has a gate of its own, so it locks stripes like any worker and holds up nobody for long.
 
-use crate::expire;
 use crate::server::Server;
+use crate::{client_eviction, expire};
 use crabcache_store::{Trace, Walk};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -71,7 +71,9 @@ fn measure_tables(server: &Server) {
     server.memory.note_tables(used.map(|db| walk.tables(db).mem_bytes).sum());
 }
 
-/// Cuts clients that are idle for too long or do not take their output.
+/// Cuts clients that are idle for too long, do not take their output, or take too much memory.
 fn check_clients(server: &Server) {
-    server.clients.check_some(server, &server.config.get());
+    let config = server.config.get();
+    server.clients.check_some(server, &config);
+    client_eviction::enforce(server, &config);
 }

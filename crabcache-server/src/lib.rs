@@ -3,6 +3,7 @@
 pub mod acl;
 pub mod blocking;
 pub mod client;
+pub mod client_eviction;
 pub mod clients;
 pub mod clock;
 pub mod command;

@@ -190,6 +190,8 @@ pub struct Stats {
     pub client_query_buffer_limit_disconnections: AtomicU64,
     /// Clients cut because they took too little of what was for them.
     pub client_output_buffer_limit_disconnections: AtomicU64,
+    /// Clients cut because all together took too much memory.
+    pub evicted_clients: AtomicU64,
     /// Failed authentications.
     pub acl_access_denied_auth: AtomicU64,
     /// Commands that users may not call.
@@ -247,6 +249,7 @@ impl Stats {
             rejected_connections,
             client_query_buffer_limit_disconnections,
             client_output_buffer_limit_disconnections,
+            evicted_clients,
             acl_access_denied_auth,
             acl_access_denied_cmd,
             acl_access_denied_key,
@@ -264,6 +267,7 @@ impl Stats {
             rejected_connections,
             client_query_buffer_limit_disconnections,
             client_output_buffer_limit_disconnections,
+            evicted_clients,
             acl_access_denied_auth,
             acl_access_denied_cmd,
             acl_access_denied_key,

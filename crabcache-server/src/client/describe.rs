@@ -100,6 +100,9 @@ fn letters(client: &ClientHandle) -> String {
     letters
 }
 
+/// What a watched key is taken to need: the key, its entry in the client's list and the stripe's.
+const WATCHED_KEY_BYTES: usize = 96;
+
 /// Bytes of memory that the client takes, buffers included.
 pub fn mem_bytes(client: &ClientHandle) -> usize {
     let load = |number: &std::sync::atomic::AtomicUsize| number.load(Ordering::Relaxed);
@@ -113,6 +116,7 @@ pub fn mem_bytes(client: &ClientHandle) -> usize {
         + load(&client.input_bytes)
         + load(&client.input_free_bytes)
         + load(&client.output_bytes)
+        + load(&client.n_watched) * WATCHED_KEY_BYTES
         + client.multi_mem_bytes()
         + client.subscriptions.lock().as_ref().map_or(0, |own| own.mem_bytes())
 }

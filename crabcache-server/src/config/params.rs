@@ -48,7 +48,7 @@ params! {
     /// Most clients at a time.
     "maxclients" => maxclients: i64 = 10000, Unsigned(1, UINT_MAX), [MUTABLE], apply = apply::maxclients;
     /// Memory that all clients together may use; above it the greediest are disconnected. 0 is no limit.
-    "maxmemory-clients" => maxmemory_clients: i64 = 0, MemoryOrPercent, [MUTABLE NOOP];
+    "maxmemory-clients" => maxmemory_clients: i64 = 0, MemoryOrPercent, [MUTABLE];
     /// How much output a client may leave unread before it is disconnected.
     "client-output-buffer-limit" => client_output_buffer_limit: OutputLimits = OutputLimits::default(), OutputLimitWords, [MUTABLE WORDS];
     /// How many bytes of a client's requests are kept before it is disconnected.

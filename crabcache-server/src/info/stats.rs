@@ -85,7 +85,8 @@ fn keys(fields: &mut Fields) {
     fields.add("expired_time_cap_reached_count", n_cut);
     let cycle_us = stats.expire_cycle_cpu_microseconds.load(Ordering::Relaxed);
     fields.add("expire_cycle_cpu_milliseconds", cycle_us / 1000);
-    fields.add_zeros(&["evicted_keys", "evicted_clients"]);
+    fields.add("evicted_keys", 0);
+    fields.add("evicted_clients", stats.evicted_clients.load(Ordering::Relaxed));
     let scripts = &fields.server.scripting.cache;
     fields.add("evicted_scripts", scripts.evicted_scripts.load(Ordering::Relaxed));
     fields.add_zeros(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"]);

@@ -15,8 +15,8 @@
 use super::stream::Stream;
 use crate::client::{Client, ClientFlags, ClientHandle, Running, describe};
 use crate::command::pipeline::{Pipeline, Stop};
-use crate::output_limits;
 use crate::server::Server;
+use crate::{client_eviction, output_limits};
 use bytes::{Buf, BytesMut};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -302,13 +302,16 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Cuts a client that has sent more than can wait to be served (`client-query-buffer-limit`).
-    fn check_input(&mut self, n_bytes: usize) -> Result<(), Closed> {
+    /// Cuts clients if too much has been sent: this one (`client-query-buffer-limit`), or those that
+    /// take most (`maxmemory-clients`).
+    fn check_input(&mut self, input_bytes: usize) -> Result<(), Closed> {
         let multi_bytes = self.client.multi.as_ref().map_or(0, |multi| multi.mem_bytes);
-        let n_bytes = n_bytes + multi_bytes;
+        let n_bytes = input_bytes + multi_bytes;
         if n_bytes <= READ_BYTES {
             return Ok(());
         }
+        self.client.handle.input_bytes.store(input_bytes, Ordering::Relaxed);
+        self.limit_clients()?;
         let server = &self.shared.server;
         let limit = server.config.get().client_query_buffer_limit;
         let is_unauthenticated = self.client.flags.contains(ClientFlags::NEEDS_AUTH)
@@ -322,6 +325,16 @@ impl Connection<'_> {
         );
         server.stats.client_query_buffer_limit_disconnections.fetch_add(1, Ordering::Relaxed);
         Err(Closed)
+    }
+
+    /// Cuts the largest clients if all together take too much. This one has grown.
+    #[cold]
+    fn limit_clients(&self) -> Result<(), Closed> {
+        let config = self.shared.server.config.get();
+        if config.maxmemory_clients != 0 {
+            client_eviction::enforce(&self.shared.server, &config);
+        }
+        if self.client.handle.is_killed() { Err(Closed) } else { Ok(()) }
     }
 
     /// Keeps what has not been served of the connection's own input.
@@ -388,6 +401,7 @@ impl Connection<'_> {
             self.client.handle.output_bytes.store(self.pending.len(), Ordering::Relaxed);
             if self.pending.len() > UNLIMITED_OUTPUT_BYTES {
                 self.check_output(self.pending.len())?;
+                self.limit_clients()?;
             }
         }
         Ok(())

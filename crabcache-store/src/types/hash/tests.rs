@@ -89,7 +89,7 @@ fn apply(hash: &mut Hash, model: &mut Model, step: Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 5 } else { 300 }))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 300 }))]
 
     #[test]
     fn hashes_are_maps(steps in proptest::collection::vec(step(), 0..150)) {
