@@ -47,7 +47,7 @@ pub fn enforce(server: &Server, config: &Config) {
     {
         tracing::info!("Evicting client: {}", describe(server, &client, Running::default()));
         server.stats.evicted_clients.fetch_add(1, Ordering::Relaxed);
-        server.clients.kill(&client);
+        server.clients.kill(server, &client);
         total_bytes -= n_bytes;
     }
 }

@@ -3,7 +3,7 @@
 //! It has a gate of its own, so it locks stripes like any worker and holds up nobody for long.
 
 use crate::server::Server;
-use crate::{client_eviction, expire};
+use crate::{client_eviction, eviction, expire};
 use crabcache_store::{Trace, Walk};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// What is done at each tick. Each must be short, or bound its own work.
 const TASKS: &[fn(&Server)] =
-    &[end_pause, expire::slow_cycle, sample, measure_tables, check_clients];
+    &[end_pause, expire::slow_cycle, sample, measure_tables, check_clients, eviction::cycle];
 
 /// Ticks until the server stops. Runs on a thread of its own.
 pub fn run(server: &Arc<Server>) {

@@ -484,6 +484,9 @@ pub enum CommandError {
     /// A command that transactions cannot hold.
     #[error("ERR Command not allowed inside a transaction")]
     NotInTransaction,
+    /// Memory is full, and nothing can be removed.
+    #[error("OOM command not allowed when used memory > 'maxmemory'.")]
+    OutOfMemory,
     /// A command that a connection in RESP2 cannot send while it gets messages.
     #[error(
         "ERR Can't execute '{0}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \

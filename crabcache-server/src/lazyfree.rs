@@ -7,6 +7,7 @@
 use crate::blocking::{Unblock, WaitKind};
 use crate::client::ClientHandle;
 use crate::config::Config;
+use crate::memory::Used;
 use crabcache_store::{Discard, Entry, Table, Trace};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -24,6 +25,8 @@ enum Job {
 
 #[derive(Debug, Default)]
 struct Counts {
+    /// Jobs of the thread, the one under way included.
+    n_jobs: AtomicU64,
     pending_objects: AtomicU64,
     freed_objects: AtomicU64,
 }
@@ -36,18 +39,23 @@ pub struct LazyFree {
 }
 
 impl LazyFree {
-    /// Starts the thread. It ends with the server.
-    pub fn start(&self) {
+    /// Starts the thread. It ends with the server. What it frees is told to `used`.
+    pub fn start(&self, used: &Used) {
         let (sender, receiver) = channel();
         if self.queue.set(sender).is_ok() {
-            let counts = self.counts.clone();
-            std::thread::spawn(move || work(&receiver, &counts));
+            let (counts, used) = (self.counts.clone(), used.clone());
+            std::thread::spawn(move || work(&receiver, &counts, &used));
         }
     }
 
     /// Entries that wait to be freed: INFO's `lazyfree_pending_objects`.
     pub fn pending_objects(&self) -> u64 {
         self.counts.pending_objects.load(Ordering::Relaxed)
+    }
+
+    /// Whether the thread has something to free.
+    pub fn is_at_work(&self) -> bool {
+        self.counts.n_jobs.load(Ordering::Relaxed) > 0
     }
 
     /// Entries that were freed: INFO's `lazyfreed_objects`.
@@ -109,15 +117,20 @@ impl LazyFree {
     fn put(&self, job: Job) {
         match self.queue.get() {
             // The thread lives as long as the sender; should it be gone, the job is dropped here.
-            Some(queue) => drop(queue.send(job)),
+            Some(queue) => {
+                self.counts.n_jobs.fetch_add(1, Ordering::Relaxed);
+                drop(queue.send(job));
+            }
             None => carry_out(job, &self.counts),
         }
     }
 }
 
-fn work(queue: &Receiver<Job>, counts: &Counts) {
+fn work(queue: &Receiver<Job>, counts: &Counts, used: &Used) {
     while let Ok(job) = queue.recv() {
         carry_out(job, counts);
+        used.note();
+        counts.n_jobs.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -164,7 +177,7 @@ mod tests {
     #[test]
     fn big_values_are_freed_on_the_thread_and_strings_are_not_counted() {
         let mut t = TestServer::new();
-        t.server.lazyfree.start();
+        t.server.lazyfree.start(&t.server.memory.used);
         let big = "x".repeat(2 << 20);
         for command in ["DEL k", "UNLINK k", "RENAME other k", "PEXPIRE k 0"] {
             t.run_words(&[b"SET", b"k", big.as_bytes()]);
@@ -179,7 +192,7 @@ mod tests {
     #[test]
     fn flushed_entries_are_counted_until_the_statistics_begin_anew() {
         let mut t = TestServer::new();
-        t.server.lazyfree.start();
+        t.server.lazyfree.start(&t.server.memory.used);
         for number in 0..1000 {
             t.run(&format!("SET {number} v"));
         }

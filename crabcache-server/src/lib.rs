@@ -11,6 +11,7 @@ pub mod commands;
 pub mod config;
 pub mod cron;
 pub mod error;
+pub mod eviction;
 pub mod expire;
 pub mod info;
 pub mod latency;

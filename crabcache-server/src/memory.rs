@@ -1,12 +1,22 @@
 //! Memory of the process as the allocator and the system tell it.
 //!
-//! The allocator's figures are read when somebody asks (INFO, MEMORY) and ten times a second by the
-//! cron thread, which is how the peak is known. What reading costs is a walk over the allocator's
-//! arenas, some 20 microseconds.
+//! What is used is a sum of what threads tell: the allocator counts for each what it has allocated and
+//! freed, and reading that costs nothing. The allocator's own sum is a bound for it: it counts what
+//! threads keep for their next allocations, too, some hundred kilobytes each. It is read when somebody
+//! asks (INFO, MEMORY) and ten times a second by the cron thread, which is how the peak is known, and
+//! costs some 20 microseconds.
 
 use crate::clock::Throttle;
+use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use tikv_jemalloc_ctl::thread::{ThreadLocal, allocatedp, deallocatedp};
 use tikv_jemalloc_ctl::{Access, AsName, epoch, stats};
+
+/// A thread tells of what it has allocated and freed when it is more than that.
+const NOTED_BYTES_MIN: i64 = 4 * 1024;
+/// What threads keep for their next allocations, at most, or have not told.
+const KEPT_BYTES_MAX: i64 = 4 * 1024 * 1024;
 
 /// What is remembered between two looks.
 #[derive(Debug, Default)]
@@ -17,12 +27,85 @@ pub struct Memory {
     /// Bytes of the keyspace's tables, without entries.
     tables: AtomicUsize,
     tables_look: Throttle,
+    /// Bytes that are in use.
+    pub used: Used,
+}
+
+/// Bytes in use by the whole process, as far as threads have told.
+#[derive(Debug, Default, Clone)]
+pub struct Used(Arc<AtomicI64>);
+
+impl Used {
+    /// Tells what the calling thread has allocated and freed, if that is worth it. Costs two reads.
+    #[inline]
+    pub fn note(&self) {
+        COUNTS.with(|counts| {
+            let Some(counts) = counts else { return };
+            let held = counts.held();
+            let change = held - counts.told.get();
+            if change.abs() >= NOTED_BYTES_MIN {
+                counts.told.set(held);
+                self.0.fetch_add(change, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Bytes.
+    #[inline]
+    pub fn bytes(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Keeps the sum within what the allocator says.
+    fn bound(&self, allocated: usize) -> usize {
+        let allocated = i64::try_from(allocated).unwrap_or(i64::MAX);
+        let used = self.bytes();
+        let bounded = used.clamp((allocated - KEPT_BYTES_MAX).max(0), allocated);
+        // The first look finds nothing told.
+        let correction = if used == 0 { allocated } else { bounded - used };
+        self.0.fetch_add(correction, Ordering::Relaxed);
+        usize::try_from(used + correction).unwrap_or(0)
+    }
+
+    /// Pretends that so much is in use: the allocator of tests is another one.
+    #[cfg(test)]
+    pub(crate) fn pretend(&self, n_bytes: i64) {
+        self.0.store(n_bytes, Ordering::Relaxed);
+    }
+}
+
+/// What the allocator counts for this thread, and how much of it has been told.
+struct ThreadCounts {
+    allocated: ThreadLocal<u64>,
+    freed: ThreadLocal<u64>,
+    told: Cell<i64>,
+}
+
+thread_local! {
+    /// `None` if the allocator does not tell.
+    static COUNTS: Option<ThreadCounts> = ThreadCounts::new();
+}
+
+impl ThreadCounts {
+    fn new() -> Option<ThreadCounts> {
+        let (allocated, freed) = (allocatedp::read().ok()?, deallocatedp::read().ok()?);
+        let counts = ThreadCounts { allocated, freed, told: Cell::new(0) };
+        counts.told.set(counts.held());
+        Some(counts)
+    }
+
+    /// Bytes allocated less bytes freed; negative where others' memory is freed.
+    fn held(&self) -> i64 {
+        self.allocated.get().wrapping_sub(self.freed.get()).cast_signed()
+    }
 }
 
 /// One look.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes that the process has allocated.
+    /// Bytes in use.
+    pub used: usize,
+    /// Bytes that the allocator has given to threads.
     pub allocated: usize,
     /// Bytes of pages with allocations.
     pub active: usize,
@@ -30,11 +113,11 @@ pub struct Usage {
     pub resident: usize,
     /// Bytes of the process's pages.
     pub rss: usize,
-    /// Most bytes ever allocated.
+    /// Most bytes ever in use.
     pub peak: usize,
     /// When that was: Unix seconds.
     pub peak_at_s: i64,
-    /// Bytes allocated before there were data and clients.
+    /// Bytes in use before there were data and clients.
     pub startup: usize,
     /// Bytes of the keyspace's tables, without entries.
     pub tables: usize,
@@ -46,12 +129,15 @@ impl Memory {
         // The allocator's figures are as of the last `advance`; it cannot fail but for lack of memory.
         let _ = epoch::advance();
         let allocated = stats::allocated::read().unwrap_or(0);
+        self.used.note();
+        let used = self.used.bound(allocated);
         // Of all callers only the first finds no figure yet.
-        let _ = self.startup.compare_exchange(0, allocated, Ordering::Relaxed, Ordering::Relaxed);
-        if allocated > self.peak.fetch_max(allocated, Ordering::Relaxed) {
+        let _ = self.startup.compare_exchange(0, used, Ordering::Relaxed, Ordering::Relaxed);
+        if used > self.peak.fetch_max(used, Ordering::Relaxed) {
             self.peak_at_s.store(now_s, Ordering::Relaxed);
         }
         Usage {
+            used,
             allocated,
             active: stats::active::read().unwrap_or(0),
             resident: stats::resident::read().unwrap_or(0),

@@ -80,6 +80,7 @@ events! {
     COPY_TO = GENERIC "copy_to";
     RESTORE = GENERIC "restore";
     EXPIRED = EXPIRED "expired";
+    EVICTED = EVICTED "evicted";
     KEY_MISS = KEY_MISS "keymiss";
     NEW = NEW "new";
     OVERWRITTEN = OVERWRITTEN "overwritten";

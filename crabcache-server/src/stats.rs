@@ -192,6 +192,8 @@ pub struct Stats {
     pub client_output_buffer_limit_disconnections: AtomicU64,
     /// Clients cut because all together took too much memory.
     pub evicted_clients: AtomicU64,
+    /// Keys removed because memory was full.
+    pub evicted_keys: AtomicU64,
     /// Failed authentications.
     pub acl_access_denied_auth: AtomicU64,
     /// Commands that users may not call.
@@ -250,6 +252,7 @@ impl Stats {
             client_query_buffer_limit_disconnections,
             client_output_buffer_limit_disconnections,
             evicted_clients,
+            evicted_keys,
             acl_access_denied_auth,
             acl_access_denied_cmd,
             acl_access_denied_key,
@@ -268,6 +271,7 @@ impl Stats {
             client_query_buffer_limit_disconnections,
             client_output_buffer_limit_disconnections,
             evicted_clients,
+            evicted_keys,
             acl_access_denied_auth,
             acl_access_denied_cmd,
             acl_access_denied_key,

@@ -15,6 +15,7 @@ pub mod entry;
 pub mod error;
 pub mod hash;
 pub mod keyspace;
+mod sample;
 mod stripe;
 pub mod structures;
 pub mod types;

@@ -47,6 +47,8 @@ pub struct Ctx<'a> {
     pub(crate) is_served: bool,
     /// Whether such a command is to wait further.
     pub(crate) blocks_again: bool,
+    /// Whether memory is full and nothing can be removed.
+    pub(crate) lacks_memory: bool,
     /// Where the replies of the request begin in the output; of EXEC, those of all its commands.
     pub(crate) mark: usize,
     /// Whether a script runs the command.
@@ -84,6 +86,7 @@ impl<'a> Ctx<'a> {
             worker,
             is_served: false,
             blocks_again: false,
+            lacks_memory: false,
             mark: 0,
             in_script: false,
             script: None,

@@ -10,6 +10,7 @@ use crate::blocking::keys;
 use crate::client::ClientFlags;
 use crate::config::Config;
 use crate::error::CommandError;
+use crate::eviction::{self, Room};
 use crate::monitor;
 use crate::scripting::{self, Plan};
 use crate::server::Server;
@@ -56,6 +57,8 @@ pub fn execute(
     if let (Some(place), Some(index)) = (place, row.single_key) {
         ctx.known_keys.set_single(args.get(index), place);
     }
+    ctx.lacks_memory = eviction::is_full(ctx.server, &ctx.config)
+        && eviction::make_room(ctx.server, &ctx.config, pass, &ctx.env, ctx.worker) == Room::None;
     match check(ctx, args) {
         Ok(()) => {}
         Err(Refusal::Postpone) => return Outcome::Postponed,
@@ -182,6 +185,7 @@ const CHECKS: &[Check] = &[
     check_auth,
     check_transaction,
     check_acl,
+    check_memory,
     check_disk,
     check_subscribed,
     check_loading,
@@ -197,6 +201,7 @@ fn check(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
     }
     let is_ordinary = !ctx.client.flags.intersects(ClientFlags::EXCEPTIONAL)
         && !ctx.server.conditions.any()
+        && !ctx.lacks_memory
         && !ctx.row.flags.contains(Flags::PROTECTED);
     if is_ordinary { Ok(()) } else { check_thoroughly(ctx, args) }
 }
@@ -253,6 +258,14 @@ fn check_subscribed(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
     } else {
         Ok(())
     }
+}
+
+fn check_memory(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    // Queueing takes memory; the commands that end a transaction without queueing do not.
+    let is_queued = ctx.client.flags.contains(ClientFlags::MULTI)
+        && !matches!(ctx.row.spec.name, "exec" | "discard" | "quit" | "reset");
+    let needs_memory = is_queued || flags_of(ctx).contains(Flags::DENYOOM);
+    if ctx.lacks_memory && needs_memory { Err(CommandError::OutOfMemory.into()) } else { Ok(()) }
 }
 
 fn check_busy(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {

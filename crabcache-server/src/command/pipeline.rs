@@ -297,6 +297,7 @@ impl Pipeline {
             }
         }
         drop(pass);
+        server.memory.used.note();
         monitor::send(&mut ctx);
         stats.count_cycle(began_ns.saturating_sub(batch_began_ns), n_ran);
         stats.keyspace_hits.add(trace.n_hits.take());

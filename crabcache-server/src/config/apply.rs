@@ -68,6 +68,19 @@ pub(super) fn maxclients(_: &Server, _: &Config, new: &mut Config) -> Result {
     }
 }
 
+pub(super) fn maxmemory(server: &Server, _: &Config, new: &mut Config) -> Result {
+    let used_bytes = server.memory.used.bytes();
+    if new.maxmemory > 0 && new.maxmemory < used_bytes {
+        tracing::warn!(
+            "WARNING: the new maxmemory value set via CONFIG SET ({}) is smaller than the current \
+             memory usage ({used_bytes}). This will result in key eviction and/or the inability to \
+             accept new write commands depending on the maxmemory-policy.",
+            new.maxmemory
+        );
+    }
+    Ok(())
+}
+
 pub(super) fn oom_score(server: &Server, _: &Config, new: &mut Config) -> Result {
     oom::adjust(&server.oom_base, new).map_err(|_| ParamError::CannotSetOomScore)
 }

@@ -152,13 +152,13 @@ params! {
 
     ["Memory"]
     /// Memory that the data may use; 0 is no limit. Above it, maxmemory-policy decides.
-    "maxmemory" => maxmemory: i64 = 0, Memory(0, MAX), [MUTABLE NOOP];
+    "maxmemory" => maxmemory: i64 = 0, Memory(0, MAX), [MUTABLE], apply = apply::maxmemory;
     /// What is removed when memory is full.
     "maxmemory-policy" => maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::NoEviction, POLICIES, [MUTABLE];
     /// Keys looked at to find one to remove.
-    "maxmemory-samples" => maxmemory_samples: i64 = 5, Int(1, 64), [MUTABLE NOOP];
+    "maxmemory-samples" => maxmemory_samples: i64 = 5, Int(1, 64), [MUTABLE];
     /// How much time removing may take: 0 little, 100 as much as it needs.
-    "maxmemory-eviction-tenacity" => maxmemory_eviction_tenacity: i64 = 10, Int(0, 100), [MUTABLE NOOP];
+    "maxmemory-eviction-tenacity" => maxmemory_eviction_tenacity: i64 = 10, Int(0, 100), [MUTABLE];
     /// How slowly the LFU counter grows.
     "lfu-log-factor" => lfu_log_factor: i64 = 10, Int(0, INT_MAX), [MUTABLE];
     /// Minutes after which the LFU counter of an unused key falls by one; 0 is never.

@@ -31,8 +31,8 @@ impl Uses {
             n_clients: clients.n_clients,
             clients: clients.bytes,
             overhead,
-            dataset: usage.allocated.saturating_sub(overhead),
-            since_startup: usage.allocated.saturating_sub(usage.startup),
+            dataset: usage.used.saturating_sub(overhead),
+            since_startup: usage.used.saturating_sub(usage.startup),
         }
     }
 }
@@ -40,11 +40,11 @@ impl Uses {
 pub(super) fn memory(fields: &mut Fields) {
     let server = fields.server;
     let Uses { usage, clients, overhead, dataset, since_startup, .. } = Uses::of(server);
-    add_with_human(fields, "used_memory", usage.allocated);
+    add_with_human(fields, "used_memory", usage.used);
     add_with_human(fields, "used_memory_rss", usage.rss);
     add_with_human(fields, "used_memory_peak", usage.peak);
     fields.add("used_memory_peak_time", usage.peak_at_s);
-    fields.add("used_memory_peak_perc", percent(usage.allocated, usage.peak));
+    fields.add("used_memory_peak_perc", percent(usage.used, usage.peak));
     fields.add("used_memory_overhead", overhead);
     fields.add("used_memory_startup", usage.startup);
     fields.add("used_memory_dataset", dataset);
@@ -100,7 +100,7 @@ fn ratios(fields: &mut Fields, usage: &Usage) {
     add(["allocator_frag_ratio", "allocator_frag_bytes"], usage.active, usage.allocated);
     add(["allocator_rss_ratio", "allocator_rss_bytes"], usage.resident, usage.active);
     add(["rss_overhead_ratio", "rss_overhead_bytes"], usage.rss, usage.resident);
-    add(["mem_fragmentation_ratio", "mem_fragmentation_bytes"], usage.rss, usage.allocated);
+    add(["mem_fragmentation_ratio", "mem_fragmentation_bytes"], usage.rss, usage.used);
 }
 
 fn add_with_human(fields: &mut Fields, name: &str, bytes: usize) {

@@ -85,11 +85,14 @@ fn keys(fields: &mut Fields) {
     fields.add("expired_time_cap_reached_count", n_cut);
     let cycle_us = stats.expire_cycle_cpu_microseconds.load(Ordering::Relaxed);
     fields.add("expire_cycle_cpu_milliseconds", cycle_us / 1000);
-    fields.add("evicted_keys", 0);
+    fields.add("evicted_keys", stats.evicted_keys.load(Ordering::Relaxed));
     fields.add("evicted_clients", stats.evicted_clients.load(Ordering::Relaxed));
     let scripts = &fields.server.scripting.cache;
     fields.add("evicted_scripts", scripts.evicted_scripts.load(Ordering::Relaxed));
-    fields.add_zeros(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
+    let now_ns = fields.server.clock.elapsed_ns();
+    let (total_ms, current_ms) = fields.server.eviction.exceeded_ms(now_ns);
+    fields.add("total_eviction_exceeded_time", total_ms);
+    fields.add("current_eviction_exceeded_time", current_ms);
     fields.add("keyspace_hits", stats.sum(|worker| &worker.keyspace_hits));
     fields.add("keyspace_misses", stats.sum(|worker| &worker.keyspace_misses));
 }

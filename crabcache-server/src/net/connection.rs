@@ -112,6 +112,8 @@ pub(super) async fn serve(shared: &Shared, stream: Stream, client: Client) {
     poll_fn(|cx| connection.poll_safely(cx)).await;
     connection.take_leave().await;
     shared.pipeline.borrow_mut().forget(&mut connection.client);
+    drop(connection);
+    shared.server.memory.used.note();
 }
 
 impl Connection<'_> {
@@ -451,6 +453,7 @@ impl Connection<'_> {
             }
         }
         self.pending = BytesMut::new();
+        self.shared.server.memory.used.note();
         if ready!(Pin::new(&mut self.stream).poll_flush(cx)).is_err() {
             self.deafen();
         }

@@ -14,6 +14,7 @@ use crate::command::effects::Propagation;
 use crate::command::{Args, CommandTable, Ctx, Flags};
 use crate::config::{Config, ConfigStore};
 use crate::error::CommandError;
+use crate::eviction::Eviction;
 use crate::expire::ActiveExpire;
 use crate::latency::Monitor;
 use crate::lazyfree::LazyFree;
@@ -83,6 +84,8 @@ pub struct Server {
     pub conditions: Conditions,
     /// The active expire cycle.
     pub active_expire: ActiveExpire,
+    /// What is removed when memory is full.
+    pub eviction: Eviction,
     /// Memory to be freed.
     pub lazyfree: LazyFree,
     /// Snapshots.
@@ -134,6 +137,7 @@ impl Server {
             keyspace: Keyspace::new(N_STRIPES_DEFAULT, n_gates, n_databases),
             stats: Stats::new(n_gates, commands.rows().len()),
             memory: Memory::default(),
+            eviction: Eviction::new(n_gates),
             run_id: random_id(),
             replid: Mutex::new(random_id()),
             scripting: Scripting::new(n_workers),

@@ -181,7 +181,7 @@ struct Threads {
 fn start_threads(server: &Arc<Server>) -> io::Result<Threads> {
     let workers: io::Result<Vec<Worker>> =
         (0..server.n_workers).map(|index| Worker::start(server.clone(), index)).collect();
-    server.lazyfree.start();
+    server.lazyfree.start(&server.memory.used);
     let cron = {
         let server = server.clone();
         std::thread::Builder::new().name("cron".to_string()).spawn(move || cron::run(&server))?

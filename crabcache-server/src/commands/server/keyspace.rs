@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn the_client_of_a_flush_waits_for_the_memory() {
         let mut t = TestServer::new();
-        t.server.lazyfree.start();
+        t.server.lazyfree.start(&t.server.memory.used);
         t.check_all(&[("SET a 1", "+OK"), ("FLUSHALL ASYNC", "+OK")]);
         let mut client = t.client();
         t.check("SET a 1", "+OK");

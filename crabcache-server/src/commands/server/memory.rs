@@ -63,7 +63,7 @@ const CLIENT_BYTES_MAX: usize = 200 << 10;
 /// What is to be said about memory; the limits are the reference's.
 fn report(uses: &Uses) -> String {
     let usage = &uses.usage;
-    if usage.allocated < WORTH_A_LOOK_BYTES {
+    if usage.used < WORTH_A_LOOK_BYTES {
         return "There is hardly any data: too little to say something about memory.\n".into();
     }
     let is_wasted = |part: usize, whole: usize, ratio_max: f64| {
@@ -71,12 +71,12 @@ fn report(uses: &Uses) -> String {
     };
     let findings = [
         (
-            Usage::ratio(usage.peak, usage.allocated) > 1.5,
+            Usage::ratio(usage.peak, usage.used) > 1.5,
             "Peak: once there was more than one and a half times as much data as now. The allocator \
              keeps some of that memory for data to come; MEMORY PURGE gives back what it can.",
         ),
         (
-            is_wasted(usage.rss, usage.allocated, 1.4),
+            is_wasted(usage.rss, usage.used, 1.4),
             "Resident memory: the process holds more than 1.4 times what it uses. After a peak that \
              is to be expected; otherwise the sizes of values have changed over time.",
         ),
@@ -156,7 +156,7 @@ fn stats(walk: &mut Walk, ctx: &mut Ctx, _: Args) -> CommandResult {
     let map = ctx.reply.deferred();
     let mut out = Stats { ctx, n_fields: 0 };
     out.count("peak.allocated", usage.peak);
-    out.count("total.allocated", usage.allocated);
+    out.count("total.allocated", usage.used);
     out.count("startup.allocated", usage.startup);
     out.zeros(&["replication.backlog", "replica.fullsync.buffer", "clients.slaves"]);
     out.count("clients.normal", uses.clients);
@@ -176,7 +176,7 @@ fn stats(walk: &mut Walk, ctx: &mut Ctx, _: Args) -> CommandResult {
     out.count("keys.bytes-per-key", uses.since_startup.checked_div(n_keys).unwrap_or(0));
     out.count("dataset.bytes", uses.dataset);
     out.double("dataset.percentage", Usage::ratio(uses.dataset, uses.since_startup) * 100.0);
-    out.double("peak.percentage", Usage::ratio(usage.allocated, usage.peak) * 100.0);
+    out.double("peak.percentage", Usage::ratio(usage.used, usage.peak) * 100.0);
     out.count("allocator.allocated", usage.allocated);
     out.count("allocator.active", usage.active);
     out.count("allocator.resident", usage.resident);

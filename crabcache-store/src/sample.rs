@@ -1,0 +1,79 @@
+//! Samples of a stripe's entries, for whoever looks for a key to remove.
+//!
+//! What this is not: it judges no entry and removes none; that is for the caller, who sees each one
+//! while its stripe is locked for reading.
+
+use crate::entry::Entry;
+use crate::keyspace::{Mode, Pass};
+
+/// Buckets that are looked at for one sample: entries with an expiry may be rare.
+const N_BUCKETS_MAX: usize = 32;
+
+impl Pass<'_> {
+    /// Shows about `n_entries` entries of a stripe's part of a database, from consecutive buckets,
+    /// of which `start` chooses the first; if `only_timed`, those with an expiry alone.
+    pub fn sample(
+        &mut self,
+        stripe: u32,
+        db: usize,
+        start: u64,
+        n_entries: usize,
+        only_timed: bool,
+        mut visit: impl FnMut(&Entry),
+    ) {
+        let locked = self.lock_one(stripe, Mode::Read);
+        let Some(part) = locked.stripe(stripe).db(db) else { return };
+        if part.table.is_empty() || only_timed && part.n_expires == 0 {
+            return;
+        }
+        // A cursor names one bucket or two: after so many steps it has been everywhere.
+        let n_cursors = 1 << part.table.n_buckets().ilog2();
+        let (mut n_shown, mut cursor) = (0, start);
+        for _ in 0..N_BUCKETS_MAX.min(n_cursors) {
+            cursor = part.table.scan(cursor, |entry| {
+                if n_shown < n_entries && (!only_timed || entry.expire_at_ms().is_some()) {
+                    n_shown += 1;
+                    visit(entry);
+                }
+            });
+            if n_shown >= n_entries {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Access, Env, Expiry, Keyspace, Mode, SetExpire, Str, Trace};
+
+    use std::collections::HashSet;
+
+    #[test]
+    fn samples_are_of_one_stripe_and_kind() {
+        let keyspace = Keyspace::new(4, 1, 2);
+        let access = Access::Lru { clock: 1 };
+        let env = Env { now_ms: 1000, access, touches: true, expiry: Expiry::Remove };
+        let trace = Trace::default();
+        let mut pass = keyspace.enter(0);
+        for number in 0..100u32 {
+            let name = format!("{number}");
+            let key = keyspace.key(name.as_bytes());
+            let expire = SetExpire::To((number % 4 == 0).then_some(5000));
+            let mut locked = pass.lock_one(key.stripe(), Mode::Write);
+            locked.write(0, &env, &trace).set_string(&key, Str::Bytes(b"v"), expire);
+        }
+        for stripe in 0..4 {
+            for only_timed in [false, true] {
+                let mut shown = HashSet::new();
+                pass.sample(stripe, 0, 12345, 5, only_timed, |entry| {
+                    assert_eq!(keyspace.key(entry.key()).stripe(), stripe);
+                    assert!(!only_timed || entry.expire_at_ms().is_some());
+                    assert!(shown.insert(entry.key().to_vec()), "shown twice");
+                });
+                assert!((1..=5).contains(&shown.len()), "{shown:?}");
+            }
+            pass.sample(stripe, 1, 0, 5, false, |_| panic!("nothing is there"));
+        }
+    }
+}
