@@ -134,8 +134,10 @@ pub fn make_room(
     env: &Env,
     worker: usize,
 ) -> Room {
-    // While clients are paused, data must not change.
-    if server.conditions.is_paused(true, env.now_ms) {
+    let conditions = &server.conditions;
+    // While clients are paused, data must not change; what is loaded must stay; and a script that
+    // takes long must be the only one who changes anything.
+    if conditions.is_paused(true, env.now_ms) || conditions.is_loading() || conditions.is_busy() {
         return Room::Enough;
     }
     let began_ns = server.clock.elapsed_ns();
@@ -275,7 +277,7 @@ fn remove(
     let began_ns = server.clock.elapsed_ns();
     let trace = Trace::default();
     let place = server.keyspace.key(key);
-    let mut locked = pass.lock_one(place.stripe(), Mode::Write);
+    let Some(mut locked) = pass.try_lock_one(place.stripe(), Mode::Write) else { return false };
     let mut view = locked.write(db, env, &trace);
     let only_timed = is_volatile(config.maxmemory_policy);
     let found = view.get(&place, Lookup::Peek).map(|entry| entry.expire_at_ms().is_some());

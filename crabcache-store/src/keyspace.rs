@@ -465,7 +465,8 @@ impl<'k> Pass<'k> {
         elements: impl Iterator<Item = &'m [u8]>,
     ) {
         let stripe = &self.keyspace.stripes[key.stripe as usize];
-        if stripe.lock.try_lock_shared().is_none() {
+        let is_reserved = self.keyspace.is_reserved.load(Ordering::SeqCst);
+        if is_reserved || stripe.lock.try_lock_shared().is_none() {
             return;
         }
         // SAFETY: the stripe is held for reading.

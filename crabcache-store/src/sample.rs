@@ -11,7 +11,8 @@ const N_BUCKETS_MAX: usize = 32;
 
 impl Pass<'_> {
     /// Shows about `n_entries` entries of a stripe's part of a database, from consecutive buckets,
-    /// of which `start` chooses the first; if `only_timed`, those with an expiry alone.
+    /// of which `start` chooses the first; if `only_timed`, those with an expiry alone. None of a
+    /// stripe that a script holds for long.
     pub fn sample(
         &mut self,
         stripe: u32,
@@ -21,7 +22,7 @@ impl Pass<'_> {
         only_timed: bool,
         mut visit: impl FnMut(&Entry),
     ) {
-        let locked = self.lock_one(stripe, Mode::Read);
+        let Some(locked) = self.try_lock_one(stripe, Mode::Read) else { return };
         let Some(part) = locked.stripe(stripe).db(db) else { return };
         if part.table.is_empty() || only_timed && part.n_expires == 0 {
             return;
