@@ -37,6 +37,60 @@ pub const PROTECTED_MODE: &str = "\
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Logged;
 
+/// What `redis.register_function` complains about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// No library is being loaded.
+    #[error("redis.register_function can only be called on FUNCTION LOAD command")]
+    NotLoading,
+    /// Too few or too many arguments.
+    #[error("wrong number of arguments to redis.register_function")]
+    ArgumentCount,
+    /// One argument that is no table.
+    #[error(
+        "calling redis.register_function with a single argument is only applicable to Lua table (representing named arguments)."
+    )]
+    NotTable,
+    /// A number, or worse, where a name should be.
+    #[error("named argument key given to redis.register_function is not a string")]
+    KeyNotString,
+    /// The function's name.
+    #[error("function_name argument given to redis.register_function must be a string")]
+    NameNotString,
+    /// The function's description.
+    #[error("description argument given to redis.register_function must be a string")]
+    TextNotString,
+    /// The function itself.
+    #[error("callback argument given to redis.register_function must be a function")]
+    CallbackNotFunction,
+    /// The function's flags.
+    #[error(
+        "flags argument to redis.register_function must be a table representing function flags"
+    )]
+    FlagsNotTable,
+    /// One of them.
+    #[error("unknown flag given")]
+    UnknownFlag,
+    /// No such argument.
+    #[error("unknown argument given to redis.register_function")]
+    UnknownArgument,
+    /// No name.
+    #[error("redis.register_function must get a function name argument")]
+    NoName,
+    /// No function.
+    #[error("redis.register_function must get a callback argument")]
+    NoCallback,
+    /// The name of two arguments.
+    #[error("first argument to redis.register_function must be a string")]
+    FirstNotString,
+    /// The function of two arguments.
+    #[error("second argument to redis.register_function must be a function")]
+    SecondNotFunction,
+    /// Two functions of a library have one name.
+    #[error("Function already exists in the library")]
+    Twice,
+}
+
 /// What the libraries of scripts complain about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LuaError {
@@ -161,6 +215,86 @@ pub enum CommandError {
     /// A script calls a command that scripts cannot call.
     #[error("ERR This Redis command is not allowed from script")]
     NotFromScript,
+    /// A library registers what cannot be.
+    #[error("ERR {0}")]
+    Register(RegisterError),
+    /// FCALL of nothing.
+    #[error("ERR Function not found")]
+    FunctionNotFound,
+    /// FCALL with a number of keys that is none.
+    #[error("ERR Bad number of keys provided")]
+    BadKeyCount,
+    /// A library that is no Lua; what the compiler says.
+    #[error("ERR Error compiling function: {0}")]
+    FunctionSyntax(String),
+    /// A library failed while it was loaded; what it says.
+    #[error("ERR Error registering functions: {0}")]
+    FunctionFailed(String),
+    /// A library takes too long to be loaded.
+    #[error("ERR FUNCTION LOAD timeout")]
+    FunctionLoadTimeout,
+    /// A library without functions.
+    #[error("ERR No functions registered")]
+    NoFunctions,
+    /// There is a function of this name.
+    #[error("ERR Function {0} already exists")]
+    FunctionExists(String),
+    /// There is a library of this name.
+    #[error("ERR Library '{0}' already exists")]
+    LibraryExists(String),
+    /// The same, of one that is restored.
+    #[error("ERR Library {0} already exists")]
+    LibraryExistsAlready(String),
+    /// There is no library of this name.
+    #[error("ERR Library not found")]
+    LibraryNotFound,
+    /// A library or function cannot have this name.
+    #[error(
+        "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"
+    )]
+    LibraryName,
+    /// A library does not begin with what it is.
+    #[error("ERR Missing library metadata")]
+    MissingMetadata,
+    /// A library's first line is not understood.
+    #[error("ERR Invalid library metadata")]
+    InvalidMetadata,
+    /// A library's first line says something else.
+    #[error("ERR Invalid metadata value given: {0}")]
+    InvalidMetadataValue(String),
+    /// A library has two names.
+    #[error("ERR Invalid metadata value, name argument was given multiple times")]
+    NameTwice,
+    /// A library has no name.
+    #[error("ERR Library name was not given")]
+    NameMissing,
+    /// A library in another language.
+    #[error("ERR Engine '{0}' not found")]
+    EngineNotFound(String),
+    /// FUNCTION LOAD with another option.
+    #[error("ERR Unknown option given: {0}")]
+    UnknownLoadOption(String),
+    /// FUNCTION LIST with another option.
+    #[error("ERR Unknown argument {0}")]
+    UnknownListArgument(String),
+    /// FUNCTION LIST LIBRARYNAME without one.
+    #[error("ERR library name argument was not given")]
+    NoLibraryName,
+    /// FUNCTION FLUSH with another option.
+    #[error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")]
+    FunctionFlushOption,
+    /// FUNCTION RESTORE with another policy.
+    #[error("ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")]
+    RestorePolicy,
+    /// FUNCTION RESTORE of something else.
+    #[error("ERR given type is not a function")]
+    NotAFunction,
+    /// FUNCTION RESTORE of functions of a release candidate.
+    #[error("ERR Pre-GA function format not supported")]
+    PreReleaseFunction,
+    /// FUNCTION RESTORE of damaged functions.
+    #[error("ERR Failed loading library")]
+    FunctionsUnreadable,
     /// A script's user may not run a command; why, without a code.
     #[error("ERR ACL failure in script: {0}")]
     ScriptAcl(String),

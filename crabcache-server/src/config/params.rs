@@ -228,7 +228,7 @@ params! {
 
     ["Scripts"]
     /// Milliseconds after which a script makes others be told that the server is busy; 0 is never.
-    "busy-reply-threshold" | "lua-time-limit" => busy_reply_threshold: i64 = 5000, Int(0, MAX), [MUTABLE NOOP];
+    "busy-reply-threshold" | "lua-time-limit" => busy_reply_threshold: i64 = 5000, Int(0, MAX), [MUTABLE];
 
     ["Observation"]
     /// Microseconds from which a command enters the slow log; -1 is none.

@@ -85,10 +85,13 @@ fn scripting(fields: &mut Fields) {
     fields.add("used_memory_lua_human", human(vm));
     fields.add("used_memory_scripts_eval", scripts);
     fields.add("number_of_cached_scripts", n_scripts);
-    fields.add_zeros(&["number_of_functions", "number_of_libraries", "used_memory_vm_functions"]);
+    let libraries = scripting.functions.get();
+    fields.add("number_of_functions", libraries.n_functions());
+    fields.add("number_of_libraries", libraries.len());
+    fields.add_zeros(&["used_memory_vm_functions"]);
     add_with_human(fields, "used_memory_vm_total", vm);
-    fields.add("used_memory_functions", 0);
-    add_with_human(fields, "used_memory_scripts", scripts);
+    fields.add("used_memory_functions", libraries.mem_bytes());
+    add_with_human(fields, "used_memory_scripts", scripts + libraries.mem_bytes());
 }
 
 /// How much more is held at each level than the level below has asked for.

@@ -203,6 +203,13 @@ fn decode(
     Ok(counts)
 }
 
+/// Loads a library of functions. One that this server does not take is left out.
+fn load_functions(server: &Server, code: &[u8]) {
+    if let Err(error) = crate::scripting::functions::load(server, code, true) {
+        tracing::warn!("Failed creating the library: {}", error.text());
+    }
+}
+
 /// Inserts what comes. Fails with the key that was there already.
 fn insert_all(
     server: &Server,
@@ -278,7 +285,7 @@ pub fn read(
             Item::SkippedData(module) => {
                 tracing::warn!("Skipped data of the unknown module type '{module}'");
             }
-            Item::Function(code) => server.persistence.functions.lock().push(code),
+            Item::Function(code) => load_functions(server, &code),
             Item::Aux(name, value) => tell_aux(server, &name, &value, now_ms / 1000),
         }
     }

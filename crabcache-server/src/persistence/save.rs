@@ -59,8 +59,8 @@ pub fn header(server: &Server, encoder: &Encoder) -> Vec<u8> {
     encoder.aux_int(&mut out, "ctime", now_s);
     encoder.aux_int(&mut out, "used-mem", i64::try_from(used).unwrap_or(i64::MAX));
     encoder.aux_int(&mut out, "aof-base", 0);
-    for code in server.persistence.functions.lock().iter() {
-        encoder.function(&mut out, code);
+    for library in server.scripting.functions.get().all() {
+        encoder.function(&mut out, &library.code);
     }
     out
 }

@@ -22,8 +22,6 @@ pub struct Persistence {
     pub is_scheduled: AtomicBool,
     /// The one under way.
     pub current: Mutex<Option<Current>>,
-    /// Libraries of functions, as snapshots hold them.
-    pub functions: Mutex<Vec<Vec<u8>>>,
     /// The data being loaded.
     pub loading: Loading,
 }
@@ -69,7 +67,6 @@ impl Persistence {
             dirty_saved: AtomicU64::new(0),
             is_scheduled: AtomicBool::new(false),
             current: Mutex::new(None),
-            functions: Mutex::new(Vec::new()),
             loading: Loading::default(),
         }
     }

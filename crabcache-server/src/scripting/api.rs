@@ -1,9 +1,11 @@
 //! The table `redis` that scripts have.
 
-use super::engine::{Raised, take_words};
+use super::engine::{Raised, Registered, plain_text, take_words};
+use super::functions::FunctionInfo;
 use super::host::{CommandBuffer, HOST};
+use super::shebang::{ScriptFlags, is_name};
 use super::value;
-use crate::error::CommandError;
+use crate::error::{CommandError, RegisterError};
 use crate::start::arguments::REDIS_VERSION as SERVER_VERSION;
 use crabcache_resp::Protocol;
 use mlua::{Error, Lua, MultiValue, Result, Table, Value};
@@ -21,6 +23,9 @@ const LOG_LEVELS: [&str; 4] = ["LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WA
 pub(super) fn table(lua: &Lua) -> Result<Table> {
     let redis = lua.create_table()?;
     add_common(lua, &redis)?;
+    redis.raw_set("sha1hex", lua.create_function(sha1hex)?)?;
+    redis.raw_set("error_reply", lua.create_function(error_reply)?)?;
+    redis.raw_set("status_reply", lua.create_function(status_reply)?)?;
     let buffer: Rc<RefCell<CommandBuffer>> = Rc::default();
     let words = buffer.clone();
     redis.raw_set(
@@ -46,12 +51,112 @@ pub(super) fn table(lua: &Lua) -> Result<Table> {
     Ok(redis)
 }
 
-/// What libraries of functions have too while they are loaded.
-pub(super) fn add_common(lua: &Lua, redis: &Table) -> Result<()> {
+/// The table `redis` that libraries of functions have while they are loaded.
+pub(super) fn library_table(
+    lua: &Lua,
+    registered: &Rc<RefCell<Option<Vec<Registered>>>>,
+) -> Result<Table> {
+    let redis = lua.create_table()?;
+    add_common(lua, &redis)?;
+    let registered = registered.clone();
+    let register =
+        lua.create_function(move |_, values: MultiValue| register(&registered, &values))?;
+    redis.raw_set("register_function", register)?;
+    Ok(redis)
+}
+
+/// `redis.register_function(name, callback)` or `redis.register_function{...}`
+fn register(registered: &RefCell<Option<Vec<Registered>>>, values: &MultiValue) -> Result<()> {
+    let mut registered = registered.borrow_mut();
+    let raise = |error: RegisterError| Raised::table(&CommandError::Register(error));
+    let Some(registered) = registered.as_mut() else {
+        return Err(raise(RegisterError::NotLoading));
+    };
+    let new = match values.len() {
+        1 => read_named(&values[0])?,
+        2 => {
+            let name = string(&values[0]).ok_or_else(|| raise(RegisterError::FirstNotString))?;
+            let Value::Function(function) = &values[1] else {
+                return Err(raise(RegisterError::SecondNotFunction));
+            };
+            let flags = ScriptFlags::empty();
+            (FunctionInfo { name: plain_text(&name), description: None, flags }, function.clone())
+        }
+        _ => return Err(raise(RegisterError::ArgumentCount)),
+    };
+    if !is_name(new.0.name.as_bytes()) {
+        return Err(Raised::table(&CommandError::LibraryName));
+    }
+    if registered.iter().any(|(known, _)| known.name == new.0.name) {
+        return Err(raise(RegisterError::Twice));
+    }
+    registered.push(new);
+    Ok(())
+}
+
+/// A string; numbers are strings too.
+fn string(value: &Value) -> Option<Vec<u8>> {
+    match value {
+        Value::String(text) => Some(text.as_bytes().to_vec()),
+        Value::Integer(_) | Value::Number(_) => value.to_string().ok().map(String::into_bytes),
+        _ => None,
+    }
+}
+
+fn read_named(value: &Value) -> Result<Registered> {
+    let raise = |error: RegisterError| Raised::table(&CommandError::Register(error));
+    let Value::Table(table) = value else { return Err(raise(RegisterError::NotTable)) };
+    let (mut name, mut description, mut callback) = (None, None, None);
+    let mut flags = ScriptFlags::empty();
+    for pair in table.pairs::<Value, Value>() {
+        let (key, value) = pair?;
+        let key = string(&key).ok_or_else(|| raise(RegisterError::KeyNotString))?;
+        match key.to_ascii_lowercase().as_slice() {
+            b"function_name" => {
+                name = Some(string(&value).ok_or_else(|| raise(RegisterError::NameNotString))?);
+            }
+            b"description" => {
+                let text = string(&value);
+                description = Some(text.ok_or_else(|| raise(RegisterError::TextNotString))?);
+            }
+            b"callback" => match value {
+                Value::Function(function) => callback = Some(function),
+                _ => return Err(raise(RegisterError::CallbackNotFunction)),
+            },
+            b"flags" => match &value {
+                Value::Table(names) => {
+                    flags = read_flags(names)?.ok_or_else(|| raise(RegisterError::UnknownFlag))?;
+                }
+                _ => return Err(raise(RegisterError::FlagsNotTable)),
+            },
+            _ => return Err(raise(RegisterError::UnknownArgument)),
+        }
+    }
+    let name = name.ok_or_else(|| raise(RegisterError::NoName))?;
+    let callback = callback.ok_or_else(|| raise(RegisterError::NoCallback))?;
+    Ok((FunctionInfo { name: plain_text(&name), description, flags }, callback))
+}
+
+/// The flags of these names, or `None` if one does not exist.
+fn read_flags(names: &Table) -> Result<Option<ScriptFlags>> {
+    let mut flags = ScriptFlags::empty();
+    for index in 1i64.. {
+        let value: Value = names.raw_get(index)?;
+        if value.is_nil() {
+            break;
+        }
+        let name = string(&value).unwrap_or_default().to_ascii_lowercase();
+        match ScriptFlags::by_name(&name) {
+            Some(flag) => flags |= flag,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(flags))
+}
+
+/// What scripts have, and libraries of functions while they are loaded.
+fn add_common(lua: &Lua, redis: &Table) -> Result<()> {
     redis.raw_set("log", lua.create_function(log)?)?;
-    redis.raw_set("sha1hex", lua.create_function(sha1hex)?)?;
-    redis.raw_set("error_reply", lua.create_function(error_reply)?)?;
-    redis.raw_set("status_reply", lua.create_function(status_reply)?)?;
     redis.raw_set("REDIS_VERSION", SERVER_VERSION)?;
     let number = SERVER_VERSION
         .split('.')

@@ -4,6 +4,7 @@
 //! of their text; what of that is outdated is found by the cache's generation.
 
 use super::cache::{Script, Sha};
+use super::functions::{FunctionInfo, Library};
 use super::host::{CommandBuffer, HOST};
 use super::libraries;
 use super::value;
@@ -88,6 +89,9 @@ pub(super) struct Failure {
     pub(super) position: Option<String>,
 }
 
+/// A function that a library has registered.
+pub(super) type Registered = (FunctionInfo, Function);
+
 /// See the module's text.
 pub(super) struct Engine {
     pub(super) lua: Lua,
@@ -102,6 +106,14 @@ pub(super) struct Engine {
     settings: Rc<libraries::Settings>,
     /// Whether the script that runs has a single line, so that every position is there.
     is_one_line: Rc<Cell<bool>>,
+    /// The metatable that decides which globals are seen.
+    globals_seen: Table,
+    /// The globals of libraries while they are loaded.
+    library_api: Table,
+    /// What the library that is being loaded has registered.
+    registered: Rc<RefCell<Option<Vec<Registered>>>>,
+    /// The functions of loaded libraries, by the library's name.
+    libraries: RefCell<HashMap<String, (Arc<Library>, HashMap<String, Function>)>>,
     /// Names the server: tests have many on one thread.
     run_id: String,
 }
@@ -148,14 +160,18 @@ impl Engine {
             .set_name(SANDBOX)
             .set_environment(front.clone())
             .into_function()?;
-        let run: Function = sandbox.call((
+        let registered: Rc<RefCell<Option<Vec<Registered>>>> = Rc::default();
+        let library = super::api::library_table(&lua, &registered)?;
+        let (run, library_api): (Function, Table) = sandbox.call((
             globals.clone(),
             front.clone(),
+            library,
             unwrap,
             note,
             compile,
             PATTERN_BYTES_MAX,
         ))?;
+        let globals_seen = front.metatable().ok_or(Error::StackError)?;
         lua.set_globals(front)?;
         set_hook(&lua, HOOK_EVERY)?;
         Ok(Engine {
@@ -168,6 +184,10 @@ impl Engine {
             failure,
             settings,
             is_one_line,
+            globals_seen,
+            library_api,
+            registered,
+            libraries: RefCell::default(),
             run_id: server.run_id.clone(),
             lua,
         })
@@ -226,6 +246,72 @@ impl Engine {
             self.globals.raw_set("KEYS", list(&self.lua, keys)?)?;
             self.globals.raw_set("ARGV", list(&self.lua, arguments)?)?;
             self.run.call::<(bool, Value)>(script)
+        })();
+        self.outcome(ran)
+    }
+
+    /// Runs the text of a library, which registers its functions.
+    ///
+    /// # Errors
+    /// If it is no Lua or fails.
+    pub(super) fn load(&self, text: &[u8]) -> Result<Vec<Registered>, CommandError> {
+        let function = load(&self.lua, text, "@user_function")
+            .map_err(|message| CommandError::FunctionSyntax(plain_text(&message)))?;
+        self.is_one_line.set(false);
+        *self.registered.borrow_mut() = Some(Vec::new());
+        let ran = self.globals_seen.raw_set("__index", &self.library_api).and_then(|()| {
+            let ran = self.run.call::<(bool, Value)>(function);
+            self.globals_seen.raw_set("__index", &self.globals)?;
+            ran
+        });
+        let registered = self.registered.take().unwrap_or_default();
+        self.settings.reset();
+        match self.outcome(ran) {
+            Some(_) => Ok(registered),
+            None => Err(CommandError::FunctionFailed(plain_text(&self.failure().line))),
+        }
+    }
+
+    /// A function of a library, which is loaded if it is not yet.
+    ///
+    /// # Errors
+    /// If it cannot be loaded here, although it could be elsewhere.
+    pub(super) fn function(
+        &self,
+        server: &Server,
+        library: &Arc<Library>,
+        name: &str,
+    ) -> Result<Function, CommandError> {
+        if let Some((known, functions)) = self.libraries.borrow().get(&library.name)
+            && Arc::ptr_eq(known, library)
+        {
+            return functions.get(name).cloned().ok_or(CommandError::FunctionNotFound);
+        }
+        let registered = self.load(&library.code[library.shebang_len..])?;
+        let functions: HashMap<String, Function> =
+            registered.into_iter().map(|(info, function)| (info.name, function)).collect();
+        let found = functions.get(name).cloned();
+        // Those that are gone go with the next that comes.
+        let known = server.scripting.functions.get();
+        self.libraries.borrow_mut().retain(|name, _| known.all().any(|known| known.name == *name));
+        let entry = (library.clone(), functions);
+        self.libraries.borrow_mut().insert(library.name.clone(), entry);
+        found.ok_or(CommandError::FunctionNotFound)
+    }
+
+    /// Runs a function with these keys and arguments. As [`Engine::run`].
+    pub(super) fn run_function<'w>(
+        &self,
+        function: &Function,
+        keys: impl ExactSizeIterator<Item = &'w [u8]>,
+        arguments: impl ExactSizeIterator<Item = &'w [u8]>,
+    ) -> Option<Value> {
+        self.is_one_line.set(false);
+        let ran = (|| {
+            self.globals.raw_set("KEYS", Value::Nil)?;
+            self.globals.raw_set("ARGV", Value::Nil)?;
+            let (keys, arguments) = (list(&self.lua, keys)?, list(&self.lua, arguments)?);
+            self.run.call::<(bool, Value)>((function, keys, arguments))
         })();
         self.outcome(ran)
     }
@@ -297,12 +383,12 @@ fn set_hook(lua: &Lua, every: u32) -> mlua::Result<()> {
         if lua.used_memory() > MEMORY_BYTES_MAX {
             return Err(Error::MemoryError(CommandError::LuaMemory.without_code()));
         }
-        if HOST.with(|host| host.interrupt()) {
+        if let Some(error) = HOST.with(|host| host.interrupt()) {
             if every > 1 {
                 // A script that catches the error gets it again at once.
                 set_hook(lua, 1)?;
             }
-            return Err(Raised::table(&CommandError::ScriptKilled));
+            return Err(Raised::table(&error));
         }
         Ok(VmState::Continue)
     })

@@ -16,6 +16,7 @@ use crate::command::table::Found;
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler};
 use crate::error::CommandError;
 use crate::monitor;
+use crate::server::Server;
 use crate::transaction::expire_met;
 use crabcache_resp::{Protocol, Span, number};
 use crabcache_store::{Locked, Trace};
@@ -31,8 +32,8 @@ scoped_thread_local!(
 pub(super) trait Host {
     /// Runs a command and gives its reply, as bytes, to `take`.
     fn call(&mut self, words: &CommandBuffer, take: &mut dyn FnMut(&[u8]));
-    /// Called every so many instructions. Whether the script is to end.
-    fn interrupt(&mut self) -> bool;
+    /// Called every so many instructions. Why the script is to end, if it is.
+    fn interrupt(&mut self) -> Option<CommandError>;
     /// Whether the user may run a command; `None` if there is no such command.
     fn may_run(&mut self, words: &CommandBuffer) -> Option<bool>;
     /// Has replies of commands written in another protocol.
@@ -192,14 +193,14 @@ impl Host for ScriptCall<'_, '_, '_, '_> {
         self.ctx.reply.truncate(mark);
     }
 
-    fn interrupt(&mut self) -> bool {
+    fn interrupt(&mut self) -> Option<CommandError> {
         let (server, worker) = (self.ctx.server, self.ctx.worker);
         let now_ns = server.clock.elapsed_ns();
         if !self.is_overtime {
             let limit_ms = u64::try_from(self.ctx.config.busy_reply_threshold).unwrap_or(0);
             let elapsed_ms = now_ns.saturating_sub(self.began_ns) / 1_000_000;
             if limit_ms == 0 || elapsed_ms < limit_ms {
-                return false;
+                return None;
             }
             self.is_overtime = true;
             tracing::warn!(
@@ -216,13 +217,13 @@ impl Host for ScriptCall<'_, '_, '_, '_> {
             self.locked.let_others_pass();
         }
         if server.is_stopping() {
-            return true;
+            return Some(CommandError::ScriptKilled);
         }
         let is_killed = server.scripting.running.is_killed(worker);
         if is_killed {
             tracing::info!("Lua script killed by user with SCRIPT KILL.");
         }
-        is_killed
+        is_killed.then_some(CommandError::ScriptKilled)
     }
 
     fn may_run(&mut self, words: &CommandBuffer) -> Option<bool> {
@@ -271,6 +272,65 @@ pub fn run(
     });
     ctx.server.scripting.cache.touch(&script);
     finish(ctx, &engine, script.name(), ran)
+}
+
+/// Runs an FCALL or FCALL_RO.
+pub fn run_function(
+    locked: &mut Locked<'_>,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    trace: &Trace,
+) -> CommandResult {
+    monitor::show_now(ctx, args);
+    let found = ctx.server.scripting.functions.function(args.get(1));
+    let (library, info) = found.ok_or(CommandError::FunctionNotFound)?;
+    let n_keys = plan::n_keys(args).map_err(|error| match error {
+        CommandError::NotInteger => CommandError::BadKeyCount,
+        other => other,
+    })?;
+    let is_ro = ctx.row.spec.name.ends_with("_ro");
+    check_flags(info.flags, is_ro)?;
+    let engine = Engine::get(ctx.server);
+    let function = load_host(ctx.server, || engine.function(ctx.server, &library, &info.name))?;
+    let is_reader = is_ro || info.flags.contains(ScriptFlags::NO_WRITES);
+    let keys = args.first(3 + n_keys).skip(3);
+    let arguments = args.skip(3 + n_keys);
+    let ran = in_call(locked, ctx, trace, (&info.name, args, true, is_reader), || {
+        engine.run_function(&function, keys.iter(), arguments.iter())
+    });
+    finish(ctx, &engine, &info.name, ran)
+}
+
+/// Stands in for a call while a library is loaded: it can call nothing, and must not take long.
+struct LoadHost<'s> {
+    server: &'s Server,
+    began_ns: u64,
+}
+
+/// Runs `load` in these circumstances.
+pub(super) fn load_host<R>(server: &Server, load: impl FnOnce() -> R) -> R {
+    let mut host = LoadHost { server, began_ns: server.clock.elapsed_ns() };
+    HOST.set(&mut host, load)
+}
+
+impl Host for LoadHost<'_> {
+    fn call(&mut self, _: &CommandBuffer, take: &mut dyn FnMut(&[u8])) {
+        take(format!("-{}\r\n", CommandError::NotFromScript).as_bytes());
+    }
+
+    fn interrupt(&mut self) -> Option<CommandError> {
+        const LIMIT_NS: u64 = 500_000_000;
+        let took_ns = self.server.clock.elapsed_ns().saturating_sub(self.began_ns);
+        (took_ns > LIMIT_NS).then_some(CommandError::FunctionLoadTimeout)
+    }
+
+    fn may_run(&mut self, _: &CommandBuffer) -> Option<bool> {
+        None
+    }
+
+    fn set_protocol(&mut self, _: Protocol) {}
+
+    fn set_replicated(&mut self, _: bool) {}
 }
 
 fn keep(ctx: &Ctx<'_>, engine: &Engine, script: Arc<Script>) -> Arc<Script> {

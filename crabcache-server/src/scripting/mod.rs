@@ -18,6 +18,7 @@
 mod api;
 pub mod cache;
 mod engine;
+pub mod functions;
 mod host;
 mod lexer;
 mod libraries;
@@ -30,7 +31,7 @@ mod value;
 
 pub use cache::{Script, ScriptCache, sha1_hex};
 pub use engine::compile;
-pub use host::run;
+pub use host::{run, run_function};
 pub use plan::{Plan, plan};
 pub use shebang::ScriptFlags;
 
@@ -41,6 +42,8 @@ use running::Running;
 pub struct Scripting {
     /// Scripts by name.
     pub cache: ScriptCache,
+    /// Libraries of functions.
+    pub functions: functions::Functions,
     /// The scripts under way.
     pub running: Running,
     /// Bytes that each worker's interpreter takes.
@@ -52,6 +55,7 @@ impl Scripting {
     pub fn new(n_workers: usize) -> Scripting {
         Scripting {
             cache: ScriptCache::default(),
+            functions: functions::Functions::default(),
             running: Running::new(n_workers),
             vm_bytes: (0..n_workers).map(|_| std::sync::atomic::AtomicUsize::new(0)).collect(),
         }

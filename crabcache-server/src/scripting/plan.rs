@@ -56,6 +56,11 @@ pub fn plan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Plan {
     if args.len() < 3 {
         return nothing;
     }
+    if ctx.row.spec.name.starts_with("fcall") {
+        // What a function reaches for cannot be told: keys are its parameters.
+        let exists = ctx.server.scripting.functions.function(args.get(1)).is_some();
+        return if exists && n_keys(args).is_ok() { Plan::Everything } else { nothing };
+    }
     let (Ok(n_keys), Ok(script)) = (n_keys(args), script_of(ctx, args)) else { return nothing };
     let plan = match &script.reach {
         Reach::Everything => Plan::Everything,

@@ -4,7 +4,7 @@
 -- hidden table, writing raises an error. Functions that would see or change the empty table instead
 -- (pairs, rawset, ...) are replaced here. Nothing in this file uses a global.
 
-local G, E, unwrap, note, compile, source_limit = ...
+local G, E, library, unwrap, note, compile, source_limit = ...
 
 local error, type, tostring, select = G.error, G.type, G.tostring, G.select
 local next, pairs, rawget, rawset = G.next, G.pairs, G.rawget, G.rawset
@@ -235,11 +235,16 @@ G._G = protect(G, E)
 metatables[E] = protect(globals)
 setmetatable(G, globals)
 
+-- What libraries of functions see while they are loaded.
+local api = setmetatable({ redis = protect(setmetatable(library, globals)) }, globals)
+
 -- Runs a script. Its failure is noted, not returned.
-return function(script, ...)
+local function run(script, ...)
   local keys, arguments = ...
   if keys == nil then
     return xpcall(script, note)
   end
   return xpcall(function() return script(keys, arguments) end, note)
 end
+
+return run, api

@@ -40,6 +40,43 @@ impl ScriptFlags {
     }
 }
 
+/// Reads the first line of a library: its name, and how long the line is.
+///
+/// # Errors
+/// If it is not understood.
+pub(super) fn read_library(code: &[u8]) -> Result<(String, usize), CommandError> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if !code.starts_with(b"#!") {
+        return Err(CommandError::MissingMetadata);
+    }
+    let len = memchr::memchr(b'\n', code).ok_or(CommandError::InvalidMetadata)?;
+    let words = split_words(&code[..len]).filter(|words| !words.is_empty());
+    let words = words.ok_or(CommandError::InvalidMetadata)?;
+    let mut name = None;
+    for word in &words[1..] {
+        let is_name = word.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"name="));
+        if !is_name {
+            return Err(CommandError::InvalidMetadataValue(text(word)));
+        }
+        if name.replace(&word[5..]).is_some() {
+            return Err(CommandError::NameTwice);
+        }
+    }
+    let name = name.ok_or(CommandError::NameMissing)?;
+    if !is_name(name) {
+        return Err(CommandError::LibraryName);
+    }
+    if !words[0][2..].eq_ignore_ascii_case(b"lua") {
+        return Err(CommandError::EngineNotFound(text(&words[0][2..])));
+    }
+    Ok((text(name), len))
+}
+
+/// Whether this can be the name of a library or function.
+pub(super) fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+}
+
 /// Reads the first line of an EVAL script: its flags, and how long the line is if it declares some.
 ///
 /// # Errors

@@ -1,9 +1,10 @@
 //! The scripting group.
 
+mod function;
 mod script;
 
 use crate::command::{Command, Flags, KeySpec, container, script};
-use crate::scripting::run;
+use crate::scripting::{run, run_function};
 
 const FLAGS: Flags =
     Flags::NOSCRIPT.union(Flags::STALE).union(Flags::SKIP_MONITOR).union(Flags::NO_MANDATORY_KEYS);
@@ -16,6 +17,7 @@ const MAY_BE_READ: &str =
     "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS";
 const COST: &str = "Depends on the script";
 const SCRIPT: &str = "script numkeys:int [key...] [arg...]";
+const FUNCTION: &str = "function numkeys:int [key...] [arg...]";
 const SHA: &str = "sha1 numkeys:int [key...] [arg...]";
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -43,6 +45,24 @@ pub(super) const COMMANDS: &[Command] = &[
         .flags(READER)
         .keys(&[KeySpec::at(2).counted(0, 1).ro().access()])
         .doc("7.0.0", COST, SHA, "Runs a cached script that writes nothing."),
+    // FCALL function numkeys [key [key ...]] [arg [arg ...]]
+    script("fcall", run_function)
+        .arity(-3)
+        .flags(MAY_WRITE)
+        .keys(&[KeySpec::at(2).counted(0, 1).rw().access().update().notes(MAY_BE_CHANGED)])
+        .doc("7.0.0", "Depends on the function", FUNCTION, "Calls a function."),
+    // FCALL_RO function numkeys [key [key ...]] [arg [arg ...]]
+    script("fcall_ro", run_function)
+        .arity(-3)
+        .flags(READER)
+        .keys(&[KeySpec::at(2).counted(0, 1).ro().access().notes(MAY_BE_READ)])
+        .doc("7.0.0", "Depends on the function", FUNCTION, "Calls a function that writes nothing."),
+    container("function", function::SUBCOMMANDS).doc(
+        "7.0.0",
+        "Depends on subcommand.",
+        "",
+        "Commands about functions.",
+    ),
     container("script", script::SUBCOMMANDS).doc(
         "2.6.0",
         "Depends on subcommand.",

@@ -16,6 +16,11 @@ const FOOTER_BYTES: usize = VERSION_BYTES + 8;
 pub fn dump(entry: &Entry, compress: bool) -> Vec<u8> {
     let mut payload = Vec::new();
     write_object(&mut payload, entry, compress);
+    seal(payload)
+}
+
+/// Adds version and checksum.
+pub fn seal(mut payload: Vec<u8>) -> Vec<u8> {
     payload.extend_from_slice(&VERSION.to_le_bytes());
     let checksum = crc64::checksum(&payload);
     payload.extend_from_slice(&checksum.to_le_bytes());

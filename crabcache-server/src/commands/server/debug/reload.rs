@@ -29,7 +29,7 @@ pub(super) fn reload(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResu
             }
             server.active_expire.forget(number);
         }
-        server.persistence.functions.lock().clear();
+        server.scripting.functions.flush();
     }
     load::held(server, &ctx.config, db.locked(), present)
         .map_err(|_| CommandError::ReloadFailed)?;
