@@ -63,6 +63,8 @@ pub enum Kind {
     Hash = 4,
     /// A stream.
     Stream = 5,
+    /// A vector set.
+    VectorSet = 6,
 }
 
 impl Kind {
@@ -76,6 +78,7 @@ impl Kind {
             3 => Kind::ZSet,
             4 => Kind::Hash,
             5 => Kind::Stream,
+            6 => Kind::VectorSet,
             _ => unreachable!("entries have a kind"),
         }
     }
@@ -89,6 +92,7 @@ impl Kind {
             Kind::ZSet => "zset",
             Kind::Hash => "hash",
             Kind::Stream => "stream",
+            Kind::VectorSet => "vectorset",
         }
     }
 }

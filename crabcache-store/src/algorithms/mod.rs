@@ -4,6 +4,7 @@ pub mod bit_field;
 pub mod bits;
 pub mod crc64;
 pub mod double;
+pub mod filter;
 pub mod geohash;
 pub mod glob;
 pub mod lcs;

@@ -67,6 +67,10 @@ macro_rules! by_kind {
                 type $C = $crate::types::stream::Stream;
                 $body
             }
+            $crate::entry::Kind::VectorSet => {
+                type $C = $crate::types::vector_set::VectorSet;
+                $body
+            }
         }
     };
 }

@@ -8,4 +8,5 @@ pub mod list;
 pub mod set;
 pub mod stream;
 pub mod string;
+pub mod vector_set;
 pub mod zset;
