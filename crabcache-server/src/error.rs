@@ -4,8 +4,10 @@
 //! are the reference's; variable parts are fields of the variant.
 
 mod acl;
+mod vector_set;
 
 pub use acl::{AclFileError, AclLineError, AclStartError, RuleError, no_access};
+pub use vector_set::VectorSetError;
 
 mod rdb;
 
@@ -1001,6 +1003,12 @@ pub enum CommandError {
     /// DEBUG RELOAD: the file cannot be loaded.
     #[error("ERR Error trying to load the RDB dump, check server logs.")]
     ReloadFailed,
+    /// A command on a vector set.
+    #[error(transparent)]
+    VectorSet(#[from] VectorSetError),
+    /// COPY of a vector set.
+    #[error("ERR not supported for this module key")]
+    NotCopyable,
     /// An expiry that is out of range for the command of this name.
     #[error("ERR invalid expire time in '{0}' command")]
     InvalidExpire(String),

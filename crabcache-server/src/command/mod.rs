@@ -235,6 +235,8 @@ pub enum Group {
     Stream,
     /// scripting
     Scripting,
+    /// module
+    Module,
 }
 
 impl Group {
@@ -256,6 +258,7 @@ impl Group {
             Group::Hyperloglog => "hyperloglog",
             Group::Stream => "stream",
             Group::Scripting => "scripting",
+            Group::Module => "module",
         }
     }
 }
@@ -310,7 +313,8 @@ pub struct Docs {
 /// A row of the command table. Built by the constructors named after the kinds of handler.
 #[derive(Clone, Copy)]
 pub struct Command {
-    /// Lower-case name; of a subcommand, its own part alone.
+    /// Lower-case name, but upper-case where the reference has it from a module; of a subcommand,
+    /// its own part alone.
     pub name: &'static str,
     /// Its function.
     pub handler: Handler,

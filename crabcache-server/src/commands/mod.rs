@@ -16,6 +16,7 @@ mod sorted_set;
 mod stream;
 mod string;
 mod transactions;
+mod vector_set;
 
 use crate::command::{Command, Group};
 
@@ -44,4 +45,5 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Stream, stream::COMMANDS),
     (Group::String, string::COMMANDS),
     (Group::Transactions, transactions::COMMANDS),
+    (Group::Module, vector_set::COMMANDS),
 ];

@@ -3,7 +3,7 @@
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, Flags, KeySpec, write};
 use crate::error::CommandError;
 use crate::notify::Event;
-use crabcache_store::{Key, Lookup, WriteDb};
+use crabcache_store::{Key, Kind, Lookup, WriteDb};
 
 pub(in crate::commands) const COMMANDS: &[Command] = &[
     write("copy", copy)
@@ -58,7 +58,7 @@ fn copy(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     if to_db == db.number() && from.bytes == to.bytes {
         return Err(CommandError::SameKey);
     }
-    let is_copied = copy_key(db, ctx, &from, &to, to_db, replaces);
+    let is_copied = copy_key(db, ctx, &from, &to, to_db, replaces)?;
     ctx.reply.int(is_copied.into());
     Ok(())
 }
@@ -71,23 +71,24 @@ fn copy_key(
     to: &Key,
     to_db: usize,
     replaces: bool,
-) -> bool {
-    if db.get(from, Lookup::Use).is_none() {
-        return false;
-    }
+) -> Result<bool, CommandError> {
+    let Some(kind) = db.get(from, Lookup::Use).map(|entry| entry.kind()) else { return Ok(false) };
     let old_kind = db.in_db(to_db).get(to, Lookup::Write).map(|entry| entry.kind());
     if old_kind.is_some() && !replaces {
-        return false;
+        return Ok(false);
+    }
+    // Compat: the reference's module cannot copy its values.
+    if kind == Kind::VectorSet {
+        return Err(CommandError::NotCopyable);
     }
     let copy = db.get(from, Lookup::Peek).map(|entry| entry.duplicate(to.bytes));
-    let Some(entry) = copy else { return false };
-    let kind = entry.kind();
+    let Some(entry) = copy else { return Ok(false) };
     db.in_db(to_db).put(to, entry);
     ctx.effects.changed(to_db, to.bytes, Event::COPY_TO);
     if let Some(old_kind) = old_kind {
         ctx.effects.overwritten(to_db, to.bytes, old_kind != kind);
     }
-    true
+    Ok(true)
 }
 
 /// MOVE key db

@@ -4,14 +4,16 @@ use crate::command::keys::{Begin, Find, keys_of};
 use crate::command::syntax::{self, Argument, ArgumentKind};
 use crate::command::table::Found;
 use crate::command::{
-    Args, Categories, Command, CommandResult, CommandRow, CommandTable, Ctx, Flags, KeyFlags,
-    KeySpec, Words, help, server,
+    Args, Categories, Command, CommandResult, CommandRow, CommandTable, Ctx, Flags, Group,
+    KeyFlags, KeySpec, Words, help, server,
 };
 use crate::error::CommandError;
 use crabcache_resp::Reply;
 use crabcache_store::algorithms::glob::{self, Case};
 
 const FLAGS: Flags = Flags::LOADING.union(Flags::STALE);
+/// The module that the reference has the commands of the group `module` from.
+const MODULE: &str = "vectorset";
 const TIPS: &[&str] = &["nondeterministic_output_order"];
 
 const fn row(name: &'static str, handler: fn(&mut Ctx, Args) -> CommandResult) -> Command {
@@ -160,8 +162,8 @@ fn list(ctx: &mut Ctx, args: Args) -> CommandResult {
 enum Filter<'a> {
     /// Nothing.
     None,
-    /// Whatever is not of a module.
-    Module,
+    /// Whatever is not of the module of this name.
+    Module(&'a [u8]),
     /// What is in none of these categories.
     Categories(Categories),
     /// What does not match.
@@ -177,7 +179,7 @@ impl<'a> Filter<'a> {
             return Err(CommandError::Syntax);
         }
         if words.accept("MODULE") {
-            Ok(Filter::Module)
+            Ok(Filter::Module(words.word()?))
         } else if words.accept("ACLCAT") {
             let category = Categories::by_name(words.word()?);
             Ok(Filter::Categories(category.unwrap_or(Categories::empty())))
@@ -191,7 +193,9 @@ impl<'a> Filter<'a> {
     fn accepts(&self, row: &CommandRow) -> bool {
         match self {
             Filter::None => true,
-            Filter::Module => row.flags.contains(Flags::MODULE),
+            Filter::Module(name) => {
+                row.group == Group::Module && name.eq_ignore_ascii_case(MODULE.as_bytes())
+            }
             Filter::Categories(categories) => row.categories.intersects(*categories),
             Filter::Pattern(pattern) => {
                 glob::matches(pattern, row.full_name.as_bytes(), Case::Insensitive)
@@ -324,6 +328,13 @@ fn write_docs_map<'t>(
 }
 
 fn write_docs(reply: &mut Reply, table: &CommandTable, row: &CommandRow) {
+    if row.group == Group::Module {
+        // Compat: no more is known of what comes from a module.
+        reply.map(2);
+        write_field(reply, "group", row.group.name());
+        write_field(reply, "module", MODULE);
+        return;
+    }
     let docs = &row.spec.docs;
     let map = reply.deferred();
     let mut n_fields = 3;

@@ -21,6 +21,7 @@ pub mod set;
 mod source;
 pub mod stream;
 pub mod string;
+pub mod vector_set;
 mod ziplist;
 mod zipmap;
 pub mod zset;

@@ -1,8 +1,7 @@
 //! Values of all types: a type byte and what follows from it.
 
-use super::string::{RdbString, read_array, read_plain_len, read_string, write_int, write_string};
-use super::{RdbError, hash, list, opcodes, set, stream, zset};
-use crate::error::ModuleName;
+use super::string::{RdbString, read_array, read_string, write_int, write_string};
+use super::{RdbError, hash, list, opcodes, set, stream, vector_set, zset};
 use crabcache_store::{Collection, Entry, Kind, Limits, Str, StrRef};
 use std::io::Read;
 
@@ -21,6 +20,7 @@ pub fn write_object(out: &mut Vec<u8>, entry: &Entry, compress: bool) {
         Kind::ZSet => zset::write(out, collection(entry), compress),
         Kind::Hash => hash::write(out, collection(entry), compress),
         Kind::Stream => stream::write(out, collection(entry), compress),
+        Kind::VectorSet => vector_set::write(out, collection(entry), compress),
     }
 }
 
@@ -98,7 +98,7 @@ pub fn read_value(
         | opcodes::TYPE_STREAM_LISTPACKS_3 => {
             entry_with(key, expire_at_ms, stream::read(input, kind)?)
         }
-        opcodes::TYPE_MODULE_2 => Err(RdbError::UnknownModule(ModuleName(read_plain_len(input)?))),
+        opcodes::TYPE_MODULE_2 => entry_with(key, expire_at_ms, vector_set::read(input)?),
         unknown => Err(RdbError::UnknownType(unknown)),
     }
 }

@@ -10,6 +10,7 @@ use crabcache_store::types::hash::Hash;
 use crabcache_store::types::list::List;
 use crabcache_store::types::set::Set;
 use crabcache_store::types::stream::Stream;
+use crabcache_store::types::vector_set::VectorSet;
 use crabcache_store::types::zset::ZSet;
 use crabcache_store::{Collection, Entry, Env, Expiry, Kind, Lookup, Trace, Walk, WriteDb};
 use sha1::{Digest as _, Sha1};
@@ -69,6 +70,10 @@ fn add_value(digest: &mut Digest, entry: &Entry) {
             digest.mix_type(6);
             stream(digest, collection(entry));
         }
+        Kind::VectorSet => {
+            digest.mix_type(5);
+            vector_set(digest, collection(entry));
+        }
     }
     if entry.expire_at_ms().is_some() {
         digest.add(b"!!expire!!");
@@ -123,6 +128,26 @@ fn stream(digest: &mut Digest, stream: &Stream) {
             digest.mix(&value.bytes());
         }
     }
+}
+
+/// The elements in any order, each with its vector as it is stored and its attributes.
+fn vector_set(digest: &mut Digest, set: &VectorSet) {
+    let mut all = Digest::default();
+    let mut add = |parts: &[&[u8]]| {
+        let mut element = Digest::default();
+        parts.iter().for_each(|part| element.mix(part));
+        all.add(&element.0);
+    };
+    let [len, dim] = [set.len(), set.form().dim].map(|number| number.to_string());
+    add(&[len.as_bytes(), dim.as_bytes()]);
+    for node in 0..set.len() as u32 {
+        let (vector, name) = (set.stored(node).to_bytes(), set.name(node));
+        match set.attributes(node) {
+            Some(attributes) => add(&[&vector, name, attributes]),
+            None => add(&[&vector, name]),
+        }
+    }
+    digest.add(&all.0);
 }
 
 /// Sees keys whose time has come like any other.

@@ -78,7 +78,11 @@ impl Graph {
             if other == node || links.contains(&other) {
                 continue;
             }
-            let is_closer = |linked: &u32| self.distance(other, *linked) <= near.distance;
+            // Of nodes at one place, one is enough.
+            let is_closer = |linked: &u32| {
+                let distance = self.distance(other, *linked);
+                distance < near.distance || distance == 0.0
+            };
             if pressure == Pressure::Choosy && links.iter().any(is_closer) {
                 continue;
             }
