@@ -2,6 +2,7 @@
 //!
 //! It has a gate of its own, so it locks stripes like any worker and holds up nobody for long.
 
+use crate::persistence::due;
 use crate::server::Server;
 use crate::{client_eviction, eviction, expire};
 use crabcache_store::{Trace, Walk};
@@ -10,8 +11,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What is done at each tick. Each must be short, or bound its own work.
-const TASKS: &[fn(&Server)] =
-    &[end_pause, expire::slow_cycle, sample, measure_tables, check_clients, eviction::cycle];
+const TASKS: &[fn(&Server)] = &[
+    end_pause,
+    expire::slow_cycle,
+    sample,
+    measure_tables,
+    check_clients,
+    eviction::cycle,
+    due::save_if_due,
+];
 
 /// Ticks until the server stops. Runs on a thread of its own.
 pub fn run(server: &Arc<Server>) {

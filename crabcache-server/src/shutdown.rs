@@ -15,6 +15,9 @@ pub fn prepare(server: &Server, pass: &mut Pass<'_>, flags: ShutdownFlags) -> Re
     let config = server.config.get();
     tracing::info!("User requested shutdown...");
     supervisor::tell(&config, "STOPPING=1\n");
+    if server.persistence.abort() {
+        tracing::warn!("There is a child saving an .rdb. Killing it!");
+    }
     let is_asked = flags.contains(ShutdownFlags::SAVE);
     let is_default = !config.save.is_empty() && !flags.contains(ShutdownFlags::NOSAVE);
     if !is_asked && !is_default {

@@ -15,6 +15,7 @@
 //!
 //! What this is not: it does not know which keys a command has, nor what they mean.
 
+use crate::snapshot::Shared;
 use crate::stripe::{Expired, Stripe, Swept};
 use crate::view::{Env, ReadDb, Trace, WriteDb, is_expired};
 use crate::wait::{Changed, Wanted};
@@ -146,6 +147,7 @@ pub struct Keyspace {
     /// Taken when the reservation ends.
     reservation: Mutex<()>,
     reservation_ends: Condvar,
+    pub(crate) snapshot: Shared,
 }
 
 impl Keyspace {
@@ -170,6 +172,7 @@ impl Keyspace {
             gives_up: AtomicBool::new(false),
             reservation: Mutex::new(()),
             reservation_ends: Condvar::new(),
+            snapshot: Shared::default(),
         }
     }
 
@@ -760,17 +763,19 @@ impl<'p> Locked<'p> {
         }
     }
 
-    /// Empties a database; the caller drops its tables, at a time that suits it. Needs the whole
-    /// keyspace.
+    /// Empties a database; the caller drops its tables, at a time that suits it, but those that a
+    /// snapshot still has to see. Needs the whole keyspace.
     pub fn flush(&mut self, db: usize, now_ms: i64) -> Vec<Table<Entry>> {
         let mut tables = Vec::new();
         let size = self.keyspace.size(db);
         for index in 0..self.keyspace.stripes.len() as u32 {
             let stripe = self.stripe_mut(index);
-            let old = stripe.take_db(db);
+            let (old, saving) = stripe.take_db(db);
             stripe.watchers.touch_all(db, Some(&old), None, now_ms);
-            if !old.is_empty() {
-                tables.push(old);
+            match saving {
+                Some(saving) => self.keyspace.snapshot.leave(old, saving),
+                None if !old.is_empty() => tables.push(old),
+                None => {}
             }
         }
         self.count(db, -(size.n_keys as i64), -(size.n_expires as i64));

@@ -5,6 +5,7 @@
 
 use crate::entry::Entry;
 use crate::keyspace::Key;
+use crate::snapshot::Saving;
 use crate::structures::table::Table;
 use crate::types::collection::Collection;
 use crate::types::hash::Hash;
@@ -18,6 +19,8 @@ pub(crate) struct Db {
     pub(crate) table: Table<Entry>,
     /// Entries with an expiry.
     pub(crate) n_expires: usize,
+    /// What a snapshot under way still has to see of it. On the cache line that every change reads.
+    pub(crate) saving: Option<Box<Saving>>,
     /// Hashes that have fields with an expiry.
     pub(crate) n_subexpires: usize,
     /// Nothing expires before this, unless nothing has an expiry.
@@ -134,10 +137,14 @@ impl Db {
         let mut due = Vec::new();
         while swept.n_buckets < n_buckets_max && self.sweep_index < self.table.n_buckets() {
             let (sweep_min_ms, counts) = (&mut self.sweep_min_ms, &mut swept);
-            let taken = self.table.take_flagged(self.sweep_index, |entry| {
+            let saving = self.saving.as_deref();
+            let taken = self.table.take_flagged(self.sweep_index, |entry, is_marked| {
                 if let Some(at_ms) = entry.expire_at_ms() {
                     counts.n_sampled += 1;
                     if at_ms < now_ms {
+                        if let Some(saving) = saving.filter(|_| !is_marked) {
+                            saving.removed_by_sweep(entry);
+                        }
                         return true;
                     }
                     *sweep_min_ms = at_ms.min(*sweep_min_ms);
@@ -190,7 +197,9 @@ impl Db {
     ) -> bool {
         /// Buckets of one hash that are swept in one go.
         const N_FIELD_BUCKETS: usize = 64;
-        let Some(mut place) = self.table.occupied(crate::hash::hash(key), key) else { return true };
+        let key_hash = crate::hash::hash(key);
+        self.before_change(key_hash, key);
+        let Some(mut place) = self.table.occupied(key_hash, key) else { return true };
         let Some(hash) = place.collection_mut::<Hash>() else { return true };
         let mut names: Vec<Box<[u8]>> = Vec::new();
         swept.n_fields_sampled +=
@@ -260,12 +269,13 @@ impl Stripe {
         }
     }
 
-    /// Takes a database's entries away.
-    pub(crate) fn take_db(&mut self, db: usize) -> Table<Entry> {
+    /// Takes a database's entries away, and what a snapshot still has to see of them.
+    pub(crate) fn take_db(&mut self, db: usize) -> (Table<Entry>, Option<Box<Saving>>) {
         if db > self.others.len() {
-            return Table::new();
+            return (Table::new(), None);
         }
-        std::mem::take(self.db_mut(db)).table
+        let taken = std::mem::take(self.db_mut(db));
+        (taken.table, taken.saving)
     }
 }
 
@@ -342,7 +352,7 @@ mod tests {
         add(stripe.db_mut(3), 1, None);
         stripe.swap(0, 3);
         assert_eq!(stripe.db(0).unwrap().table.len(), 1);
-        assert_eq!((stripe.take_db(0).len(), stripe.take_db(9).len()), (1, 0));
+        assert_eq!((stripe.take_db(0).0.len(), stripe.take_db(9).0.len()), (1, 0));
         assert!(stripe.db(0).unwrap().table.is_empty());
     }
 }

@@ -452,6 +452,7 @@ impl<'a, 'p> WriteDb<'a, 'p> {
     pub fn set_expire(&mut self, key: &Key<'_>, expire_at_ms: Option<i64>) -> bool {
         self.expire_if_due(key);
         let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
+        db.before_change(key.hash, key.bytes);
         let Some(mut place) = db.table.occupied(key.hash, key.bytes) else { return false };
         let old_at_ms = place.get().expire_at_ms();
         if old_at_ms != expire_at_ms {
@@ -534,11 +535,14 @@ impl<'a, 'p> WriteDb<'a, 'p> {
     #[inline]
     fn occupied(&mut self, key: &Key<'_>) -> Option<Occupied<'_, Entry>> {
         self.expire_if_due(key);
-        self.locked.stripe_mut(key.stripe).db_mut(self.db).table.occupied(key.hash, key.bytes)
+        let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
+        db.before_change(key.hash, key.bytes);
+        db.table.occupied(key.hash, key.bytes)
     }
 
     fn take(&mut self, key: &Key<'_>) -> Option<Entry> {
         let db = self.locked.stripe_mut(key.stripe).db_mut(self.db);
+        db.before_change(key.hash, key.bytes);
         let entry = db.table.occupied(key.hash, key.bytes)?.remove();
         let has_expire = entry.expire_at_ms().is_some();
         db.n_expires -= usize::from(has_expire);
@@ -568,6 +572,7 @@ impl<'a, 'p> WriteDb<'a, 'p> {
         let (expire_at_ms, element_ms) = (entry.expire_at_ms(), entry.next_element_expire_ms());
         let has_times = expire_at_ms.is_some() || element_ms.is_some();
         db.table.insert_new(key.hash, entry, has_times);
+        db.inserted(key.hash, key.bytes);
         self.locked.count(self.db, 1, 0);
         self.account_expire(key, None, expire_at_ms);
         self.account_elements(key, None, element_ms);

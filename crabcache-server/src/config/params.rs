@@ -257,6 +257,8 @@ params! {
     "rdbchecksum" => rdbchecksum: bool = true, YesNo, [];
     /// The version of the format that snapshots are written in: 12 for Redis 7.4 and later, 11 for Redis 7.2 and Valkey 8, 10 for Redis 7.0, 9 for Redis 5 to 6.2.
     "rdb-write-version" => rdb_write_version: i64 = i64::from(rdb::VERSION), Int(rdb::older::VERSION_MIN as i64, rdb::VERSION as i64), [MUTABLE OWN HIDDEN];
+    /// Bytes of old values that wait to be written while a snapshot is made. Beyond, whoever changes a key writes them himself.
+    "snapshot-queue-limit" => snapshot_queue_limit: i64 = 1 << 20, Memory(0, MAX), [MUTABLE OWN HIDDEN];
     /// Leaves out the values of modules when a snapshot is loaded. Without it such a snapshot is refused.
     "rdb-skip-unknown-modules" => rdb_skip_unknown_modules: bool = false, YesNo, [MUTABLE OWN HIDDEN];
     /// Forces a snapshot to disk bit by bit.

@@ -7,14 +7,15 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(super) fn persistence(fields: &mut Fields) {
     let server = fields.server;
     let persistence = &server.persistence;
-    let current = *persistence.current.lock();
+    let current = persistence.current.lock();
+    let current = current.as_ref();
     let now_s = server.clock.unix_ms() / 1000;
     let is_loading = persistence.loading.is_under_way.load(Relaxed);
     fields.add("loading", i32::from(is_loading));
     fields.add_zeros(&["async_loading"]);
     fields.add_zeros(&["current_cow_peak", "current_cow_size", "current_cow_size_age"]);
     fields.add("current_fork_perc", "0.00");
-    fields.add("current_save_keys_processed", current.map_or(0, |_| 0));
+    fields.add("current_save_keys_processed", current.map_or(0, |current| current.output.n_keys()));
     fields.add("current_save_keys_total", current.map_or(0, |current| current.n_keys));
     fields.add("rdb_changes_since_last_save", persistence.changes(server.stats.dirty()));
     fields.add("rdb_bgsave_in_progress", i32::from(current.is_some()));

@@ -102,6 +102,7 @@ impl Drop for TempFile {
 }
 
 /// Forces a file to disk again and again as it grows.
+#[derive(Default)]
 pub struct IncrementalSync {
     file: Option<File>,
     n_synced: u64,

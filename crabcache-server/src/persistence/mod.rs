@@ -1,12 +1,16 @@
 //! Data that outlives the process.
 //!
 //! - [`rdb`]: the format of snapshots and of DUMP.
-//! - [`save`]: writes the snapshot's file, [`load`] reads it.
+//! - [`snapshot`]: writes the snapshot's file while all threads work; [`save`]: while nothing else runs.
+//! - [`due`]: when one is made.
+//! - [`load`]: reads it.
 //! - [`file`]: a file that takes another one's place when it is complete.
 //! - [`state`]: what INFO tells.
 
+pub mod due;
 pub mod file;
 pub mod load;
 pub mod rdb;
 pub mod save;
+pub mod snapshot;
 pub mod state;

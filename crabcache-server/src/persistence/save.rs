@@ -1,6 +1,7 @@
 //! Writes the snapshot's file.
 //!
-//! [`save_held`] does it while the keyspace is held: nothing else runs.
+//! [`save_held`] does it while the keyspace is held: nothing else runs. See [`super::snapshot`] for
+//! the other way.
 
 use super::file::{IncrementalSync, TempFile, directory, write_failed};
 use super::rdb::encode::Encoder;
@@ -36,9 +37,8 @@ pub fn encoder(server: &Server, config: &Config) -> Encoder {
 ///
 /// # Errors
 /// If that fails; the log says why.
-pub fn create(config: &Config) -> Result<TempFile, Logged> {
-    let name = format!("temp-{}.rdb", std::process::id());
-    TempFile::create(Path::new(&config.dir).join(&name), config.rdbchecksum).map_err(|error| {
+pub fn create(config: &Config, name: &str) -> Result<TempFile, Logged> {
+    TempFile::create(Path::new(&config.dir).join(name), config.rdbchecksum).map_err(|error| {
         tracing::warn!(
             "Failed opening the temp RDB file {name} (in server root dir {}) for saving: {}",
             directory().display(),
@@ -70,7 +70,7 @@ pub fn header(server: &Server, encoder: &Encoder) -> Vec<u8> {
 /// # Errors
 /// If that fails; the log says why.
 pub fn save_held(server: &Server, config: &Config, locked: &Locked<'_>) -> Result<(), Logged> {
-    let mut file = create(config)?;
+    let mut file = create(config, &format!("temp-{}.rdb", std::process::id()))?;
     write_held(server, config, locked, &mut file)?;
     file.finish(&path(config))?;
     tracing::info!("DB saved on disk");
@@ -143,8 +143,10 @@ fn flush(file: &mut TempFile, out: &mut Vec<u8>, sync: &mut IncrementalSync) -> 
     written.map_err(|error| write_failed("rdbSaveRio", &error))
 }
 
-/// Saves while the keyspace is held, if there are save points, after everything was removed.
+/// To be called after everything was removed: the snapshot under way is of no interest any more, and
+/// if there are save points the file must not bring back what is gone.
 pub fn save_flushed(server: &Server, config: &Config, locked: &Locked<'_>) {
+    server.persistence.abort();
     if !config.save.is_empty() {
         // The log says what failed; the flush itself has succeeded.
         let _ = save_held(server, config, locked);

@@ -1,10 +1,11 @@
 //! What is known about snapshots: the last ones, the one under way, and the data being loaded.
 
+use super::snapshot::{Jobs, Output};
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// See the module's text.
-#[derive(Debug)]
 pub struct Persistence {
     /// Snapshots begun: INFO's `rdb_saves`.
     pub rdb_saves: AtomicU64,
@@ -22,17 +23,20 @@ pub struct Persistence {
     pub is_scheduled: AtomicBool,
     /// The one under way.
     pub current: Mutex<Option<Current>>,
+    /// Those that are written in the background.
+    pub jobs: Jobs,
     /// The data being loaded.
     pub loading: Loading,
 }
 
-/// A snapshot under way in the background.
-#[derive(Debug, Clone, Copy)]
+/// A snapshot under way.
 pub struct Current {
     /// Unix seconds.
     pub began_s: i64,
     /// Keys that it will have.
     pub n_keys: u64,
+    /// Where it goes.
+    pub output: Arc<Output>,
 }
 
 /// Progress of loading.
@@ -67,8 +71,16 @@ impl Persistence {
             dirty_saved: AtomicU64::new(0),
             is_scheduled: AtomicBool::new(false),
             current: Mutex::new(None),
+            jobs: Jobs::default(),
             loading: Loading::default(),
         }
+    }
+
+    /// Ends the snapshot under way, if there is one, without a file. Returns whether there was.
+    pub fn abort(&self) -> bool {
+        let current = self.current.lock();
+        current.iter().for_each(|current| current.output.abort());
+        current.is_some()
     }
 
     /// Changes since the last snapshot, if there were `dirty` ever.

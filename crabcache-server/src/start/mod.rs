@@ -17,6 +17,7 @@ use crate::error::Logged;
 use crate::net::listener::{Listeners, Unheard};
 use crate::net::worker::Worker;
 use crate::persistence::load;
+use crate::persistence::snapshot::Jobs;
 use crate::server::Server;
 use crate::server::control::Order;
 use crate::{cron, log, shutdown};
@@ -182,6 +183,7 @@ fn start_threads(server: &Arc<Server>) -> io::Result<Threads> {
     let workers: io::Result<Vec<Worker>> =
         (0..server.n_workers).map(|index| Worker::start(server.clone(), index)).collect();
     server.lazyfree.start(&server.memory.used);
+    Jobs::start(server);
     let cron = {
         let server = server.clone();
         std::thread::Builder::new().name("cron".to_string()).spawn(move || cron::run(&server))?

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! meta  : tag0 tag1 tag2 tag3 tag4 tag5 tag6 state      (one byte each)
-//! slots : seven words: 15 hash bits | 1 flag bit | 48 address bits
+//! slots : seven words: 14 hash bits | 2 flag bits | 48 address bits
 //! ```
 //!
 //! A tag is eight bits of the item's hash, never 0: a tag of 0 marks a free slot. So a look-up
-//! touches an item only if 8 + 15 hash bits agree, and a table can be split without touching the
-//! items at all while 15 bits tell their place. When seven items are not enough, the last slot
+//! touches an item only if 8 + 14 hash bits agree, and a table can be split without touching the
+//! items at all while 14 bits tell their place. When seven items are not enough, the last slot
 //! becomes the address of another bucket (`state` says so), and so on.
 //!
 //! What this is not: it knows neither keys nor hashing; `table.rs` does.
@@ -18,9 +18,10 @@ pub(crate) const SLOTS: usize = 7;
 const ADDRESS_BITS: u32 = 48;
 const ADDRESS_MASK: usize = (1 << ADDRESS_BITS) - 1;
 const FLAG: usize = 1 << ADDRESS_BITS;
+const MARK: usize = 1 << (ADDRESS_BITS + 1);
 /// Low hash bits that a slot keeps.
-pub(crate) const STORED_HASH_BITS: u32 = 15;
-const STORED_HASH_SHIFT: u32 = ADDRESS_BITS + 1;
+pub(crate) const STORED_HASH_BITS: u32 = 14;
+const STORED_HASH_SHIFT: u32 = ADDRESS_BITS + 2;
 
 const LOW_BITS: u64 = 0x0101_0101_0101_0101;
 /// The high bit of each tag; not of the state byte.
@@ -29,7 +30,8 @@ const TAG_HIGH_BITS: u64 = 0x0080_8080_8080_8080;
 const TAG_REST_BITS: u64 = 0x007f_7f7f_7f7f_7f7f;
 const CHAINED: u64 = 1 << 56;
 
-/// An item's address with 15 bits of its hash and one flag in the bits that addresses leave free.
+/// An item's address with 14 bits of its hash, a flag and a mark in the bits that addresses leave
+/// free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot(*mut u8);
 
@@ -66,6 +68,17 @@ impl Slot {
     #[must_use]
     pub(crate) fn with_flag(self, flag: bool) -> Self {
         Slot(self.0.map_addr(|bits| (bits & !FLAG) | if flag { FLAG } else { 0 }))
+    }
+
+    /// The other flag: whether a walk has no need to visit the item.
+    #[inline]
+    pub(crate) fn mark(self) -> bool {
+        self.0.addr() & MARK != 0
+    }
+
+    #[must_use]
+    pub(crate) fn with_mark(self, mark: bool) -> Self {
+        Slot(self.0.map_addr(|bits| (bits & !MARK) | if mark { MARK } else { 0 }))
     }
 
     #[must_use]
@@ -191,11 +204,14 @@ mod tests {
     fn slots_keep_address_hash_and_flag() {
         let item = Box::into_raw(Box::new(7u64)).cast::<u8>();
         let slot = Slot::new(item, 0xffff_ffff_ffff_ffff, false);
-        assert_eq!((slot.item(), slot.flag(), slot.stored_hash()), (item, false, 0x7fff));
+        assert_eq!((slot.item(), slot.flag(), slot.stored_hash()), (item, false, 0x3fff));
         let slot = slot.with_flag(true);
-        assert!(slot.flag() && slot.item() == item && slot.agrees_with(0x7fff));
-        assert!(!slot.with_flag(false).flag() && !slot.agrees_with(0x7ffe));
+        assert!(slot.flag() && slot.item() == item && slot.agrees_with(0x3fff));
+        assert!(!slot.with_flag(false).flag() && !slot.agrees_with(0x3ffe));
         assert_eq!(slot.with_item(item), slot);
+        let marked = slot.with_mark(true);
+        assert!(!slot.mark() && marked.mark() && marked.flag() && marked.item() == item);
+        assert_eq!(marked.with_mark(false), slot);
         // SAFETY: made by `Box::into_raw` above.
         drop(unsafe { Box::from_raw(item.cast::<u64>()) });
     }

@@ -187,8 +187,39 @@ impl<E: Item> Table<E> {
         if index + level < self.n_buckets {
             self.visit_chain(index + level, &mut visit);
         }
-        // Adds 1 to the index with its bits reversed: "a before b" then holds in every table size.
-        ((cursor | !(level as u64 - 1)).reverse_bits().wrapping_add(1)).reverse_bits()
+        next_cursor(cursor, level)
+    }
+
+    /// As [`Table::scan`], for a walk that visits every item once: those that are marked are not
+    /// visited, nor those that it has visited before the table shrank. Takes all marks away that it
+    /// comes across.
+    pub fn scan_once(&mut self, cursor: u64, mut visit: impl FnMut(&E)) -> u64 {
+        if self.n_buckets == 0 {
+            return 0;
+        }
+        let level = 1usize << self.n_buckets.ilog2();
+        let first = cursor as usize & (level - 1);
+        let has_shrunk = cursor != first as u64;
+        let second = Some(first + level).filter(|index| *index < self.n_buckets);
+        for index in std::iter::once(first).chain(second) {
+            let mut at = self.bucket(index);
+            while !at.is_null() {
+                // SAFETY: a bucket of this table, which is borrowed mutably.
+                let bucket = unsafe { &mut *at };
+                for position in bucket.occupied() {
+                    let slot = bucket.slot(position);
+                    // SAFETY: as in `iter`.
+                    let item = unsafe { ItemRef::<E>::new(slot) };
+                    if slot.mark() {
+                        bucket.set_slot(position, slot.with_mark(false));
+                    } else if !has_shrunk || !was_scanned(crate::hash::hash(item.key()), cursor) {
+                        visit(&item);
+                    }
+                }
+                at = bucket.next();
+            }
+        }
+        next_cursor(cursor, level)
     }
 
     /// As [`Table::scan`], bucket after bucket until `n_items` were met; a sparse table ends the call
@@ -241,10 +272,11 @@ impl<E: Item> Table<E> {
         self.iter().nth(n_skipped)
     }
 
-    /// Goes through the flagged items of bucket `index` and takes out those that `take` accepts.
+    /// Goes through the flagged items of bucket `index` and takes out those that `take` accepts; it
+    /// is told whether they are marked.
     ///
     /// The table does not shrink by this; call [`Table::shrink`] after the last bucket.
-    pub fn take_flagged(&mut self, index: usize, mut take: impl FnMut(&E) -> bool) -> Vec<E> {
+    pub fn take_flagged(&mut self, index: usize, mut take: impl FnMut(&E, bool) -> bool) -> Vec<E> {
         let mut taken = Vec::new();
         let any = self
             .chain(index)
@@ -255,7 +287,7 @@ impl<E: Item> Table<E> {
         let mut kept = self.empty_chain(index);
         kept.retain(|(_, slot)| {
             // SAFETY: the slot was an item's; nothing else refers to it now.
-            let is_taken = slot.flag() && take(&*unsafe { ItemRef::<E>::new(*slot) });
+            let is_taken = slot.flag() && take(&*unsafe { ItemRef::<E>::new(*slot) }, slot.mark());
             if is_taken {
                 // SAFETY: the slot leaves the table, so ownership passes to `taken`.
                 taken.push(unsafe { E::from_raw(slot.item()) });
@@ -595,6 +627,17 @@ impl<'a, E: Item> Occupied<'a, E> {
         self.set_slot(self.slot().with_flag(flag));
     }
 
+    /// Whether a walk has no need to visit the item (see [`Table::scan_once`]).
+    #[inline]
+    pub fn mark(&self) -> bool {
+        self.slot().mark()
+    }
+
+    /// Tells a walk that it has no need to visit the item.
+    pub fn set_mark(&mut self) {
+        self.set_slot(self.slot().with_mark(true));
+    }
+
     /// Takes the item out. The table may shrink by a bucket.
     pub fn remove(self) -> E {
         let item = self.table.remove(&self.location);
@@ -616,6 +659,19 @@ impl<'a, E: Item> Occupied<'a, E> {
         // SAFETY: a bucket of the table, which is borrowed mutably.
         unsafe { &mut *self.location.bucket }.set_slot(self.location.position, slot);
     }
+}
+
+/// The cursor after one at which buckets of a table of this level were visited.
+fn next_cursor(cursor: u64, level: usize) -> u64 {
+    // Adds 1 to the index with its bits reversed: "a before b" then holds in every table size.
+    ((cursor | !(level as u64 - 1)).reverse_bits().wrapping_add(1)).reverse_bits()
+}
+
+/// Whether a scan that has come to `cursor` has visited the items of this hash: it goes in the order
+/// of the reversed bits of hashes.
+#[inline]
+pub fn was_scanned(hash: u64, cursor: u64) -> bool {
+    hash.reverse_bits() < cursor.reverse_bits()
 }
 
 /// The bucket of `hash` among `n_buckets`, which is not 0.

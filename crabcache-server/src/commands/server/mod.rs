@@ -18,9 +18,14 @@ mod shutdown;
 mod slowlog;
 mod time;
 
-use crate::command::{Categories, Command, Flags, container, gated, server};
+use crate::command::{Categories, Command, Flags, container, exclusive, gated, server};
 
 pub(super) const COMMANDS: &[Command] = &[
+    exclusive("bgsave", save::bgsave)
+        .without(Flags::WRITE)
+        .arity(-1)
+        .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::NO_ASYNC_LOADING))
+        .doc("1.0.0", "O(1)", "[SCHEDULE@3.2.2]", "Makes a snapshot in the background."),
     container("acl", acl::SUBCOMMANDS).doc(
         "6.0.0",
         "Depends on subcommand.",

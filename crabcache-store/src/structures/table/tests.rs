@@ -107,8 +107,8 @@ fn replace_and_flags() {
     place.replace(|old| pair(1, 7 + (old.value() - 1)));
     place.set_flag(true);
     assert_eq!(get(&table, 1), Some(7));
-    assert_eq!(table.take_flagged(0, |item| item.value() == 8).len(), 0);
-    assert_eq!(table.take_flagged(0, |item| item.value() == 7).len(), 1);
+    assert_eq!(table.take_flagged(0, |item, _| item.value() == 8).len(), 0);
+    assert_eq!(table.take_flagged(0, |item, _| item.value() == 7).len(), 1);
     table.shrink();
     assert_eq!((table.len(), table.mem_bytes()), (0, 0));
 }
@@ -167,7 +167,7 @@ proptest! {
                 Step::TakeFlagged(bucket) => {
                     if table.n_buckets() > 0 {
                         let index = bucket as usize % table.n_buckets();
-                        for taken in table.take_flagged(index, |item| item.value() % 3 == 0) {
+                        for taken in table.take_flagged(index, |item, _| item.value() % 3 == 0) {
                             prop_assert!(taken.value() % 6 == 0);
                             prop_assert!(model.remove(&taken.value()).is_some());
                         }

@@ -133,7 +133,7 @@ impl FieldTable {
         let mut n_met = 0;
         while self.sweep_index < end {
             let sweep_min_ms = &mut self.sweep_min_ms;
-            let taken = self.table.take_flagged(self.sweep_index, |field| {
+            let taken = self.table.take_flagged(self.sweep_index, |field, _| {
                 let at_ms = field.expire_at_ms().unwrap_or(i64::MAX);
                 n_met += 1;
                 if at_ms >= now_ms {
