@@ -32,9 +32,16 @@ fuzz_target!(|data: &[u8]| {
 /// Gives the number of replies, and whether the connection is to be closed.
 fn run(input: &[u8], piece_len: usize) -> (usize, bool) {
     // Strings of a megabyte at most: what matters happens to small ones.
-    let config = Config { io_threads: 1, proto_max_bulk_len: 1 << 20, ..Config::default() };
+    let config = Config {
+        io_threads: 1,
+        proto_max_bulk_len: 1 << 20,
+        // FLUSHALL would write a file.
+        save: Vec::new(),
+        ..Config::default()
+    };
     let server = Arc::new(Server::new(config).expect("the configuration is valid"));
-    let handle = server.clients.add(Peer::default(), 0, server.clock.unix_ms());
+    let user = server.users.default_user().clone();
+    let handle = server.clients.add(Peer::default(), 0, user, server.clock.unix_ms());
     let mut client = Client::new(handle, false);
     let mut pipeline = Pipeline::new(server, 0);
     let (mut buf, mut out, mut is_closed) = (BytesMut::new(), Vec::new(), false);
