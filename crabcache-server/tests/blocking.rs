@@ -3,11 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use crabcache_resp::{Protocol, Value};
+mod common;
+
+use common::{N_PAUSES_MAX, PAUSE, Program};
+use crabcache_resp::Value;
 use std::collections::HashSet;
-use std::io::{Error, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -17,89 +17,6 @@ const N_ROUNDS: usize = 400;
 /// Elements of each round of a producer.
 const ROUND_LEN: usize = 4;
 const N_ELEMENTS: usize = N_PRODUCERS * N_ROUNDS * ROUND_LEN;
-const TIME_MAX: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(10);
-/// After so many pauses, what has not happened will not.
-const N_PAUSES_MAX: usize = 6000;
-
-struct Program(Child, u16);
-
-impl Program {
-    fn start() -> Program {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let text = port.to_string();
-        let child = Command::new(env!("CARGO_BIN_EXE_crabcache-server"))
-            .args(["--port", &text, "--io-threads", "4", "--save", ""])
-            .current_dir(std::env::temp_dir())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let program = Program(child, port);
-        let mut n_tries = 0;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            n_tries += 1;
-            assert!(n_tries < N_PAUSES_MAX, "the program does not start");
-            std::thread::sleep(PAUSE);
-        }
-        program
-    }
-
-    fn client(&self) -> Client {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.1)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(TIME_MAX)).unwrap();
-        Client { stream, input: Vec::new() }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-struct Client {
-    stream: TcpStream,
-    input: Vec<u8>,
-}
-
-impl Client {
-    fn send(&mut self, line: &str) -> Result<(), Error> {
-        self.stream.write_all(format!("{line}\r\n").as_bytes())
-    }
-
-    fn receive(&mut self) -> Result<Value, Error> {
-        loop {
-            let decoded = Value::decode(&self.input, Protocol::Resp2);
-            if let Some((value, len)) = decoded.map_err(|_| ErrorKind::InvalidData)? {
-                self.input.drain(..len);
-                return Ok(value);
-            }
-            let mut bytes = [0; 4096];
-            let n_read = self.stream.read(&mut bytes)?;
-            if n_read == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            self.input.extend_from_slice(&bytes[..n_read]);
-        }
-    }
-
-    fn call(&mut self, line: &str) -> Result<Value, Error> {
-        self.send(line)?;
-        self.receive()
-    }
-
-    fn int(&mut self, line: &str) -> i64 {
-        match self.call(line).unwrap() {
-            Value::Int(int) => int,
-            other => panic!("{line}: {other:?}"),
-        }
-    }
-}
 
 /// What the threads share.
 #[derive(Default)]
@@ -218,7 +135,7 @@ fn keep_killing(program: &Program, state: &State) {
 fn no_element_is_lost_or_taken_twice() {
     const N_MOVERS: usize = 6;
     const N_TAKERS: usize = 4;
-    let program = Program::start();
+    let program = Program::start(&std::env::temp_dir(), &["--dbfilename", "there-is-none.rdb"]);
     let state = State::default();
     let mut control = program.client();
     let mut found = std::thread::scope(|scope| {

@@ -15,6 +15,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 /// Keys that the decoder hands over at a time.
 const BATCH_LEN: usize = 128;
@@ -264,6 +265,10 @@ pub fn read(
     let mut decoder = Decoder::new(file, options)?;
     while let Some(item) = decoder.next_item()? {
         loading.loaded_bytes.store(decoder.offset(), Ordering::Relaxed);
+        if config.key_load_delay > 0 {
+            let delay_us = server.config.get().key_load_delay;
+            std::thread::sleep(Duration::from_micros(u64::try_from(delay_us).unwrap_or(0)));
+        }
         match item {
             Item::Key(key) if key.entry.expire_at_ms().is_some_and(|at_ms| at_ms < now_ms) => {
                 counts.n_expired += 1;

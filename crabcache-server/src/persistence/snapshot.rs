@@ -294,11 +294,11 @@ fn run(
             is_more = job.snapshot.step(pass, N_BUCKETS * N_SLICES, |_, _| {});
         });
     }
-    if output.is_aborted.load(Ordering::Relaxed) {
+    let finished = written.and_then(|()| output.finish());
+    if output.is_aborted.load(Ordering::Relaxed) && finished.is_err() {
         return Ok(Outcome::Aborted);
     }
-    written?;
-    output.finish()?;
+    finished?;
     tracing::info!("DB saved on disk");
     server.persistence.note_saved(job.dirty, server.clock.unix_ms() / 1000);
     server.conditions.set_save_failed(false);

@@ -276,3 +276,6 @@ fn parse_header(header: &[u8; 9]) -> Result<(u16, bool), RdbError> {
     };
     if is_known { Ok((version, is_valkey)) } else { Err(RdbError::UnknownVersion(version)) }
 }
+
+#[cfg(test)]
+mod tests;
