@@ -1,3 +1,5 @@
+//! What snapshots tell, against a model.
+
 use super::*;
 use crate::types::list::{End, List};
 use crate::{Access, Env, Expiry, Keyspace, Limits, SetExpire, Str, Trace};

@@ -67,8 +67,17 @@ impl Encoder {
     /// A key with all that belongs to it.
     ///
     /// # Errors
-    /// If the version has no form for its value: what that is.
+    /// If the version has no form for its value: what that is. Nothing is written then.
     pub fn entry(&self, out: &mut Vec<u8>, entry: &Entry) -> Result<(), &'static str> {
+        let start = out.len();
+        let written = self.try_entry(out, entry);
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written
+    }
+
+    fn try_entry(&self, out: &mut Vec<u8>, entry: &Entry) -> Result<(), &'static str> {
         if let Some(at_ms) = entry.expire_at_ms() {
             out.push(opcodes::EXPIRETIME_MS);
             out.extend_from_slice(&at_ms.to_le_bytes());
