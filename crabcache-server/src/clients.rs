@@ -52,6 +52,7 @@ impl Clients {
         let _ = client.end_wait(|_| true);
         client.kill();
         server.pubsub.forget(client);
+        server.tracking.forget(server, client);
     }
 
     /// Number of clients.

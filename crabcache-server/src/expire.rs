@@ -10,6 +10,7 @@ use crate::blocking::keys;
 use crate::config::Config;
 use crate::notify::Event;
 use crate::server::Server;
+use crate::tracking;
 use crabcache_store::{Env, Expired, Gone, Key, Locked, Mode, Pass, Swept, Trace, WriteDb};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -224,6 +225,7 @@ fn cycle(
             break;
         }
     }
+    tracking::settle(server);
     server.active_expire.note_stale(&total);
     let took_us = server.clock.elapsed_ns().saturating_sub(began_ns) / 1000;
     server.stats.expire_cycle_cpu_microseconds.fetch_add(took_us, Ordering::Relaxed);
@@ -342,6 +344,7 @@ fn tell_fields(server: &Server, db: usize, key: &[u8], names: &[Box<[u8]>], is_e
     for name in names {
         server.propagate_field_removal(db, key, name);
     }
+    tracking::invalidate(server, key, None);
     server.notify(db, key, Event::HEXPIRED);
     if is_emptied {
         server.notify(db, key, Event::DEL);

@@ -33,4 +33,5 @@ pub mod start;
 pub mod stats;
 #[cfg(test)]
 mod testing;
+pub mod tracking;
 pub mod transaction;

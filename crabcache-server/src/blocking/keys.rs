@@ -173,6 +173,8 @@ fn serve(
     let mut locked = pass.lock_many(stripes_of(&ctx, args), mode_of(ctx.row));
     let Some(claim) = Claim::new(&parked.wait) else { return };
     let began_ns = server.clock.elapsed_ns();
+    // What the command pushes to its own client goes behind the reply.
+    let n_mail_bytes = parked.client.n_mail_bytes();
     // What the user may do may have changed since the client began to wait.
     let denied = acl::admit(&ctx, ctx.row, args, acl::Context::TopLevel).err();
     match &denied {
@@ -191,7 +193,8 @@ fn serve(
             finish_served(&mut ctx, args, server.clock.elapsed_ns().saturating_sub(began_ns));
         }
         parked.client.post(|mail| {
-            mail.output.extend_from_slice(&out);
+            let at = n_mail_bytes.min(mail.output.len());
+            mail.output.splice(at..at, out);
             mail.unblock = Some(Unblock::Served);
         });
     }

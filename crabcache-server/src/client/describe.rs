@@ -65,8 +65,8 @@ fn describe_session(line: &mut String, server: &Server, client: &ClientHandle) {
         None => "NULL",
     };
     let names = client.names.lock();
-    // No client can turn tracking on.
-    field!(line, " cmd={command} user={} redir=-1", names.user.shown_name());
+    let (user, redirect) = (names.user.shown_name(), client.redirect_shown());
+    field!(line, " cmd={command} user={user} redir={redirect}");
     field!(line, " resp={}", client.protocol_number());
     field!(line, " lib-name={} lib-ver={}", names.lib_name, names.lib_ver);
     field!(line, " io-thread={}", client.worker);
@@ -88,6 +88,9 @@ fn letters(client: &ClientHandle) -> String {
     put(flags.contains(ClientFlags::PUBSUB), 'P');
     put(flags.contains(ClientFlags::MULTI), 'x');
     put(client.wait.lock().as_ref().is_some_and(|wait| !wait.is_over()), 'b');
+    put(flags.contains(ClientFlags::TRACKING), 't');
+    put(client.is_redirect_broken.load(Ordering::Relaxed), 'R');
+    put(flags.contains(ClientFlags::TRACKING_BCAST), 'B');
     put(client.watch_flag.is_dirty(), 'd');
     put(flags.contains(ClientFlags::CLOSE_AFTER_REPLY), 'c');
     put(flags.contains(ClientFlags::CLOSE_ASAP), 'A');

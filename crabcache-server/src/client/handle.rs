@@ -96,6 +96,10 @@ pub struct ClientHandle {
     pub names: Mutex<Names>,
     /// What it has subscribed to.
     pub subscriptions: Mutex<Option<Box<Subscriptions>>>,
+    /// Id of the client that gets its invalidations instead; 0: none.
+    pub redirect: AtomicU64,
+    /// Whether that client is gone.
+    pub is_redirect_broken: AtomicBool,
     /// What it is blocked in, if it is.
     pub wait: Mutex<Option<Arc<Wait>>>,
     is_killed: AtomicBool,
@@ -134,6 +138,8 @@ impl ClientHandle {
             n_commands: AtomicU64::new(0),
             names: Mutex::new(names),
             subscriptions: Mutex::default(),
+            redirect: AtomicU64::new(0),
+            is_redirect_broken: AtomicBool::new(false),
             wait: Mutex::default(),
             is_killed: AtomicBool::new(false),
             has_mail: AtomicBool::new(false),
@@ -264,10 +270,24 @@ impl ClientHandle {
         (n_bytes, is_first)
     }
 
+    /// Bytes that the connection has not taken.
+    pub fn n_mail_bytes(&self) -> usize {
+        self.mail.lock().output.len()
+    }
+
     /// What was to be sent, for the connection to send it at once.
     #[cold]
     pub fn take_output(&self) -> Vec<u8> {
         std::mem::take(&mut self.mail.lock().output)
+    }
+
+    /// Who gets its invalidations, as it is shown: 0 for itself, -1 if it does not track.
+    pub fn redirect_shown(&self) -> i64 {
+        if self.flags().contains(ClientFlags::TRACKING) {
+            self.redirect.load(Ordering::Relaxed) as i64
+        } else {
+            -1
+        }
     }
 
     /// Number of subscriptions of one kind.

@@ -42,6 +42,18 @@ bitflags! {
         const RESTRICTED = 1 << 9;
         /// Has subscribed to channels.
         const PUBSUB = 1 << 10;
+        /// Is told when keys change that it has read.
+        const TRACKING = 1 << 11;
+        /// Is told of all keys with a prefix instead.
+        const TRACKING_BCAST = 1 << 12;
+        /// Chooses the reads that are tracked.
+        const TRACKING_OPTIN = 1 << 13;
+        /// Chooses the reads that are not tracked.
+        const TRACKING_OPTOUT = 1 << 14;
+        /// Is not told of its own changes.
+        const TRACKING_NOLOOP = 1 << 15;
+        /// Has chosen the next command or transaction.
+        const TRACKING_CACHING = 1 << 16;
     }
 }
 

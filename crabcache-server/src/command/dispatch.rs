@@ -15,7 +15,7 @@ use crate::monitor;
 use crate::scripting::{self, Plan};
 use crate::server::Server;
 use crate::server::interest::Interest;
-use crate::transaction;
+use crate::{tracking, transaction};
 use crabcache_store::{Env, Locked, Mode, Pass, Place, StripeSet, Trace, Walk};
 
 /// What became of a request.
@@ -453,7 +453,8 @@ pub fn run_locked(
             if ctx.effects.n_dirty > 0 {
                 stats.dirty.add(ctx.effects.n_dirty);
             }
-            ctx.effects.perform(ctx.server, db, locked, trace, args);
+            let writer = ctx.client.handle.id;
+            ctx.effects.perform(ctx.server, (writer, db), locked, trace, args);
             if locked.is_exclusive() && matches!(ctx.row.spec.handler, Handler::Exclusive(_)) {
                 locked.note_waited(trace);
             }
@@ -465,6 +466,9 @@ pub fn run_locked(
         // Containers have no handler of their own; the others are never queued.
         Handler::Container | Handler::Gated(_) => Err(CommandError::Syntax),
     };
+    if ctx.client.flags.contains(ClientFlags::TRACKING) && ctx.row.flags.contains(Flags::READONLY) {
+        tracking::remember(ctx, key_words(ctx.row, args));
+    }
     if ctx.client.blocked.is_some() {
         keys::park(locked, ctx, args);
     }

@@ -8,6 +8,7 @@ use super::Args;
 use crate::notify::Event;
 use crate::server::Server;
 use crate::server::interest::Interest;
+use crate::tracking;
 use crabcache_store::{Locked, Trace};
 
 /// One changed key.
@@ -153,12 +154,12 @@ impl Effects {
     }
 
     /// Tells everybody who wants to know, in the order in which things happened. `args` is the
-    /// request, and `db` the database that it was made for.
+    /// request, `writer` the client that made it, and `db` the database that it was made for.
     #[inline]
     pub fn perform(
         &mut self,
         server: &Server,
-        db: usize,
+        (writer, db): (u64, usize),
         locked: &mut Locked<'_>,
         trace: &Trace,
         args: Args<'_>,
@@ -168,7 +169,7 @@ impl Effects {
         }
         tell_missed(server, trace);
         if !self.interest.is_empty() {
-            self.tell_changes(server, db, locked, trace, args);
+            self.tell_changes(server, (writer, db), locked, trace, args);
         }
     }
 
@@ -176,7 +177,7 @@ impl Effects {
     fn tell_changes(
         &mut self,
         server: &Server,
-        request_db: usize,
+        (writer, request_db): (u64, usize),
         locked: &mut Locked<'_>,
         trace: &Trace,
         args: Args<'_>,
@@ -186,6 +187,7 @@ impl Effects {
             if is_watched {
                 let place = locked.keyspace().key(&key).place();
                 locked.touch_watchers(db, &place.key(&key));
+                tracking::invalidate(server, &key, Some(writer));
             }
             // That a key is new is told before anything else about it.
             let news = created.iter().position(|new| (new.0, &*new.1) == (db, &*key));

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::error::CommandError;
 use crate::monitor;
 use crate::server::Server;
+use crate::tracking;
 use bytes::{Buf, BytesMut};
 use crabcache_resp::{Limits, Progress, ProtocolError, Reply, RequestParser, Span};
 use crabcache_store::{Pass, Place, Trace};
@@ -299,6 +300,7 @@ impl Pipeline {
         drop(pass);
         server.memory.used.note();
         monitor::send(&mut ctx);
+        tracking::settle(server);
         stats.count_cycle(began_ns.saturating_sub(batch_began_ns), n_ran);
         stats.keyspace_hits.add(trace.n_hits.take());
         stats.keyspace_misses.add(trace.n_misses.take());
@@ -418,6 +420,7 @@ impl Pipeline {
         }
         self.server.monitors.remove(&self.server, client);
         self.server.pubsub.forget(&client.handle);
+        self.server.tracking.forget(&self.server, &client.handle);
         if !client.watched.is_empty() {
             let mut pass = self.server.keyspace.enter(self.worker);
             crate::transaction::unwatch(&self.server, &mut pass, client);
@@ -451,6 +454,9 @@ impl Pipeline {
 /// Accounts for a request that was served.
 #[inline]
 fn settle(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome, took_ns: u64) {
+    if ctx.client.flags.contains(ClientFlags::TRACKING_CACHING) {
+        tracking::end_caching(ctx);
+    }
     if outcome == Outcome::Answered {
         return send_pushed(ctx);
     }

@@ -56,7 +56,7 @@ params! {
     /// Longest string and longest argument of a request.
     "proto-max-bulk-len" => proto_max_bulk_len: i64 = 512 << 20, Memory(1 << 20, MAX), [MUTABLE];
     /// Keys remembered for clients that cache; 0 is no limit.
-    "tracking-table-max-keys" => tracking_table_max_keys: i64 = 1_000_000, Unsigned(0, MAX), [MUTABLE NOOP];
+    "tracking-table-max-keys" => tracking_table_max_keys: i64 = 1_000_000, Unsigned(0, MAX), [MUTABLE];
 
     ["General"]
     /// Runs in the background.

@@ -45,7 +45,7 @@ pub(super) fn clients(fields: &mut Fields) {
     fields.add("client_recent_max_input_buffer", totals.input_bytes_max);
     fields.add("client_recent_max_output_buffer", totals.output_bytes_max);
     fields.add("blocked_clients", server.blocking.n_blocked());
-    fields.add("tracking_clients", 0);
+    fields.add("tracking_clients", server.tracking.n_clients());
     fields.add("pubsub_clients", server.pubsub.n_clients());
     fields.add("watching_clients", server.interests.n_watching());
     fields.add("clients_in_timeout_table", 0);

@@ -35,11 +35,12 @@ pub(super) fn stats(fields: &mut Fields) {
         "active_defrag_key_misses",
         "total_active_defrag_time",
         "current_active_defrag_time",
-        "tracking_total_keys",
-        "tracking_total_items",
-        "tracking_total_prefixes",
-        "unexpected_error_replies",
     ]);
+    let tracking = &fields.server.tracking;
+    fields.add("tracking_total_keys", tracking.n_keys());
+    fields.add("tracking_total_items", tracking.n_items());
+    fields.add("tracking_total_prefixes", tracking.n_prefixes());
+    fields.add("unexpected_error_replies", 0);
     let stats = &fields.server.stats;
     fields.add("total_error_replies", stats.total_error_replies.load(Ordering::Relaxed));
     fields.add("dump_payload_sanitizations", 0);

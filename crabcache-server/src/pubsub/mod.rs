@@ -238,6 +238,13 @@ pub fn n_told(client: &ClientHandle, kind: Kind) -> usize {
     client.subscriptions.lock().as_ref().map_or(0, |own| own.told_len(kind))
 }
 
+/// Begins a message of a channel; what follows is the message itself.
+pub fn begin_message(reply: &mut Reply<'_>, channel: &[u8]) {
+    reply.push(3);
+    reply.bulk(b"message");
+    reply.bulk(channel);
+}
+
 /// Sends a message to all subscribers of a channel. Returns how often it was delivered.
 pub fn publish(server: &Server, is_shard: bool, channel: &[u8], message: &[u8]) -> usize {
     let pubsub = &server.pubsub;

@@ -22,6 +22,8 @@ bitflags! {
         const MONITOR = 1 << 4;
         /// Keyspace events beyond those that `A` stands for are on: new, overwritten, type_changed.
         const FINE_EVENTS = 1 << 5;
+        /// Some client is told of changed keys that it may have cached.
+        const TRACKING = 1 << 6;
     }
 }
 

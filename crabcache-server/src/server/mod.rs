@@ -28,6 +28,7 @@ use crate::push::Post;
 use crate::scripting::Scripting;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
+use crate::tracking::{self, Tracking};
 use conditions::Conditions;
 use control::Control;
 use crabcache_store::keyspace::N_STRIPES_DEFAULT;
@@ -56,6 +57,8 @@ pub struct Server {
     pub blocking: Blocking,
     /// Those that look on.
     pub monitors: Monitors,
+    /// Who may have which keys cached.
+    pub tracking: Tracking,
     /// Which keyspace events are published.
     pub notifications: Notifications,
     /// Channels and their subscribers.
@@ -151,6 +154,7 @@ impl Server {
             tls: Tls::default(),
             blocking: Blocking::default(),
             monitors: Monitors::default(),
+            tracking: Tracking::default(),
             notifications: Notifications::default(),
             pubsub: PubSub::default(),
             post: Post::new(n_workers),
@@ -273,8 +277,10 @@ impl Server {
         }
     }
 
-    /// Replicates that the server itself has removed a key. Called while its stripe is held.
+    /// Replicates that the server itself has removed a key, and tells those who may have it cached.
+    /// Called while its stripe is held.
     pub fn propagate_removal(&self, db: usize, key: &[u8], is_lazy: bool) {
+        tracking::invalidate(self, key, None);
         if self.interests.get().contains(Interest::PROPAGATION) {
             let command: [&[u8]; 2] = [if is_lazy { b"UNLINK" } else { b"DEL" }, key];
             self.propagate(db, OwnedArgs::new(command).as_args(), &Propagation::AsIs);

@@ -1,6 +1,6 @@
 //! CLIENT, but for its listing and killing of clients.
 
-use super::{client_kill, client_list};
+use super::{client_kill, client_list, client_tracking as tracking};
 use crate::blocking::{Unblock, WaitKind};
 use crate::client::{Client, ClientFlags, ReplyMode};
 use crate::command::{Args, Command, CommandResult, Ctx, Flags, help, server};
@@ -11,6 +11,31 @@ const FLAGS: Flags = Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE);
 const ADMIN: Flags = FLAGS.union(Flags::ADMIN);
 
 pub(super) const SUBCOMMANDS: &[Command] = &[
+    server("caching", tracking::caching).arity(3).flags(FLAGS).doc(
+        "6.0.0",
+        "O(1)",
+        "mode:{YES | NO}",
+        "Chooses whether the keys of the next command are tracked.",
+    ),
+    server("getredir", tracking::getredir).arity(2).flags(FLAGS).doc(
+        "6.0.0",
+        "O(1)",
+        "",
+        "Returns the client that gets the invalidations of this one.",
+    ),
+    server("tracking", tracking::tracking).arity(-3).flags(FLAGS).doc(
+        "6.0.0",
+        "O(1); some more for each prefix",
+        "status:{ON | OFF} [REDIRECT=client-id:int] [PREFIX=prefix...!] [BCAST] [OPTIN] [OPTOUT] \
+         [NOLOOP]",
+        "Has the connection told when keys change that it has read.",
+    ),
+    server("trackinginfo", tracking::trackinginfo).arity(2).flags(FLAGS).doc(
+        "6.2.0",
+        "O(1)",
+        "",
+        "Returns how keys are tracked for this connection.",
+    ),
     server("getname", getname).arity(2).flags(FLAGS).doc(
         "2.6.9",
         "O(1)",
@@ -118,6 +143,8 @@ fn client_help(ctx: &mut Ctx, _: Args) -> CommandResult {
     help(
         ctx,
         &[
+            ("CACHING (YES|NO)", "Choose whether the keys of the next command are tracked."),
+            ("GETREDIR", "Return the ID of the client that gets the invalidations."),
             ("GETNAME", "Return the name of this connection."),
             ("ID", "Return the ID of this connection."),
             ("INFO", "Describe this connection."),
@@ -152,6 +179,12 @@ fn client_help(ctx: &mut Ctx, _: Args) -> CommandResult {
                  * LIB-NAME: its name.\n\
                  * LIB-VER: its version.",
             ),
+            (
+                "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] \
+                 [OPTIN] [OPTOUT] [NOLOOP]",
+                "Have this connection told when keys change that it has read.",
+            ),
+            ("TRACKINGINFO", "Return how keys are tracked for this connection."),
             ("UNBLOCK <clientid> [TIMEOUT|ERROR]", "End the wait of a blocked client."),
             ("NO-EVICT (ON|OFF)", "Spare this connection when clients are evicted."),
             ("NO-TOUCH (ON|OFF)", "Leave access clocks of keys alone."),

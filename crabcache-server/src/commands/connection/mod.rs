@@ -6,11 +6,12 @@ mod auth;
 mod client;
 mod client_kill;
 mod client_list;
+mod client_tracking;
 
 use crate::client::{ClientFlags, ReplyMode};
 use crate::command::{Args, Command, CommandResult, Ctx, Flags, container, server};
 use crate::error::CommandError;
-use crate::transaction;
+use crate::{tracking, transaction};
 use crabcache_resp::Protocol;
 
 /// Flags of commands that are possible at any time.
@@ -117,6 +118,7 @@ fn reset(ctx: &mut Ctx, _: Args) -> CommandResult {
     ctx.server.monitors.remove(ctx.server, ctx.client);
     transaction::end(ctx);
     ctx.server.pubsub.forget(&ctx.client.handle);
+    tracking::end(ctx.server, ctx.client);
     ctx.set_protocol(Protocol::Resp2);
     let client = &mut *ctx.client;
     client.forgets_watches = true;

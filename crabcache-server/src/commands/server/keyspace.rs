@@ -4,6 +4,7 @@ use crate::blocking::WaitKind;
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, Flags, exclusive, walk};
 use crate::error::CommandError;
 use crate::persistence::save;
+use crate::tracking;
 use crabcache_store::{Walk, WriteDb};
 use std::ops::Range;
 
@@ -78,6 +79,7 @@ fn flush(db: &mut WriteDb, ctx: &mut Ctx, args: Args, databases: Range<usize>) -
         }
         ctx.server.active_expire.forget(number);
     }
+    tracking::invalidate_all(ctx.server);
     ctx.effects.propagate_always();
     if can_wait && ctx.server.lazyfree.has_thread() {
         ctx.block(WaitKind::Memory, None, |_, reply| reply.ok());
