@@ -2,8 +2,10 @@
 `hiredis` or `python`."""
 
 import sys
+import time
 
 import redis
+from redis.cache import CacheConfig
 from redis.utils import HIREDIS_AVAILABLE
 
 port, parser = int(sys.argv[1]), sys.argv[2]
@@ -113,9 +115,82 @@ def connections(r):
     other.close()
 
 
+def messages(r):
+    def take(pubsub):
+        # The first that is no confirmation.
+        for _ in range(100):
+            message = pubsub.get_message(ignore_subscribe_messages=True, timeout=0.1)
+            if message:
+                return message["type"], message["pattern"], message["channel"], message["data"]
+        raise AssertionError("no message")
+
+    pubsub = r.pubsub()
+    pubsub.subscribe("news", "other")
+    pubsub.psubscribe("n*")
+    pubsub.get_message(timeout=1), pubsub.get_message(timeout=1), pubsub.get_message(timeout=1)
+    check(r.pubsub_numsub("news", "none"), [(b"news", 1), (b"none", 0)])
+    check(r.pubsub_numpat(), 1)
+    check(sorted(r.pubsub_channels()), [b"news", b"other"])
+    check(r.publish("news", "one"), 2)
+    check(take(pubsub), ("message", None, b"news", b"one"))
+    check(take(pubsub), ("pmessage", b"n*", b"news", b"one"))
+    pubsub.ping()
+    pubsub.punsubscribe()
+    pubsub.unsubscribe("news")
+    pubsub.get_message(timeout=1), pubsub.get_message(timeout=1)
+    check(r.publish("news", "two"), 0)
+    check(r.publish("other", b"\x00\r\n"), 1)
+    check(take(pubsub), ("message", None, b"other", b"\x00\r\n"))
+    pubsub.close()
+
+    r.config_set("notify-keyspace-events", "KEA")
+    pubsub = r.pubsub()
+    pubsub.psubscribe("__key*__:*")
+    pubsub.get_message(timeout=1)
+    r.set("watched", 1)
+    check(take(pubsub)[2:], (b"__keyspace@0__:watched", b"set"))
+    check(take(pubsub)[2:], (b"__keyevent@0__:set", b"watched"))
+    pubsub.close()
+    r.config_set("notify-keyspace-events", "")
+
+    received = []
+    pubsub = r.pubsub()
+    pubsub.subscribe(**{"work": lambda message: received.append(int(message["data"]))})
+    thread = pubsub.run_in_thread(sleep_time=0.01)
+    while r.pubsub_numsub("work") != [(b"work", 1)]:
+        time.sleep(0.01)
+    for i in range(1000):
+        r.publish("work", i)
+    while len(received) < 1000:
+        time.sleep(0.01)
+    thread.stop()
+    thread.join()
+    check(received, list(range(1000)))
+
+
+def cached_reads():
+    cached = redis.Redis(port=port, protocol=3, cache_config=CacheConfig())
+    r = redis.Redis(port=port)
+    r.set("cached", 1)
+    check(cached.get("cached"), b"1")
+    check(cached.get("cached"), b"1")
+    check(cached.get_cache().size, 1)
+    info = r.info()
+    check((info["tracking_clients"], info["tracking_total_keys"]), (1, 1))
+    r.set("cached", 2)
+    time.sleep(0.05)
+    check(cached.get("cached"), b"2")
+    r.flushall()
+    time.sleep(0.05)
+    check(cached.get("cached"), None)
+    cached.close()
+    r.close()
+
+
+cached_reads()
 for protocol in (2, 3):
     r = redis.Redis(port=port, protocol=protocol)
-    for part in (strings, keys, transactions, connections):
+    for part in (strings, keys, transactions, connections, messages):
         r.flushall()
         part(r)
     r.flushall()
