@@ -83,7 +83,7 @@ impl Prefixes {
     }
 
     /// Calls `tell` with the changed keys of each prefix and its clients, and forgets the keys.
-    pub(super) fn drain<'c>(
+    pub(super) fn drain(
         &self,
         mut tell: impl FnMut(&Changed, &mut dyn Iterator<Item = &Arc<ClientHandle>>),
     ) {

@@ -391,7 +391,7 @@ fn client_subcommands_with_wrong_values() {
 fn client_help_lists_usages() {
     let mut t = TestServer::new();
     let help = t.run("CLIENT HELP");
-    let first = "[+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, +GETNAME";
+    let first = "[+CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, +CACHING";
     assert!(help.starts_with(first) && help.ends_with("+HELP, +    Print this help.]"), "{help}");
 }
 
