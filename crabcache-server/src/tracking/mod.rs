@@ -16,7 +16,7 @@ mod table;
 
 use crate::client::{Client, ClientFlags, ClientHandle};
 use crate::command::Ctx;
-use crate::error::CommandError;
+use crate::error::TrackingError;
 use crate::pubsub;
 use crate::push::{Delivery, Push};
 use crate::server::Server;
@@ -151,16 +151,16 @@ pub fn check_prefixes(
     server: &Server,
     client: &Client,
     prefixes: &[&[u8]],
-) -> Result<(), CommandError> {
+) -> Result<(), TrackingError> {
     let text = |prefix: &[u8]| String::from_utf8_lossy(prefix).into_owned();
     let overlap = |one: &[u8], two: &[u8]| one.starts_with(two) || two.starts_with(one);
     let owned = server.tracking.prefixes_of(client.handle.id);
     for (index, prefix) in prefixes.iter().enumerate() {
         if let Some(own) = owned.iter().find(|own| overlap(own, prefix)) {
-            return Err(CommandError::PrefixOverlapsOld(text(prefix), text(own)));
+            return Err(TrackingError::PrefixOverlapsOld(text(prefix), text(own)));
         }
         if let Some(other) = prefixes[index + 1..].iter().find(|other| overlap(other, prefix)) {
-            return Err(CommandError::PrefixOverlapsNew(text(prefix), text(other)));
+            return Err(TrackingError::PrefixOverlapsNew(text(prefix), text(other)));
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 
 use crate::client::ClientFlags;
 use crate::command::{Args, CommandResult, Ctx};
-use crate::error::CommandError;
+use crate::error::{CommandError, TrackingError};
 use crate::tracking::{self, Options};
 use crabcache_resp::number::parse_i64;
 use std::sync::atomic::Ordering;
@@ -36,13 +36,13 @@ fn parse<'a>(ctx: &Ctx, args: Args<'a>) -> Result<Options<'a>, CommandError> {
     while words.remaining() > 0 {
         if words.remaining() > 1 && words.accept("redirect") {
             if options.redirect != 0 {
-                return Err(CommandError::TwoRedirections);
+                return Err(TrackingError::TwoRedirections.into());
             }
             let id = parse_i64(words.word()?).ok_or(CommandError::NotInteger)?;
             options.redirect = u64::try_from(id)
                 .ok()
                 .filter(|id| ctx.server.clients.get(*id).is_some())
-                .ok_or(CommandError::NoRedirectClient)?;
+                .ok_or(TrackingError::NoRedirectClient)?;
         } else if words.remaining() > 1 && words.accept("prefix") {
             options.prefixes.push(words.word()?);
         } else {
@@ -59,22 +59,22 @@ fn check(ctx: &Ctx, options: &Options<'_>) -> CommandResult {
     let is_bcast = new.contains(ClientFlags::TRACKING_BCAST);
     let (optin, optout) = (ClientFlags::TRACKING_OPTIN, ClientFlags::TRACKING_OPTOUT);
     if !is_bcast && !options.prefixes.is_empty() {
-        return Err(CommandError::PrefixWithoutBcast);
+        return Err(TrackingError::PrefixWithoutBcast.into());
     }
     if old.contains(ClientFlags::TRACKING) && old.contains(ClientFlags::TRACKING_BCAST) != is_bcast
     {
-        return Err(CommandError::CannotSwitchBcast);
+        return Err(TrackingError::CannotSwitchBcast.into());
     }
     if is_bcast && new.intersects(optin | optout) {
-        return Err(CommandError::OptionWithBcast);
+        return Err(TrackingError::OptionWithBcast.into());
     }
     if new.contains(optin | optout) {
-        return Err(CommandError::OptinAndOptout);
+        return Err(TrackingError::OptinAndOptout.into());
     }
     if (new.contains(optin) && old.contains(optout))
         || (new.contains(optout) && old.contains(optin))
     {
-        return Err(CommandError::CannotSwitchOptin);
+        return Err(TrackingError::CannotSwitchOptin.into());
     }
     if is_bcast {
         tracking::check_prefixes(ctx.server, ctx.client, &options.prefixes)?;
@@ -86,15 +86,15 @@ fn check(ctx: &Ctx, options: &Options<'_>) -> CommandResult {
 pub(super) fn caching(ctx: &mut Ctx, args: Args) -> CommandResult {
     let flags = ctx.client.flags;
     if !flags.contains(ClientFlags::TRACKING) {
-        return Err(CommandError::CachingWithoutTracking);
+        return Err(TrackingError::CachingWithoutTracking.into());
     }
     if args.is(2, "yes") {
         if !flags.contains(ClientFlags::TRACKING_OPTIN) {
-            return Err(CommandError::CachingWithoutOptin);
+            return Err(TrackingError::CachingWithoutOptin.into());
         }
     } else if args.is(2, "no") {
         if !flags.contains(ClientFlags::TRACKING_OPTOUT) {
-            return Err(CommandError::CachingWithoutOptout);
+            return Err(TrackingError::CachingWithoutOptout.into());
         }
     } else {
         return Err(CommandError::Syntax);
