@@ -38,7 +38,7 @@ pub(super) fn admit(
         RawStream::Tcp(socket) | RawStream::Tls(RawTls { socket, .. }) => set_up(socket, &config),
         RawStream::Unix(_) => {}
     }
-    if let Some(worker) = least_loaded(workers) {
+    if let Some(worker) = least_loaded(server, workers) {
         let user = server.users.default_user();
         let now_ms = server.clock.unix_ms();
         let handle = server.clients.add(peer, worker.index(), user.clone(), now_ms);

@@ -78,9 +78,12 @@ impl Worker {
     }
 }
 
-/// The worker with the fewest connections.
-pub fn least_loaded(workers: &[Worker]) -> Option<&Worker> {
-    workers.iter().min_by_key(|worker| worker.n_connections())
+/// The worker with the fewest connections, of those that no script holds up.
+pub fn least_loaded<'w>(server: &Server, workers: &'w [Worker]) -> Option<&'w Worker> {
+    let running = &server.scripting.running;
+    workers
+        .iter()
+        .min_by_key(|worker| (running.is_overtime(worker.index()), worker.n_connections()))
 }
 
 /// A client is known to the server as long as this exists: also when its connection panics.

@@ -321,7 +321,10 @@ impl Engine {
             Ok((true, value)) => Some(value),
             Ok((false, _)) => None,
             Err(error) => {
-                let line = [b"ERR ".as_slice(), &message_of(&error)].concat();
+                // Such as the end of a script that was ended again while it told of its end.
+                let has_code = raised(&error).is_some_and(|raised| raised.is_table);
+                let code: &[u8] = if has_code { b"" } else { b"ERR " };
+                let line = [code, &message_of(&error)].concat();
                 *self.failure.borrow_mut() = Some(Failure { line, ..Failure::default() });
                 None
             }

@@ -35,7 +35,7 @@ impl Arguments<'_> {
     fn expected(&self, index: usize, kind: &str) -> Error {
         let got = match self.values.get(index - 1) {
             // `struct.pack` marks the end of its arguments.
-            None if self.name == "pack" && index == self.len() + 1 => "nil",
+            None if self.name == "pack" && index > 1 && index == self.len() + 1 => "nil",
             None => "no value",
             Some(Value::LightUserData(_) | Value::Error(_)) => "userdata",
             Some(Value::Integer(_)) => "number",
