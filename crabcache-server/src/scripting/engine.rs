@@ -92,6 +92,9 @@ pub(super) struct Failure {
 /// A function that a library has registered.
 pub(super) type Registered = (FunctionInfo, Function);
 
+/// A library as it was when it was loaded here, and its functions by name.
+type LoadedLibrary = (Arc<Library>, HashMap<String, Function>);
+
 /// See the module's text.
 pub(super) struct Engine {
     pub(super) lua: Lua,
@@ -113,7 +116,7 @@ pub(super) struct Engine {
     /// What the library that is being loaded has registered.
     registered: Rc<RefCell<Option<Vec<Registered>>>>,
     /// The functions of loaded libraries, by the library's name.
-    libraries: RefCell<HashMap<String, (Arc<Library>, HashMap<String, Function>)>>,
+    libraries: RefCell<HashMap<String, LoadedLibrary>>,
     /// Names the server: tests have many on one thread.
     run_id: String,
 }
