@@ -180,14 +180,22 @@ impl<'e> Reader<'e> {
 
     /// The longest operator that the next letters and signs begin with, or the word `null`.
     fn operator(&mut self) -> Option<Token<'e>> {
-        let start = self.at;
-        let word = self.take_while(is_of_operator);
-        if word == b"null" {
+        let rest = &self.text[self.at..];
+        let null = b"null";
+        if rest.starts_with(null) && !rest.get(null.len()).is_some_and(|next| is_of_operator(*next))
+        {
+            self.at += null.len();
             return Some(Token::Value(Value::Null));
         }
-        let (spelling, operator) =
-            SPELLINGS.iter().find(|(spelling, _)| word.starts_with(spelling))?;
-        self.at = start + spelling.len();
-        Some(Token::Operator(*operator))
+        match SPELLINGS.iter().find(|(spelling, _)| rest.starts_with(spelling)) {
+            Some((spelling, operator)) => {
+                self.at += spelling.len();
+                Some(Token::Operator(*operator))
+            }
+            None => {
+                self.take_while(is_of_operator);
+                None
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! A node that comes, and which links it gets.
 
 use super::{Graph, Links, NewNode, Node, search::Near};
+use crate::types::vector_set::quantize::Quantization;
 
 /// How much is done to link a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,7 @@ impl Graph {
         pressure: Pressure,
     ) {
         let capacity = self.capacity(layer);
+        let has_few_ties = self.quantization() != Quantization::Binary;
         let mut n_wanted = wanted.saturating_sub(self.links(node, layer).len());
         for near in found {
             let (other, links) = (near.node, self.links(node, layer));
@@ -78,10 +80,12 @@ impl Graph {
             if other == node || links.contains(&other) {
                 continue;
             }
-            // Of nodes at one place, one is enough.
+            // Floats at equal distances are likely to be at one place, and then one is enough; of
+            // bits, many are at equal distances.
             let is_closer = |linked: &u32| {
                 let distance = self.distance(other, *linked);
-                distance < near.distance || distance == 0.0
+                let is_same = distance == near.distance && (has_few_ties || distance == 0.0);
+                distance < near.distance || is_same
             };
             if pressure == Pressure::Choosy && links.iter().any(is_closer) {
                 continue;
