@@ -208,8 +208,7 @@ fn call(
 
 /// Raises the error that a command was answered with.
 fn raise_reply(line: &[u8]) -> Error {
-    let has_code = line.contains(&b' ');
-    let text = if has_code { line.to_vec() } else { [b"ERR ".as_slice(), line].concat() };
+    let text = crate::error::with_some_code(line);
     Error::external(Raised { text, is_table: true, is_counted: true })
 }
 

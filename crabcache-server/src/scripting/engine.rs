@@ -8,7 +8,7 @@ use super::functions::{FunctionInfo, Library};
 use super::host::{CommandBuffer, HOST};
 use super::libraries;
 use super::value;
-use crate::error::CommandError;
+use crate::error::{CommandError, with_code};
 use crate::server::Server;
 use mlua::{
     Chunk, ChunkMode, Error, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table,
@@ -326,8 +326,8 @@ impl Engine {
             Err(error) => {
                 // Such as the end of a script that was ended again while it told of its end.
                 let has_code = raised(&error).is_some_and(|raised| raised.is_table);
-                let code: &[u8] = if has_code { b"" } else { b"ERR " };
-                let line = [code, &message_of(&error)].concat();
+                let message = message_of(&error);
+                let line = if has_code { message } else { with_code(&message) };
                 *self.failure.borrow_mut() = Some(Failure { line, ..Failure::default() });
                 None
             }
@@ -530,16 +530,16 @@ fn failure_of(lua: &Lua, error: &Value, is_one_line: bool) -> Failure {
                 let text = text.map(|text| text.as_bytes().to_vec());
                 (text.unwrap_or_default(), raised.is_counted)
             }
-            _ => ([b"ERR ".as_slice(), &message_of(error)].concat(), false),
+            _ => (with_code(&message_of(error)), false),
         },
         Value::String(text) => {
             let here = || self::position(lua, is_one_line).unwrap_or_default();
             let text = moved(&text.as_bytes(), here);
-            ([b"ERR ".as_slice(), super::reply::until_nul(&text)].concat(), false)
+            (with_code(super::reply::until_nul(&text)), false)
         }
         other => {
             let text = other.to_string().unwrap_or_default();
-            ([b"ERR ".as_slice(), text.as_bytes()].concat(), false)
+            (with_code(text.as_bytes()), false)
         }
     };
     Failure { line, is_counted, position }

@@ -14,7 +14,7 @@ use crate::command::dispatch::{
 };
 use crate::command::table::Found;
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler};
-use crate::error::CommandError;
+use crate::error::{CommandError, with_code};
 use crate::monitor;
 use crate::server::Server;
 use crate::transaction::expire_met;
@@ -397,7 +397,7 @@ fn finish(ctx: &mut Ctx<'_>, engine: &Engine, name: &str, ran: Ran) -> CommandRe
             let mark = ctx.reply.len();
             if let Err(error) = reply::write(&mut ctx.reply, &ctx.server.stats, protocol, value) {
                 ctx.reply.truncate(mark);
-                ctx.reply.error(format!("ERR {error}").as_bytes());
+                ctx.reply.error(&with_code(error.to_string().as_bytes()));
             }
         }
         None => write_failure(ctx, name, &engine.failure()),

@@ -111,8 +111,7 @@ fn double(text: &[u8]) -> f64 {
 /// already.
 pub(super) fn error_table(lua: &Lua, line: &[u8], is_counted: bool) -> Result<Table> {
     let table = lua.create_table_with_capacity(0, 2)?;
-    let has_code = line.contains(&b' ');
-    let text = if has_code { line.to_vec() } else { [b"ERR ".as_slice(), line].concat() };
+    let text = crate::error::with_some_code(line);
     table.raw_set("err", lua.create_string(text)?)?;
     if is_counted {
         table.raw_set("ignore_error_stats_update", true)?;

@@ -1,3 +1,5 @@
+//! EVAL and its siblings in process.
+
 use crate::testing::TestServer;
 
 #[test]

@@ -308,6 +308,7 @@ mod tests {
         let report_of = |peak: usize, rss: usize, clients: usize| {
             let m = 1 << 20;
             let usage = Usage {
+                used: 50 * m,
                 allocated: 50 * m,
                 active: 52 * m,
                 resident: 54 * m,
