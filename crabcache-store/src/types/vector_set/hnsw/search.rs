@@ -46,6 +46,14 @@ impl Nearest {
         }
     }
 
+    /// Whether all of them are nearer than this, so that nothing is to be found from there. What is
+    /// just as far may lead on: of bits, much is at equal distances.
+    #[inline]
+    fn are_nearer(&self, distance: f32) -> bool {
+        self.heap.len() >= self.len_max
+            && self.heap.peek().is_some_and(|worst| distance > worst.distance)
+    }
+
     #[inline]
     fn add(&mut self, near: Near) {
         if self.heap.len() < self.len_max {
@@ -159,7 +167,7 @@ impl Graph {
         let mut fresh = Vec::new();
         let mut n_visits = 0;
         while let Some(Reverse(next)) = candidates.pop() {
-            if n_visits == n_visits_max || !nearest.wants(next.distance) {
+            if n_visits == n_visits_max || nearest.are_nearer(next.distance) {
                 break;
             }
             n_visits += 1;
