@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Keys that a pool remembers.
 const POOL_LEN_MAX: usize = 16;
-/// Keys removed between two looks at the clock.
+/// Keys tried between two looks at the clock.
 const N_BETWEEN_LOOKS: usize = 16;
 /// Time for one round per point of `maxmemory-eviction-tenacity`, up to ten.
 const NS_BY_TENACITY: u64 = 50_000;
@@ -122,6 +122,9 @@ pub fn cycle(server: &Server) {
         let mut pass = server.keyspace.enter(server.cron_worker());
         let env = server.env(&config);
         make_room(server, &config, &mut pass, &env, server.cron_worker());
+    } else {
+        // Memory may have been freed, or the limit lifted, without anything having to go.
+        server.eviction.note_exceeded(server.clock.elapsed_ns(), false);
     }
 }
 
@@ -145,8 +148,12 @@ pub fn make_room(
     let deadline_ns = began_ns.saturating_add(time_ns(config.maxmemory_eviction_tenacity));
     pass.release();
     let mut pool = server.eviction.pools[worker].lock();
-    let mut n_removed = 0;
+    let mut n_tried = 0;
     let room = loop {
+        // Values that another thread frees do not make room at once: nothing else goes for them.
+        while server.lazyfree.is_at_work() && server.clock.elapsed_ns() < deadline_ns {
+            std::thread::yield_now();
+        }
         if !is_full(server, config) {
             server.eviction.note_exceeded(server.clock.elapsed_ns(), false);
             break Room::Enough;
@@ -155,12 +162,9 @@ pub fn make_room(
             // What is on its way to be freed is room as well.
             break if server.lazyfree.is_at_work() { Room::Enough } else { Room::None };
         };
-        // Values that another thread frees do not make room at once: nothing else goes for them.
-        while server.lazyfree.is_at_work() && server.clock.elapsed_ns() < deadline_ns {
-            std::thread::yield_now();
-        }
-        n_removed += usize::from(remove(server, config, pass, env, db, &key));
-        if n_removed % N_BETWEEN_LOOKS == 0 && server.clock.elapsed_ns() > deadline_ns {
+        remove(server, config, pass, env, db, &key);
+        n_tried += 1;
+        if n_tried % N_BETWEEN_LOOKS == 0 && server.clock.elapsed_ns() > deadline_ns {
             break Room::Enough;
         }
     };
@@ -266,25 +270,18 @@ fn sample(
 }
 
 /// Removes a key, unless it has gone meanwhile or may not be removed any more.
-fn remove(
-    server: &Server,
-    config: &Config,
-    pass: &mut Pass<'_>,
-    env: &Env,
-    db: usize,
-    key: &[u8],
-) -> bool {
+fn remove(server: &Server, config: &Config, pass: &mut Pass<'_>, env: &Env, db: usize, key: &[u8]) {
     let began_ns = server.clock.elapsed_ns();
     let trace = Trace::default();
     let place = server.keyspace.key(key);
-    let Some(mut locked) = pass.try_lock_one(place.stripe(), Mode::Write) else { return false };
+    let Some(mut locked) = pass.try_lock_one(place.stripe(), Mode::Write) else { return };
     let mut view = locked.write(db, env, &trace);
     let only_timed = is_volatile(config.maxmemory_policy);
     let found = view.get(&place, Lookup::Peek).map(|entry| entry.expire_at_ms().is_some());
     let may_go = found.is_some_and(|is_timed| is_timed || !only_timed);
     let entry = if may_go { view.remove(&place) } else { None };
     crate::expire::tell_removed(server, &trace);
-    let Some(entry) = entry else { return false };
+    let Some(entry) = entry else { return };
     locked.touch_watchers(db, &place);
     server.stats.evicted_keys.fetch_add(1, Ordering::Relaxed);
     let is_lazy = config.lazyfree_lazy_eviction;
@@ -294,7 +291,6 @@ fn remove(
     server.lazyfree.free(entry, is_lazy);
     let took_ns = server.clock.elapsed_ns().saturating_sub(began_ns);
     server.note_latency("eviction-del", took_ns / 1_000_000);
-    true
 }
 
 #[cfg(test)]
@@ -358,6 +354,17 @@ mod tests {
         t.check("GET a", "nil");
         assert_eq!(t.events(), ["evicted a"]);
         assert_eq!(t.propagated(), ["DEL a"]);
+    }
+
+    #[test]
+    fn the_time_of_full_memory_ends_with_it() {
+        let mut t = full("noeviction", &["SET a 1"]);
+        t.check("SET a 2", OOM);
+        let since_ns = || t.server.eviction.exceeded_since_ns.load(Ordering::Relaxed);
+        assert!(since_ns() > 0);
+        t.server.memory.used.pretend(0);
+        cycle(&t.server);
+        assert_eq!(since_ns(), 0);
     }
 
     #[test]
