@@ -262,11 +262,8 @@ pub fn run(
     let engine = Engine::get(ctx.server);
     let function = engine.script(ctx.server, &script)?;
     let script = if is_new { keep(ctx, &engine, script) } else { script };
-    let is_ro = ctx.row.spec.name.ends_with("_ro");
-    check_flags(script.flags, is_ro)?;
-    let is_reader = is_ro || script.flags.contains(ScriptFlags::NO_WRITES);
-    let keys = args.first(3 + n_keys).skip(3);
-    let arguments = args.skip(3 + n_keys);
+    let is_reader = check_flags(script.flags, ctx.row.spec.name)?;
+    let (keys, arguments) = plan::words(args, n_keys);
     let ran = in_call(locked, ctx, trace, (script.name(), args, false, is_reader), || {
         engine.run((&function, !script.body.contains(&b'\n')), keys.iter(), arguments.iter())
     });
@@ -288,13 +285,10 @@ pub fn run_function(
         CommandError::NotInteger => CommandError::BadKeyCount,
         other => other,
     })?;
-    let is_ro = ctx.row.spec.name.ends_with("_ro");
-    check_flags(info.flags, is_ro)?;
+    let is_reader = check_flags(info.flags, ctx.row.spec.name)?;
     let engine = Engine::get(ctx.server);
     let function = load_host(ctx.server, || engine.function(ctx.server, &library, &info.name))?;
-    let is_reader = is_ro || info.flags.contains(ScriptFlags::NO_WRITES);
-    let keys = args.first(3 + n_keys).skip(3);
-    let arguments = args.skip(3 + n_keys);
+    let (keys, arguments) = plan::words(args, n_keys);
     let ran = in_call(locked, ctx, trace, (&info.name, args, true, is_reader), || {
         engine.run_function(&function, keys.iter(), arguments.iter())
     });
@@ -339,11 +333,17 @@ fn keep(ctx: &Ctx<'_>, engine: &Engine, script: Arc<Script>) -> Arc<Script> {
     kept
 }
 
-/// What the declarations of a script allow.
-fn check_flags(flags: ScriptFlags, is_ro: bool) -> CommandResult {
+/// Whether a call only reads.
+///
+/// # Errors
+/// If the command must only read, and the script declares nothing of the kind.
+fn check_flags(flags: ScriptFlags, command: &str) -> Result<bool, CommandError> {
     let declares_writes =
         !flags.contains(ScriptFlags::COMPAT) && !flags.contains(ScriptFlags::NO_WRITES);
-    if is_ro && declares_writes { Err(CommandError::WriteScriptFromReader) } else { Ok(()) }
+    if command.ends_with("_ro") && declares_writes {
+        return Err(CommandError::WriteScriptFromReader);
+    }
+    Ok(flags.is_reader(command))
 }
 
 /// What a script left behind: its value, unless it failed, and the protocol that it had chosen.

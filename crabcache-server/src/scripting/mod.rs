@@ -13,7 +13,7 @@
 //! - A script holds all the stripes that it can reach before it begins; see `reach.rs`. So it is
 //!   atomic, it never waits for a lock, and nothing it has done must ever be taken back.
 //! - A script that runs for longer than `busy-reply-threshold` makes the server answer BUSY; see
-//!   `busy.rs`.
+//!   `running.rs`.
 
 mod api;
 pub mod cache;

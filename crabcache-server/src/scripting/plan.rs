@@ -2,7 +2,6 @@
 
 use super::cache::Script;
 use super::reach::Reach;
-use super::shebang::ScriptFlags;
 use crate::command::{Args, Ctx};
 use crate::error::CommandError;
 use crabcache_resp::number::parse_i64;
@@ -28,6 +27,11 @@ pub(super) fn n_keys(args: Args<'_>) -> Result<usize, CommandError> {
         return Err(CommandError::TooManyKeys);
     }
     usize::try_from(n_keys).map_err(|_| CommandError::NegativeKeys)
+}
+
+/// The keys and the arguments of a call with so many keys.
+pub(super) fn words(args: Args<'_>, n_keys: usize) -> (Args<'_>, Args<'_>) {
+    (args.first(3 + n_keys).skip(3), args.skip(3 + n_keys))
 }
 
 /// The script of a request: the one that is cached, or a new one.
@@ -70,8 +74,7 @@ pub fn plan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Plan {
             let declared = args.first(n_words).skip(3);
             let words = declared.iter().chain(literals.iter().map(|key| &**key));
             let stripes = words.map(|word| keyspace.key(word).stripe()).collect();
-            let is_reader =
-                ctx.row.spec.name.ends_with("_ro") || script.flags.contains(ScriptFlags::NO_WRITES);
+            let is_reader = script.flags.is_reader(ctx.row.spec.name);
             Plan::Stripes(stripes, if is_reader { Mode::Read } else { Mode::Write })
         }
     };

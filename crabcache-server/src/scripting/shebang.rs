@@ -33,6 +33,11 @@ impl ScriptFlags {
         (ScriptFlags::ALLOW_CROSS_SLOT, "allow-cross-slot-keys"),
     ];
 
+    /// Whether a call only reads: `command` (EVAL_RO, FCALL_RO) or the script itself says so.
+    pub fn is_reader(self, command: &str) -> bool {
+        command.ends_with("_ro") || self.contains(ScriptFlags::NO_WRITES)
+    }
+
     /// The flag of this name.
     pub fn by_name(name: &[u8]) -> Option<ScriptFlags> {
         let found = Self::NAMES.iter().find(|(_, own)| own.as_bytes() == name);

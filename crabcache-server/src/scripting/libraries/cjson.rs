@@ -522,7 +522,7 @@ impl Decoder<'_> {
             .try_fold(0, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
     }
 
-    /// `\uXXXX`, or two of them.
+    /// `\u` with four digits, or two of them.
     fn unicode(&mut self, out: &mut Vec<u8>) -> Option<()> {
         let mut code = self.hex4(self.at + 2)?;
         let mut len = 6;
