@@ -142,6 +142,17 @@ impl TestServer {
         reply
     }
 
+    /// The payload of a key, as DUMP gives it.
+    #[track_caller]
+    pub(crate) fn dump(&mut self, key: &str) -> Vec<u8> {
+        let mut client = self.client();
+        let (out, _) = self.send_as(&mut client, &request(&[b"DUMP", key.as_bytes()]));
+        match Value::decode(&out, Protocol::Resp2) {
+            Ok(Some((Value::Bulk(payload), _))) => payload,
+            other => panic!("{key}: {other:?}"),
+        }
+    }
+
     /// Sends one command of binary words as the default client.
     pub(crate) fn run_words(&mut self, words: &[&[u8]]) -> String {
         let mut client = self.default.take().unwrap();

@@ -3,12 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod common;
+
+use common::{Client, N_PAUSES_MAX, PAUSE, Program, TIME_MAX};
 use crabcache_resp::{Protocol, Value};
-use std::io::{Error, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 const N_CHANNELS: usize = 3;
 const N_PUBLISHERS: usize = 6;
@@ -16,118 +15,45 @@ const N_SUBSCRIBERS: usize = 12;
 const N_MESSAGES: usize = 3000;
 /// Messages that a publisher sends before it reads the replies.
 const PIPELINE: usize = 10;
-const TIME_MAX: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(10);
-const N_PAUSES_MAX: usize = 3000;
 
-struct Program(Child, u16);
-
-impl Program {
-    fn start() -> Program {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let child = Command::new(env!("CARGO_BIN_EXE_crabcache-server"))
-            .args(["--port", &port.to_string(), "--io-threads", "4", "--save", ""])
-            .current_dir(std::env::temp_dir())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let program = Program(child, port);
-        let mut n_tries = 0;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            n_tries += 1;
-            assert!(n_tries < N_PAUSES_MAX, "the program does not start");
-            std::thread::sleep(PAUSE);
-        }
-        program
-    }
-
-    fn client(&self) -> Client {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.1)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(TIME_MAX)).unwrap();
-        Client { stream, input: Vec::new(), start: 0, protocol: Protocol::Resp2 }
-    }
+fn start() -> Program {
+    Program::start(&std::env::temp_dir(), &[])
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-struct Client {
-    stream: TcpStream,
-    input: Vec<u8>,
-    start: usize,
-    protocol: Protocol,
-}
-
-impl Client {
-    fn send(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).unwrap();
-    }
-
-    fn receive(&mut self) -> Result<Value, Error> {
-        loop {
-            let decoded = Value::decode(&self.input[self.start..], self.protocol);
-            if let Some((value, len)) = decoded.map_err(|_| ErrorKind::InvalidData)? {
-                self.start += len;
-                return Ok(value);
-            }
-            self.input.drain(..std::mem::take(&mut self.start));
-            let mut bytes = [0; 16 * 1024];
-            let n_read = self.stream.read(&mut bytes)?;
-            if n_read == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            self.input.extend_from_slice(&bytes[..n_read]);
-        }
-    }
-
-    fn call(&mut self, line: &str) -> Value {
-        self.send(&format!("{line}\r\n"));
-        self.receive().unwrap()
-    }
-
-    /// The words of the next message.
-    fn message(&mut self) -> Vec<String> {
-        let (Value::Array(items) | Value::Push(items)) = self.receive().unwrap() else {
-            panic!("no message");
-        };
-        let text = |item: &Value| match item {
-            Value::Bulk(bytes) => String::from_utf8(bytes.clone()).unwrap(),
-            other => format!("{other:?}"),
-        };
-        items.iter().map(text).collect()
-    }
+/// The words of the next message.
+fn message(client: &mut Client) -> Vec<String> {
+    let (Value::Array(items) | Value::Push(items)) = client.receive().unwrap() else {
+        panic!("no message");
+    };
+    let text = |item: &Value| match item {
+        Value::Bulk(bytes) => String::from_utf8(bytes.clone()).unwrap(),
+        other => format!("{other:?}"),
+    };
+    items.iter().map(text).collect()
 }
 
 /// What one subscriber gets of each channel, in order.
 fn subscribe(program: &Program, number: usize, is_ready: impl FnOnce()) -> Vec<Vec<String>> {
     let mut client = program.client();
     if number % 2 == 1 {
-        client.send("HELLO 3\r\n");
+        client.send("HELLO 3").unwrap();
         client.protocol = Protocol::Resp3;
         client.receive().unwrap();
     }
     let has_pattern = number.is_multiple_of(3);
     if has_pattern {
-        client.send("PSUBSCRIBE channel:*\r\n");
-        client.message();
+        client.send("PSUBSCRIBE channel:*").unwrap();
+        message(&mut client);
     } else {
         for channel in 0..N_CHANNELS {
-            client.send(&format!("SUBSCRIBE channel:{channel}\r\n"));
-            client.message();
+            client.send(&format!("SUBSCRIBE channel:{channel}")).unwrap();
+            message(&mut client);
         }
     }
     is_ready();
     let mut received = vec![Vec::new(); N_CHANNELS];
     for _ in 0..N_PUBLISHERS * N_MESSAGES {
-        let words = client.message();
+        let words = message(&mut client);
         let [channel, message] = &words[words.len() - 2..] else { panic!("{words:?}") };
         assert_eq!(words[0], if has_pattern { "pmessage" } else { "message" });
         let channel: usize = channel.strip_prefix("channel:").unwrap().parse().unwrap();
@@ -143,7 +69,8 @@ fn publish(program: &Program, number: usize) {
         let channel = (index / 7 + number) % N_CHANNELS;
         text.push_str(&format!("PUBLISH channel:{channel} {number}:{index}\r\n"));
         if (index + 1) % PIPELINE == 0 {
-            client.send(&std::mem::take(&mut text));
+            client.send(text.trim_end()).unwrap();
+            text.clear();
             for _ in 0..PIPELINE {
                 assert_eq!(client.receive().unwrap(), Value::Int(N_SUBSCRIBERS as i64));
             }
@@ -153,7 +80,7 @@ fn publish(program: &Program, number: usize) {
 
 #[test]
 fn every_message_arrives_once_and_in_order() {
-    let program = &Program::start();
+    let program = &start();
     let all: Vec<Vec<Vec<String>>> = std::thread::scope(|scope| {
         let (ready, all_ready) = std::sync::mpsc::channel();
         let subscribers: Vec<_> = (0..N_SUBSCRIBERS)
@@ -182,7 +109,7 @@ fn every_message_arrives_once_and_in_order() {
 
 #[test]
 fn subscribers_that_come_and_go_leave_nothing_behind() {
-    let program = &Program::start();
+    let program = &start();
     let is_over = &AtomicBool::new(false);
     std::thread::scope(|scope| {
         let publishers: Vec<_> = (0..2)
@@ -190,7 +117,7 @@ fn subscribers_that_come_and_go_leave_nothing_behind() {
                 scope.spawn(move || {
                     let mut client = program.client();
                     while !is_over.load(Ordering::Relaxed) {
-                        let reply = client.call(&format!("PUBLISH channel:{number} x"));
+                        let reply = client.call(&format!("PUBLISH channel:{number} x")).unwrap();
                         assert!(matches!(reply, Value::Int(_)), "{reply:?}");
                     }
                 })
@@ -211,12 +138,12 @@ fn subscribers_that_come_and_go_leave_nothing_behind() {
     });
     let mut client = program.client();
     for _ in 0..N_PAUSES_MAX {
-        if client.call("PUBSUB CHANNELS") == Value::Array(Vec::new()) {
+        if client.call("PUBSUB CHANNELS").unwrap() == Value::Array(Vec::new()) {
             break;
         }
         std::thread::sleep(PAUSE);
     }
-    let Value::Bulk(info) = client.call("INFO") else { panic!("no INFO") };
+    let Value::Bulk(info) = client.call("INFO").unwrap() else { panic!("no INFO") };
     let info = String::from_utf8(info).unwrap();
     for field in ["pubsub_clients:0", "pubsub_channels:0", "pubsub_patterns:0"] {
         assert!(info.contains(&format!("{field}\r\n")), "{field}");
@@ -227,13 +154,13 @@ fn subscribers_that_come_and_go_leave_nothing_behind() {
 /// place of a reply.
 fn come_and_go(program: &Program, number: usize) {
     let mut client = program.client();
-    client.send("SUBSCRIBE channel:0 channel:1\r\nPSUBSCRIBE channel:*\r\n");
+    client.send("SUBSCRIBE channel:0 channel:1\r\nPSUBSCRIBE channel:*").unwrap();
     for _ in 0..20 {
-        client.message();
+        message(&mut client);
     }
     match number % 3 {
-        0 => client.send("UNSUBSCRIBE\r\nPUNSUBSCRIBE\r\nECHO end\r\n"),
-        1 => client.send("RESET\r\nECHO end\r\n"),
+        0 => client.send("UNSUBSCRIBE\r\nPUNSUBSCRIBE\r\nECHO end").unwrap(),
+        1 => client.send("RESET\r\nECHO end").unwrap(),
         _ => return,
     }
     let mut n_left = 4;

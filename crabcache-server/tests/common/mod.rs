@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const TIME_MAX: Duration = Duration::from_secs(60);
+pub(crate) const TIME_MAX: Duration = Duration::from_secs(60);
 pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 /// After so many pauses, what has not happened will not.
 pub(crate) const N_PAUSES_MAX: usize = 6000;
@@ -46,7 +46,7 @@ impl Program {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.1)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(TIME_MAX)).unwrap();
-        Client { stream, input: Vec::new() }
+        Client { stream, protocol: Protocol::Resp2, input: Vec::new(), start: 0 }
     }
 }
 
@@ -59,22 +59,27 @@ impl Drop for Program {
 
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
+    pub(crate) protocol: Protocol,
     input: Vec<u8>,
+    /// Where what was not yet looked at begins.
+    start: usize,
 }
 
 impl Client {
+    /// Sends a command, or several of them with line ends between.
     pub(crate) fn send(&mut self, line: &str) -> Result<(), Error> {
         self.stream.write_all(format!("{line}\r\n").as_bytes())
     }
 
     pub(crate) fn receive(&mut self) -> Result<Value, Error> {
         loop {
-            let decoded = Value::decode(&self.input, Protocol::Resp2);
+            let decoded = Value::decode(&self.input[self.start..], self.protocol);
             if let Some((value, len)) = decoded.map_err(|_| ErrorKind::InvalidData)? {
-                self.input.drain(..len);
+                self.start += len;
                 return Ok(value);
             }
-            let mut bytes = [0; 4096];
+            self.input.drain(..std::mem::take(&mut self.start));
+            let mut bytes = [0; 16 * 1024];
             let n_read = self.stream.read(&mut bytes)?;
             if n_read == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());

@@ -128,19 +128,7 @@ fn restore(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
 mod tests {
     use crate::server::interest::Interest;
     use crate::testing::TestServer;
-    use crabcache_resp::Value;
-    use crabcache_resp::{Protocol, words::split_words};
-
-    /// The payload of a key.
-    fn dump(t: &mut TestServer, key: &str) -> Vec<u8> {
-        let mut client = t.client();
-        let request = format!("DUMP {key}\r\n");
-        let (out, _) = t.send_as(&mut client, request.as_bytes());
-        match Value::decode(&out, Protocol::Resp2) {
-            Ok(Some((Value::Bulk(payload), _))) => payload.to_vec(),
-            other => panic!("{other:?}"),
-        }
-    }
+    use crabcache_resp::words::split_words;
 
     /// Runs a command line in which `%` stands for the payload.
     #[track_caller]
@@ -157,7 +145,7 @@ mod tests {
         let mut t = TestServer::new();
         for value in ["v", "", "12", "-99999", "3000000000", "9223372036854775807", &long] {
             t.check(&format!("SET k '{value}'"), "+OK");
-            let payload = dump(&mut t, "k");
+            let payload = t.dump("k");
             assert!(value.len() < 100 || payload.len() < 100);
             check(&mut t, "RESTORE l 0 % REPLACE", &payload, "+OK");
             t.check("GET l", &format!("\"{value}\""));
@@ -172,14 +160,14 @@ mod tests {
     fn compression_can_be_turned_off() {
         let mut t = TestServer::with_config(&[("rdbcompression", "no")]);
         t.check(&format!("SET k {}", "a".repeat(100)), "+OK");
-        assert_eq!(dump(&mut t, "k").len(), 1 + 2 + 100 + 10);
+        assert_eq!(t.dump("k").len(), 1 + 2 + 100 + 10);
     }
 
     #[test]
     fn restore_checks_options_then_key_then_ttl_then_payload() {
         let mut t = TestServer::new();
         t.check("SET k v", "+OK");
-        let good = dump(&mut t, "k");
+        let good = t.dump("k");
         let mut bad = good.clone();
         bad[2] ^= 1;
         let cases = [
@@ -209,7 +197,7 @@ mod tests {
     fn restore_sets_the_time_to_live() {
         let mut t = TestServer::new();
         t.check("SET k v", "+OK");
-        let payload = dump(&mut t, "k");
+        let payload = t.dump("k");
         check(&mut t, "RESTORE a 5000 %", &payload, "+OK");
         t.check("PTTL a", ":5000");
         let at_ms = t.run("PEXPIRETIME a")[1..].to_string();
@@ -225,7 +213,7 @@ mod tests {
     fn restore_of_what_has_expired_removes_the_old_key() {
         let mut t = TestServer::new();
         t.check("SET k v", "+OK");
-        let payload = dump(&mut t, "k");
+        let payload = t.dump("k");
         check(&mut t, "RESTORE l 1 % ABSTTL", &payload, "+OK");
         check(&mut t, "RESTORE l 9223372036854775807 %", &payload, "+OK");
         t.check("EXISTS l", ":0");
@@ -240,7 +228,7 @@ mod tests {
         let mut t = TestServer::new();
         t.server.interests.set(Interest::FINE_EVENTS, true);
         t.check("SET k v", "+OK");
-        let payload = dump(&mut t, "k");
+        let payload = t.dump("k");
         t.events();
         check(&mut t, "RESTORE k 0 % REPLACE", &payload, "+OK");
         assert_eq!(t.events(), ["new k", "restore k", "overwritten k"]);
@@ -250,7 +238,7 @@ mod tests {
     fn access_clocks_are_restored() {
         let mut t = TestServer::new();
         t.check("SET k v", "+OK");
-        let payload = dump(&mut t, "k");
+        let payload = t.dump("k");
         for (idle_s, expected) in
             [("0", ":0"), ("1000", ":1000"), ("16777214", ":16777214"), ("16777216", ":1")]
         {

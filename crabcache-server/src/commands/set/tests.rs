@@ -1,22 +1,12 @@
 //! The set group in process.
 
 use crate::testing::TestServer;
-use crabcache_resp::{Protocol, Value};
 use std::collections::BTreeSet;
 
 /// The elements of a reply, which is an array or a set.
 fn members(reply: &str) -> BTreeSet<String> {
     let list = reply.trim_start_matches(['~', '[', '{']).trim_end_matches([']', '}']);
     list.split(", ").filter(|member| !member.is_empty()).map(str::to_string).collect()
-}
-
-fn dump(t: &mut TestServer, key: &str) -> Vec<u8> {
-    let mut client = t.client();
-    let (out, _) = t.send_as(&mut client, format!("DUMP {key}\r\n").as_bytes());
-    match Value::decode(&out, Protocol::Resp2) {
-        Ok(Some((Value::Bulk(payload), _))) => payload.to_vec(),
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Forgets what was told until now.
@@ -311,7 +301,7 @@ fn sets_are_copied_and_dumped() {
             ("TYPE renamed", "+set"),
         ]);
         assert_eq!(members(&t.run("SMEMBERS renamed")), all);
-        let payload = dump(&mut t, key);
+        let payload = t.dump(key);
         assert_eq!(t.run_words(&[b"RESTORE", b"restored", b"0", &payload, b"REPLACE"]), "+OK");
         t.check("OBJECT ENCODING restored", &format!("\"{encoding}\""));
         assert_eq!(members(&t.run("SMEMBERS restored")), all);

@@ -242,11 +242,8 @@ fn payloads_come_back() {
     t.check("CONFIG SET zset-max-listpack-entries 2", "+OK");
     t.run("ZADD z 1 d");
     for key in ["z", "small"] {
-        let mut client = t.client();
-        let (out, _) = t.send_as(&mut client, format!("DUMP {key}\r\n").as_bytes());
-        let start = out.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-        let reply =
-            t.run_words(&[b"RESTORE", b"copy", b"0", &out[start..out.len() - 2], b"REPLACE"]);
+        let payload = t.dump(key);
+        let reply = t.run_words(&[b"RESTORE", b"copy", b"0", &payload, b"REPLACE"]);
         assert_eq!(reply, "+OK");
         let expected = t.run(&format!("ZRANGE {key} 0 -1 WITHSCORES"));
         t.check("ZRANGE copy 0 -1 WITHSCORES", &expected);

@@ -1,8 +1,7 @@
 //! The vector-set group in process.
 
 use crate::testing::TestServer;
-use crabcache_resp::Value;
-use crabcache_resp::{Protocol, words::split_words};
+use crabcache_resp::words::split_words;
 
 /// A set of three elements, of which two have attributes.
 fn with_set() -> TestServer {
@@ -211,15 +210,6 @@ fn random_members() {
     assert_eq!(t.run("VRANDMEMBER v -7").matches('"').count(), 14);
 }
 
-fn dump(t: &mut TestServer, key: &str) -> Vec<u8> {
-    let mut client = t.client();
-    let (out, _) = t.send_as(&mut client, format!("DUMP {key}\r\n").as_bytes());
-    match Value::decode(&out, Protocol::Resp2) {
-        Ok(Some((Value::Bulk(payload), _))) => payload.to_vec(),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn payloads_are_the_references() {
     let mut t = TestServer::new();
@@ -229,7 +219,7 @@ fn payloads_are_the_references() {
         \x02\x81?\x80\x00\x00?\x80\x00\x00\x00\x0c\x00\x1a\xdc\xff\x8cl\xe1\xa24";
     assert_eq!(t.run_words(&[b"RESTORE", b"v", b"0", payload]), "+OK");
     t.check("VEMB v a", "[\"1\", \"0\"]");
-    assert_eq!(dump(&mut t, "v"), payload);
+    assert_eq!(t.dump("v"), payload);
     for form in ["NOQUANT", "Q8", "BIN", "REDUCE"] {
         t.check("DEL v", ":1");
         let (before, behind) = if form == "REDUCE" { ("REDUCE 2", "") } else { ("", form) };
@@ -239,7 +229,7 @@ fn payloads_are_the_references() {
                 format!("VADD v {before} VALUES 3 {number} 1 -2 e{number} {behind} {attributes}");
             t.check(&line, ":1");
         }
-        let payload = dump(&mut t, "v");
+        let payload = t.dump("v");
         let restore: [&[u8]; 5] = [b"RESTORE", b"w", b"0", &payload, b"REPLACE"];
         assert_eq!(t.run_words(&restore), "+OK");
         for question in [
