@@ -285,7 +285,6 @@ fn flags_of(ctx: &Ctx<'_>) -> Flags {
 
 const MAY_REPLICATE: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
 
-/// While snapshots fail, nothing may be changed that would be lost: somebody should look.
 /// Whether nothing may be written because snapshots fail.
 pub fn snapshots_fail(ctx: &Ctx<'_>) -> bool {
     ctx.server.conditions.has_save_failed()
@@ -293,6 +292,7 @@ pub fn snapshots_fail(ctx: &Ctx<'_>) -> bool {
         && !ctx.config.save.is_empty()
 }
 
+/// While snapshots fail, nothing may be changed that would be lost: somebody should look.
 fn check_disk(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
     let is_refused = snapshots_fail(ctx)
         // Compat: PING tells of it too, to those who look whether the server is well.
@@ -525,8 +525,7 @@ pub fn settle_data(
 
 /// Answers a command that has waited for keys and may not run any more.
 pub fn refuse_served(ctx: &mut Ctx<'_>, error: &CommandError) {
-    let stats = &ctx.server.stats.workers[ctx.worker];
-    stats.commands[ctx.row.id].rejected_calls.add(1);
+    count_rejected(ctx);
     write_error(ctx, error);
     withhold_reply(ctx, 0);
 }
