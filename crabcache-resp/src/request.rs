@@ -9,6 +9,7 @@
 //! Source: the RESP specification; where that is silent, the behaviour of Redis 8.2.
 
 use crate::error::ProtocolError;
+use crate::reply::{Protocol, Reply};
 use crate::words::{plain_words, split_words};
 
 /// A line (inline request, count after `*`, length after `$`) must end within this many bytes.
@@ -352,6 +353,13 @@ fn parse_inline(
         at += word.len();
     }
     Ok(Progress::Complete { consumed: line_end + 1 })
+}
+
+/// Appends a request of these words.
+pub fn write<'w>(out: &mut Vec<u8>, words: impl ExactSizeIterator<Item = &'w [u8]>) {
+    let mut reply = Reply::new(out, Protocol::Resp2);
+    reply.array(words.len());
+    words.for_each(|word| reply.bulk(word));
 }
 
 #[cfg(test)]

@@ -341,9 +341,11 @@ fn tell(server: &Server, db: usize, key: &[u8], is_lazy: bool) {
 /// Tells that fields of a hash have expired, while its stripe is held.
 fn tell_fields(server: &Server, db: usize, key: &[u8], names: &[Box<[u8]>], is_emptied: bool) {
     server.stats.expired_subkeys.fetch_add(names.len() as u64, Ordering::Relaxed);
+    let unit = server.unit_if(server.interests.get(), || names.len() > 1);
     for name in names {
         server.propagate_field_removal(db, key, name);
     }
+    drop(unit);
     tracking::invalidate(server, key, None);
     server.notify(db, key, Event::HEXPIRED);
     if is_emptied {

@@ -25,6 +25,7 @@ pub mod output_limits;
 pub mod persistence;
 pub mod pubsub;
 pub mod push;
+pub mod replication;
 pub mod scripting;
 pub mod server;
 pub mod shutdown;

@@ -11,14 +11,14 @@
 //! `[a, b]`, `{key: value}`, `~{a, b}`, `,1.5`, `#t`, `(123`, `txt"verbatim"`.
 
 use crate::client::{Client, Peer};
-use crate::command::pipeline::{Pipeline, Stop};
+use crate::command::pipeline::{OUTPUT_BYTES_MAX, Pipeline, Stop};
 use crate::config::{Config, Param};
 use crate::notify::Event;
 use crate::server::Server;
 use crate::server::interest::Interest;
 use bytes::BytesMut;
 use crabcache_resp::words::split_words;
-use crabcache_resp::{Protocol, Value};
+use crabcache_resp::{Limits, Progress, Protocol, RequestParser, Value};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -119,8 +119,14 @@ impl TestServer {
     pub(crate) fn send_as(&mut self, client: &mut TestClient, bytes: &[u8]) -> (Vec<u8>, Stop) {
         client.input.extend_from_slice(bytes);
         let mut out = Vec::new();
-        let stop = self.pipeline.run(&mut client.client, &mut client.input, &mut out);
-        (out, stop)
+        loop {
+            let n_bytes = out.len();
+            let stop = self.pipeline.run(&mut client.client, &mut client.input, &mut out);
+            // The turn may be over because the machine is slow.
+            if stop != Stop::NeedsFlush || out.len() - n_bytes >= OUTPUT_BYTES_MAX {
+                return (out, stop);
+            }
+        }
     }
 
     /// Sends one command as a client; gives the reply in its short form, empty if there is none.
@@ -213,6 +219,24 @@ fn request(words: &[&[u8]]) -> Vec<u8> {
         bytes.extend_from_slice(b"\r\n");
     }
     bytes
+}
+
+/// Requests as lines of words.
+pub(crate) fn request_lines(bytes: &[u8]) -> Vec<String> {
+    let (mut bytes, mut parser, mut spans) =
+        (BytesMut::from(bytes), RequestParser::default(), Vec::new());
+    let (mut lines, mut start) = (Vec::new(), 0);
+    while start < bytes.len() {
+        spans.clear();
+        match parser.parse(&mut bytes, start, &Limits::authenticated(1 << 30), &mut spans) {
+            Ok(Progress::Complete { consumed }) => start += consumed,
+            other => panic!("no whole request: {other:?}"),
+        }
+        let words: Vec<String> =
+            spans.iter().map(|span| span.of(&bytes).escape_ascii().to_string()).collect();
+        lines.push(words.join(" "));
+    }
+    lines
 }
 
 fn read_all(mut bytes: &[u8], protocol: Protocol) -> Option<Vec<String>> {

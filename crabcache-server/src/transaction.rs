@@ -136,6 +136,7 @@ fn exec_locked(
     }
     ctx.reply.array(multi.queue.len());
     let exec = ctx.row;
+    let _unit = ctx.server.unit_if(ctx.server.interests.get(), || true);
     let mut began_ns = ctx.server.clock.elapsed_ns();
     for (id, args) in &multi.queue {
         ctx.row = ctx.server.commands.row(*id);

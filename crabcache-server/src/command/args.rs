@@ -36,7 +36,7 @@ impl<'a> Args<'a> {
     }
 
     /// All words.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
         let Args { buf, spans } = *self;
         spans.iter().map(|span| span.of(buf))
     }

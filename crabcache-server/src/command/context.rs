@@ -1,6 +1,6 @@
 //! What a handler gets beside the data and its arguments.
 
-use super::args::OwnedArgs;
+use super::args::{Args, OwnedArgs};
 use super::effects::Effects;
 use super::known_keys::KnownKeys;
 use super::table::CommandRow;
@@ -9,8 +9,10 @@ use crate::client::{Client, ClientFlags};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::notify::Event;
+use crate::replication::log::Targets;
 use crate::scripting::Script;
 use crate::server::Server;
+use crate::server::interest::Interest;
 use crabcache_resp::{Protocol, Reply};
 use crabcache_store::{Env, Key, Kind};
 use std::ops::Deref;
@@ -203,6 +205,14 @@ impl<'a> Ctx<'a> {
     pub fn overwritten(&mut self, key: &[u8], old: Option<Kind>, new: Kind) {
         if let Some(old) = old {
             self.effects.overwritten(self.client.db, key, old != new);
+        }
+    }
+
+    /// Sends the request to replicas: a message that changes nothing.
+    pub fn propagate_message(&self, args: Args<'_>) {
+        if self.server.interests.get().contains(Interest::PROPAGATION) {
+            let targets = self.effects.targets & Targets::REPLICAS;
+            self.server.propagate(targets, Some(self.client.db), args.iter());
         }
     }
 

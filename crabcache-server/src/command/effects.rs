@@ -6,6 +6,7 @@
 
 use super::Args;
 use crate::notify::Event;
+use crate::replication::log::Targets;
 use crate::server::Server;
 use crate::server::interest::Interest;
 use crate::tracking;
@@ -45,8 +46,8 @@ pub struct Effects {
     propagation: Propagation,
     /// Replicated even if nothing was changed.
     is_forced: bool,
-    /// Not replicated, whatever was changed (`redis.set_repl`).
-    pub is_muted: bool,
+    /// Who gets what is replicated (`redis.set_repl`).
+    pub targets: Targets,
 }
 
 impl Effects {
@@ -164,6 +165,10 @@ impl Effects {
         trace: &Trace,
         args: Args<'_>,
     ) {
+        // A key that expired and the change after it are one.
+        let _unit = server.unit_if(self.interest, || {
+            self.replaces_request() || !trace.expired.borrow().is_empty()
+        });
         if !trace.expired.borrow().is_empty() {
             crate::expire::tell_removed(server, trace);
         }
@@ -202,10 +207,25 @@ impl Effects {
         for (db, key) in created.drain(..) {
             server.notify(db, &key, Event::NEW);
         }
-        let is_wanted = (self.n_dirty > 0 || self.is_forced) && !self.is_muted;
+        let is_wanted = self.n_dirty > 0 || self.is_forced;
         if is_wanted && self.interest.contains(Interest::PROPAGATION) {
-            server.propagate(request_db, args, &self.propagation);
+            self.replicate(server, request_db, args);
         }
+    }
+
+    fn replicate(&self, server: &Server, db: usize, args: Args<'_>) {
+        match &self.propagation {
+            Propagation::AsIs => server.propagate(self.targets, Some(db), args.iter()),
+            Propagation::Instead(commands) => {
+                for command in commands {
+                    server.propagate(self.targets, Some(db), command.iter().map(Vec::as_slice));
+                }
+            }
+        }
+    }
+
+    fn replaces_request(&self) -> bool {
+        matches!(self.propagation, Propagation::Instead(_))
     }
 }
 

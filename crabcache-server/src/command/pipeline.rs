@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// that what was prefetched is still in the cache.
 const BATCH_LEN_MAX: usize = 32;
 /// Output beyond which the pipeline stops, so that the socket can take some.
-const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 /// The same for a client that has not authenticated.
 const UNAUTHENTICATED_OUTPUT_BYTES_MAX: usize = 16 * 1024;
 /// Time after which the pipeline stops, so that other clients of the worker have their turn.

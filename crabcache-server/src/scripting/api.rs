@@ -6,15 +6,12 @@ use super::host::{CommandBuffer, HOST};
 use super::shebang::{ScriptFlags, is_name};
 use super::value;
 use crate::error::{CommandError, RegisterError};
+use crate::replication::log::Targets;
 use crate::start::arguments::REDIS_VERSION as SERVER_VERSION;
 use crabcache_resp::Protocol;
 use mlua::{Error, Lua, MultiValue, Result, Table, Value};
 use std::cell::RefCell;
 use std::rc::Rc;
-
-const REPL_AOF: i64 = 1;
-const REPL_REPLICA: i64 = 2;
-const REPL_ALL: i64 = REPL_AOF | REPL_REPLICA;
 
 /// Names of log levels, the lowest first.
 const LOG_LEVELS: [&str; 4] = ["LOG_DEBUG", "LOG_VERBOSE", "LOG_NOTICE", "LOG_WARNING"];
@@ -44,9 +41,15 @@ pub(super) fn table(lua: &Lua) -> Result<Table> {
     // There is no debugger.
     redis.raw_set("breakpoint", lua.create_function(|_, _: MultiValue| Ok(false))?)?;
     redis.raw_set("debug", lua.create_function(|_, _: MultiValue| Ok(()))?)?;
-    let repl = [("NONE", 0), ("AOF", REPL_AOF), ("SLAVE", REPL_REPLICA)];
-    for (name, flags) in repl.into_iter().chain([("REPLICA", REPL_REPLICA), ("ALL", REPL_ALL)]) {
-        redis.raw_set(format!("REPL_{name}"), flags)?;
+    let repl = [
+        ("NONE", Targets::empty()),
+        ("AOF", Targets::AOF),
+        ("SLAVE", Targets::REPLICAS),
+        ("REPLICA", Targets::REPLICAS),
+        ("ALL", Targets::all()),
+    ];
+    for (name, targets) in repl {
+        redis.raw_set(format!("REPL_{name}"), targets.bits())?;
     }
     Ok(redis)
 }
@@ -258,11 +261,11 @@ fn set_repl(_: &Lua, values: MultiValue) -> Result<()> {
         return Err(Raised::table(&CommandError::SetReplArguments));
     }
     let flags = integer(&values[0]);
-    if flags & !REPL_ALL != 0 {
+    let Some(targets) = u8::try_from(flags).ok().and_then(Targets::from_bits) else {
         return Err(Raised::table(&CommandError::SetReplFlags));
-    }
+    };
     if HOST.is_set() {
-        HOST.with(|host| host.set_replicated(flags != 0));
+        HOST.with(|host| host.set_targets(targets));
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::command::table::Found;
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler};
 use crate::error::{CommandError, with_code};
 use crate::monitor;
+use crate::replication::log::Targets;
 use crate::server::Server;
 use crate::transaction::expire_met;
 use crabcache_resp::{Protocol, Span, number};
@@ -38,8 +39,8 @@ pub(super) trait Host {
     fn may_run(&mut self, words: &CommandBuffer) -> Option<bool>;
     /// Has replies of commands written in another protocol.
     fn set_protocol(&mut self, protocol: Protocol);
-    /// Whether commands are replicated.
-    fn set_replicated(&mut self, is_replicated: bool);
+    /// Who gets what is replicated.
+    fn set_targets(&mut self, targets: Targets);
 }
 
 /// The words of a command, kept from call to call.
@@ -88,7 +89,7 @@ struct ScriptCall<'s, 'l, 'p, 'c> {
     ctx: &'l mut Ctx<'c>,
     trace: &'l Trace,
     protocol: Protocol,
-    is_replicated: bool,
+    targets: Targets,
     is_reader: bool,
     is_overtime: bool,
     has_written: bool,
@@ -113,14 +114,14 @@ impl ScriptCall<'_, '_, '_, '_> {
         let began_ns = server.clock.elapsed_ns();
         self.ctx.in_exec = true;
         self.ctx.in_script = true;
-        self.ctx.effects.is_muted = !self.is_replicated;
+        self.ctx.effects.targets = self.targets;
         let mark = self.ctx.reply.len();
         run_locked(self.locked, self.ctx, args, self.trace, mark);
         expire_met(self.locked, self.ctx, self.trace);
         let took_ns = server.clock.elapsed_ns().saturating_sub(began_ns);
         server.count_call(self.ctx, args, took_ns);
         monitor::show_if_wanted(self.ctx, args);
-        self.ctx.effects.is_muted = false;
+        self.ctx.effects.targets = Targets::all();
     }
 
     fn refuse(&mut self, error: &CommandError) {
@@ -239,8 +240,8 @@ impl Host for ScriptCall<'_, '_, '_, '_> {
         self.protocol = protocol;
     }
 
-    fn set_replicated(&mut self, is_replicated: bool) {
-        self.is_replicated = is_replicated;
+    fn set_targets(&mut self, targets: Targets) {
+        self.targets = targets;
     }
 }
 
@@ -324,7 +325,7 @@ impl Host for LoadHost<'_> {
 
     fn set_protocol(&mut self, _: Protocol) {}
 
-    fn set_replicated(&mut self, _: bool) {}
+    fn set_targets(&mut self, _: Targets) {}
 }
 
 fn keep(ctx: &Ctx<'_>, engine: &Engine, script: Arc<Script>) -> Arc<Script> {
@@ -366,7 +367,7 @@ fn in_call(
         ctx,
         trace,
         protocol: Protocol::Resp2,
-        is_replicated: true,
+        targets: Targets::all(),
         is_reader,
         is_overtime: false,
         has_written: false,
@@ -375,7 +376,10 @@ fn in_call(
         request,
         is_function,
     };
+    // What a script has done is replicated as one.
+    let unit = server.unit_if(server.interests.get(), || true);
     let value = HOST.set(&mut call, run);
+    drop(unit);
     let (protocol, worker) = (call.protocol, call.ctx.worker);
     let was_killed = server.scripting.running.is_killed(worker);
     if server.scripting.running.end(worker) {

@@ -9,8 +9,6 @@ use crate::blocking::{Blocking, WaitKind};
 use crate::client::ClientHandle;
 use crate::clients::Clients;
 use crate::clock::{Clock, Throttle};
-use crate::command::args::OwnedArgs;
-use crate::command::effects::Propagation;
 use crate::command::{Args, CommandTable, Ctx, Flags};
 use crate::config::{Config, ConfigStore};
 use crate::error::CommandError;
@@ -25,6 +23,8 @@ use crate::notify::{self, Event, Notifications};
 use crate::persistence::state::Persistence;
 use crate::pubsub::PubSub;
 use crate::push::Post;
+use crate::replication::log::{Log, Targets};
+use crate::replication::unit::Unit;
 use crate::scripting::Scripting;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
@@ -93,6 +93,8 @@ pub struct Server {
     pub lazyfree: LazyFree,
     /// Snapshots.
     pub persistence: Persistence,
+    /// All changes, for the append-only file and for replicas.
+    pub log: Log,
     /// When clients that speak HTTP are logged.
     pub http_warning: Throttle,
     /// When it is logged that connections cannot be accepted.
@@ -164,6 +166,7 @@ impl Server {
             active_expire: ActiveExpire::new(n_databases),
             lazyfree: LazyFree::default(),
             persistence: Persistence::new(crate::clock::wall_us() / 1_000_000),
+            log: Log::default(),
             http_warning: Throttle::default(),
             accept_warning: Throttle::default(),
             n_workers,
@@ -264,17 +267,31 @@ impl Server {
         notify::publish(self, db, key, event);
     }
 
-    /// Replicates a change of database `_db`. Called while the stripes of its keys are held.
-    pub fn propagate(&self, _db: usize, _args: Args<'_>, _propagation: &Propagation) {
+    /// Replicates a command that concerns a database, or none. Called while the stripes of its keys
+    /// are held.
+    pub fn propagate<'w>(
+        &self,
+        targets: Targets,
+        db: Option<usize>,
+        words: impl ExactSizeIterator<Item = &'w [u8]> + Clone,
+    ) {
         #[cfg(test)]
-        {
-            let commands = match _propagation {
-                Propagation::AsIs => vec![_args.iter().map(<[u8]>::to_vec).collect()],
-                Propagation::Instead(commands) => commands.clone(),
-            };
-            let commands = commands.into_iter().map(|command| (_db, command));
-            self.recorded.propagated.lock().extend(commands);
+        if !targets.is_empty() {
+            let command = words.clone().map(<[u8]>::to_vec).collect();
+            self.recorded.propagated.lock().push((db.unwrap_or(0), command));
         }
+        self.log.append(targets, db, words);
+    }
+
+    /// Has all that this thread replicates until the unit ends enter the log as one, if anything is
+    /// replicated at all and `is_wanted`.
+    #[inline]
+    pub fn unit_if(
+        &self,
+        interest: Interest,
+        is_wanted: impl FnOnce() -> bool,
+    ) -> Option<Unit<'_>> {
+        (interest.contains(Interest::PROPAGATION) && is_wanted()).then(|| self.log.unit())
     }
 
     /// Replicates that the server itself has removed a key, and tells those who may have it cached.
@@ -283,7 +300,7 @@ impl Server {
         tracking::invalidate(self, key, None);
         if self.interests.get().contains(Interest::PROPAGATION) {
             let command: [&[u8]; 2] = [if is_lazy { b"UNLINK" } else { b"DEL" }, key];
-            self.propagate(db, OwnedArgs::new(command).as_args(), &Propagation::AsIs);
+            self.propagate(Targets::all(), Some(db), command.into_iter());
         }
     }
 
@@ -292,7 +309,7 @@ impl Server {
     pub fn propagate_field_removal(&self, db: usize, key: &[u8], field: &[u8]) {
         if self.interests.get().contains(Interest::PROPAGATION) {
             let command: [&[u8]; 3] = [b"HDEL", key, field];
-            self.propagate(db, OwnedArgs::new(command).as_args(), &Propagation::AsIs);
+            self.propagate(Targets::all(), Some(db), command.into_iter());
         }
     }
 

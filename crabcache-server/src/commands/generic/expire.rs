@@ -322,7 +322,7 @@ mod tests {
             ("EXPIRE k 100 LT", ":1"),
             ("EXPIRE k 200 LT", ":0"),
             ("EXPIRE k 200 NX", ":0"),
-            ("EXPIRE k 100 gt", ":0"),
+            ("EXPIRE k 90 gt", ":0"),
             ("EXPIRE k 200 xx gt", ":1"),
             ("EXPIRE k 150 xx lt", ":1"),
             ("TTL k", ":150"),

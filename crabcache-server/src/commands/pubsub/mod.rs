@@ -213,6 +213,7 @@ fn confirm(ctx: &mut Ctx, event: &str, name: Option<&[u8]>, n_subscribed: usize)
 /// PUBLISH channel message
 fn publish(ctx: &mut Ctx, args: Args) -> CommandResult {
     let n_receivers = pubsub::publish(ctx.server, false, args.get(1), args.get(2));
+    ctx.propagate_message(args);
     ctx.reply.count(n_receivers);
     Ok(())
 }
@@ -220,6 +221,7 @@ fn publish(ctx: &mut Ctx, args: Args) -> CommandResult {
 /// SPUBLISH shardchannel message
 fn spublish(ctx: &mut Ctx, args: Args) -> CommandResult {
     let n_receivers = pubsub::publish(ctx.server, true, args.get(1), args.get(2));
+    ctx.propagate_message(args);
     ctx.reply.count(n_receivers);
     Ok(())
 }
