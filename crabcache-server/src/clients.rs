@@ -108,11 +108,16 @@ impl Clients {
     }
 }
 
+/// Clients that may be silent.
+const NEVER_IDLE: ClientFlags = ClientFlags::MONITOR
+    .union(ClientFlags::BLOCKED)
+    .union(ClientFlags::PUBSUB)
+    .union(ClientFlags::REPLICA)
+    .union(ClientFlags::PRIMARY);
+
 /// Cuts a client that has been idle for too long or does not take its output.
 fn check(server: &Server, config: &Config, client: &ClientHandle, now_ms: i64) {
-    let is_exempt = client
-        .flags()
-        .intersects(ClientFlags::MONITOR | ClientFlags::BLOCKED | ClientFlags::PUBSUB);
+    let is_exempt = client.flags().intersects(NEVER_IDLE);
     let idle_s = now_ms / 1000 - client.active_ms() / 1000;
     if config.timeout > 0 && !is_exempt && idle_s > config.timeout {
         tracing::debug!("Closing idle client");

@@ -4,7 +4,7 @@
 
 use crate::persistence::due;
 use crate::server::Server;
-use crate::{client_eviction, eviction, expire, tracking};
+use crate::{client_eviction, eviction, expire, replication, tracking};
 use crabcache_store::{Trace, Walk};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,6 +19,7 @@ const TASKS: &[fn(&Server)] = &[
     check_clients,
     eviction::cycle,
     due::save_if_due,
+    replication::cron::tick,
     tracking::settle,
 ];
 

@@ -6,6 +6,7 @@
 mod acl;
 mod param;
 mod rdb;
+mod replication;
 mod scripting;
 mod tracking;
 mod vector_set;
@@ -13,6 +14,7 @@ mod vector_set;
 pub use acl::{AclFileError, AclLineError, AclStartError, PROTECTED_MODE, RuleError, no_access};
 pub use param::ParamError;
 pub use rdb::{ModuleName, RdbError, RdbFileError};
+pub use replication::ReplicationError;
 pub use scripting::{LuaError, RegisterError, with_code, with_some_code};
 pub use tracking::TrackingError;
 pub use vector_set::VectorSetError;
@@ -487,6 +489,9 @@ pub enum CommandError {
     /// CLIENT TRACKING or CLIENT CACHING, see there.
     #[error(transparent)]
     Tracking(#[from] TrackingError),
+    /// Replication.
+    #[error(transparent)]
+    Replication(#[from] ReplicationError),
     /// SSUBSCRIBE in a transaction.
     #[error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")]
     ShardSubscribeInTransaction,

@@ -212,6 +212,16 @@ pub struct Stats {
     pub expire_cycle_cpu_microseconds: AtomicU64,
     /// Error replies.
     pub total_error_replies: AtomicU64,
+    /// Replicas that got everything.
+    pub sync_full: AtomicU64,
+    /// Replicas that could go on.
+    pub sync_partial_ok: AtomicU64,
+    /// Replicas that wanted to go on and could not.
+    pub sync_partial_err: AtomicU64,
+    /// Bytes of primaries.
+    pub total_net_repl_input_bytes: AtomicU64,
+    /// Bytes for replicas.
+    pub total_net_repl_output_bytes: AtomicU64,
     errors: Mutex<Errors>,
     /// Rates of the last seconds.
     pub rates: Mutex<Rates>,
@@ -262,6 +272,11 @@ impl Stats {
             expired_time_cap_reached_count,
             expire_cycle_cpu_microseconds,
             total_error_replies,
+            sync_full,
+            sync_partial_ok,
+            sync_partial_err,
+            total_net_repl_input_bytes,
+            total_net_repl_output_bytes,
             errors,
             rates,
         } = self;
@@ -281,6 +296,11 @@ impl Stats {
             expired_time_cap_reached_count,
             expire_cycle_cpu_microseconds,
             total_error_replies,
+            sync_full,
+            sync_partial_ok,
+            sync_partial_err,
+            total_net_repl_input_bytes,
+            total_net_repl_output_bytes,
         ];
         totals.into_iter().for_each(|total| total.store(0, Ordering::Relaxed));
         *errors.lock() = Errors::default();

@@ -84,6 +84,8 @@ fn letters(client: &ClientHandle) -> String {
             letters.push(letter);
         }
     };
+    put(flags.contains(ClientFlags::REPLICA), 'S');
+    put(flags.contains(ClientFlags::PRIMARY), 'M');
     put(flags.contains(ClientFlags::MONITOR), 'O');
     put(flags.contains(ClientFlags::PUBSUB), 'P');
     put(flags.contains(ClientFlags::MULTI), 'x');

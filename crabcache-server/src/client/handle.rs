@@ -160,10 +160,11 @@ impl ClientHandle {
     /// See [`ClientType`].
     pub fn client_type(&self) -> ClientType {
         // Monitors are normal clients.
-        if self.flags().contains(ClientFlags::PUBSUB) {
-            ClientType::Pubsub
-        } else {
-            ClientType::Normal
+        match self.flags() {
+            flags if flags.contains(ClientFlags::REPLICA) => ClientType::Replica,
+            flags if flags.contains(ClientFlags::PRIMARY) => ClientType::Master,
+            flags if flags.contains(ClientFlags::PUBSUB) => ClientType::Pubsub,
+            _ => ClientType::Normal,
         }
     }
 

@@ -11,6 +11,8 @@ pub use handle::{ClientHandle, Mail, Names, Peer};
 
 use crate::acl::User;
 use crate::blocking::Blocked;
+use crate::replication::log::Ends;
+use crate::replication::replicas::{Introduction, SyncRequest};
 use crate::transaction::Multi;
 use bitflags::bitflags;
 use crabcache_resp::{Protocol, RequestParser};
@@ -54,6 +56,10 @@ bitflags! {
         const TRACKING_NOLOOP = 1 << 15;
         /// Has chosen the next command or transaction.
         const TRACKING_CACHING = 1 << 16;
+        /// Has asked for the replication stream.
+        const REPLICA = 1 << 17;
+        /// Our primary, whose stream we apply.
+        const PRIMARY = 1 << 18;
     }
 }
 
@@ -66,8 +72,10 @@ impl ClientFlags {
         .union(ClientFlags::PUBSUB);
 
     /// Those with which no further request is served.
-    pub const HELD_UP: ClientFlags =
-        ClientFlags::BLOCKED.union(ClientFlags::CLOSE_AFTER_REPLY).union(ClientFlags::CLOSE_ASAP);
+    pub const HELD_UP: ClientFlags = ClientFlags::BLOCKED
+        .union(ClientFlags::CLOSE_AFTER_REPLY)
+        .union(ClientFlags::CLOSE_ASAP)
+        .union(ClientFlags::REPLICA);
 }
 
 /// What kind of peer a client is: CLIENT LIST and KILL choose by it, and so do output limits.
@@ -145,6 +153,12 @@ pub struct Client {
     pub blocked: Option<Box<Blocked>>,
     /// Reads the client's requests.
     pub parser: RequestParser,
+    /// What it told about itself, if it is to be a replica.
+    pub introduction: Option<Box<Introduction>>,
+    /// What it asks for as a replica. Set exactly while the flag `REPLICA` is.
+    pub sync: Option<SyncRequest>,
+    /// Where the streams of changes ended behind its last one.
+    pub last_write: Ends,
 }
 
 impl Client {
@@ -162,6 +176,9 @@ impl Client {
             reply_mode: ReplyMode::On,
             blocked: None,
             parser: RequestParser::default(),
+            introduction: None,
+            sync: None,
+            last_write: Ends::default(),
             handle,
         };
         client.set_flag(ClientFlags::NEEDS_AUTH, needs_auth);
@@ -189,6 +206,9 @@ impl Client {
             reply_mode,
             blocked: None,
             parser: RequestParser::default(),
+            introduction: None,
+            sync: None,
+            last_write: Ends::default(),
         }
     }
 

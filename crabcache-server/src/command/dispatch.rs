@@ -9,7 +9,7 @@ use crate::acl;
 use crate::blocking::keys;
 use crate::client::ClientFlags;
 use crate::config::Config;
-use crate::error::CommandError;
+use crate::error::{CommandError, ReplicationError};
 use crate::eviction::{self, Room};
 use crate::monitor;
 use crate::scripting::{self, Plan};
@@ -177,6 +177,12 @@ pub fn withhold_reply(ctx: &mut Ctx<'_>, mark: usize) {
     }
 }
 
+impl From<ReplicationError> for Refusal {
+    fn from(error: ReplicationError) -> Self {
+        Refusal::Error(error.into())
+    }
+}
+
 type Check = fn(&Ctx<'_>, Args<'_>) -> Result<(), Refusal>;
 
 /// What may stand in the way of a command whose arity is right, in the order of the reference.
@@ -187,6 +193,7 @@ const CHECKS: &[Check] = &[
     check_acl,
     check_memory,
     check_disk,
+    check_replicas,
     check_subscribed,
     check_loading,
     check_busy,
@@ -298,6 +305,15 @@ fn check_disk(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
         // Compat: PING tells of it too, to those who look whether the server is well.
         && (flags_of(ctx).contains(Flags::WRITE) || ctx.row.spec.name == "ping");
     if is_refused { Err(CommandError::SnapshotsFail.into()) } else { Ok(()) }
+}
+
+/// Without enough replicas near, nothing may be changed that could be lost.
+fn check_replicas(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let n_wanted = usize::try_from(ctx.config.min_replicas_to_write).unwrap_or(0);
+    let is_refused = ctx.server.conditions.lacks_replicas()
+        && flags_of(ctx).contains(Flags::WRITE)
+        && ctx.server.replication.replicas.n_good() < n_wanted;
+    if is_refused { Err(ReplicationError::NotEnoughReplicas.into()) } else { Ok(()) }
 }
 
 fn check_loading(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {

@@ -13,6 +13,7 @@ use crate::client::{Client, ClientFlags, Running, describe};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::monitor;
+use crate::replication::log;
 use crate::server::Server;
 use crate::tracking;
 use bytes::{Buf, BytesMut};
@@ -52,6 +53,8 @@ pub enum Stop {
     Closes,
     /// The connection is to be closed at once.
     Aborts,
+    /// The client has become a replica: the connection serves requests no more.
+    HandsOver,
 }
 
 /// A parsed request.
@@ -118,6 +121,8 @@ impl Pipeline {
             if client.is_held_up() {
                 return if client.flags.contains(ClientFlags::CLOSE_ASAP) {
                     Stop::Aborts
+                } else if client.flags.contains(ClientFlags::REPLICA) {
+                    Stop::HandsOver
                 } else if client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY) {
                     Stop::Closes
                 } else {
@@ -298,9 +303,7 @@ impl Pipeline {
             }
         }
         drop(pass);
-        server.memory.used.note();
-        monitor::send(&mut ctx);
-        tracking::settle(server);
+        settle_batch(&mut ctx);
         stats.count_cycle(began_ns.saturating_sub(batch_began_ns), n_ran);
         stats.keyspace_hits.add(trace.n_hits.take());
         stats.keyspace_misses.add(trace.n_misses.take());
@@ -449,6 +452,17 @@ impl Pipeline {
             (self.config_generation, self.config) = (generation, self.server.config.get());
         }
     }
+}
+
+/// Does what is done once for all commands of a batch.
+#[inline]
+fn settle_batch(ctx: &mut Ctx<'_>) {
+    if let Some(ends) = log::take_last() {
+        ctx.client.last_write = ends;
+    }
+    ctx.server.memory.used.note();
+    monitor::send(ctx);
+    tracking::settle(ctx.server);
 }
 
 /// Accounts for a request that was served.

@@ -81,6 +81,16 @@ pub(super) fn maxmemory(server: &Server, _: &Config, new: &mut Config) -> Result
     Ok(())
 }
 
+pub(super) fn repl_backlog_size(server: &Server, _: &Config, new: &mut Config) -> Result {
+    server.log.keep(u64::try_from(new.repl_backlog_size).unwrap_or(u64::MAX));
+    Ok(())
+}
+
+pub(super) fn min_replicas(server: &Server, _: &Config, new: &mut Config) -> Result {
+    server.replication.replicas.count_good(server, new, server.clock.unix_ms());
+    Ok(())
+}
+
 pub(super) fn oom_score(server: &Server, _: &Config, new: &mut Config) -> Result {
     oom::adjust(&server.oom_base, new).map_err(|_| ParamError::CannotSetOomScore)
 }

@@ -324,25 +324,27 @@ params! {
     /// Sentinel tells clients of this replica.
     "replica-announced" => replica_announced: bool = true, YesNo, [MUTABLE NOOP];
     /// Refuses changes while fewer replicas are near.
-    "min-replicas-to-write" | "min-slaves-to-write" => min_replicas_to_write: i64 = 0, Int(0, INT_MAX), [MUTABLE NOOP];
+    "min-replicas-to-write" | "min-slaves-to-write" => min_replicas_to_write: i64 = 0, Int(0, INT_MAX), [MUTABLE], apply = apply::min_replicas;
     /// Seconds of silence after which a replica is not near any more.
-    "min-replicas-max-lag" | "min-slaves-max-lag" => min_replicas_max_lag: i64 = 10, Int(0, INT_MAX), [MUTABLE NOOP];
+    "min-replicas-max-lag" | "min-slaves-max-lag" => min_replicas_max_lag: i64 = 10, Int(0, INT_MAX), [MUTABLE], apply = apply::min_replicas;
     /// Seconds of silence after which a replication link is given up.
-    "repl-timeout" => repl_timeout: i64 = 60, Int(1, INT_MAX), [MUTABLE NOOP];
+    "repl-timeout" => repl_timeout: i64 = 60, Int(1, INT_MAX), [MUTABLE];
     /// Seconds between pings to replicas.
-    "repl-ping-replica-period" | "repl-ping-slave-period" => repl_ping_replica_period: i64 = 10, Int(1, INT_MAX), [MUTABLE NOOP];
+    "repl-ping-replica-period" | "repl-ping-slave-period" => repl_ping_replica_period: i64 = 10, Int(1, INT_MAX), [MUTABLE];
     /// Lets the kernel gather small packets to replicas.
     "repl-disable-tcp-nodelay" => repl_disable_tcp_nodelay: bool = false, YesNo, [MUTABLE NOOP];
     /// Bytes of changes kept for replicas that come back.
-    "repl-backlog-size" => repl_backlog_size: i64 = 1 << 20, Memory(1, MAX), [MUTABLE NOOP];
+    "repl-backlog-size" => repl_backlog_size: i64 = 1 << 20, Memory(1, MAX), [MUTABLE], apply = apply::repl_backlog_size;
     /// Seconds that they are kept without any replica; 0 is for ever.
-    "repl-backlog-ttl" => repl_backlog_ttl: i64 = 3600, Int(0, MAX), [MUTABLE NOOP];
+    "repl-backlog-ttl" => repl_backlog_ttl: i64 = 3600, Int(0, MAX), [MUTABLE];
     /// Sends snapshots to replicas without a file.
-    "repl-diskless-sync" => repl_diskless_sync: bool = true, YesNo, [MUTABLE NOOP];
+    "repl-diskless-sync" => repl_diskless_sync: bool = true, YesNo, [MUTABLE];
+    /// Version of the RDB format that replicas get; 0: one that all of them can read.
+    "repl-rdb-version" => repl_rdb_version: i64 = 0, Int(0, rdb::VERSION as i64), [MUTABLE OWN HIDDEN];
     /// Seconds to wait for more replicas before a snapshot is sent.
-    "repl-diskless-sync-delay" => repl_diskless_sync_delay: i64 = 5, Int(0, INT_MAX), [MUTABLE NOOP];
+    "repl-diskless-sync-delay" => repl_diskless_sync_delay: i64 = 5, Int(0, INT_MAX), [MUTABLE];
     /// Replicas for which that wait ends early; 0 is none.
-    "repl-diskless-sync-max-replicas" => repl_diskless_sync_max_replicas: i64 = 0, Int(0, INT_MAX), [MUTABLE NOOP];
+    "repl-diskless-sync-max-replicas" => repl_diskless_sync_max_replicas: i64 = 0, Int(0, INT_MAX), [MUTABLE];
     /// Loads a snapshot straight from the primary's socket.
     "repl-diskless-load" => repl_diskless_load: DisklessLoad = DisklessLoad::Disabled, DISKLESS_LOAD, [MUTABLE NOOP];
     /// Sends the snapshot over a connection of its own.

@@ -18,7 +18,14 @@ pub(super) fn threads(fields: &mut Fields) {
 
 pub(super) fn stats(fields: &mut Fields) {
     network(fields);
-    fields.add_zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    let stats = &fields.server.stats;
+    for (name, counter) in [
+        ("sync_full", &stats.sync_full),
+        ("sync_partial_ok", &stats.sync_partial_ok),
+        ("sync_partial_err", &stats.sync_partial_err),
+    ] {
+        fields.add(name, counter.load(Ordering::Relaxed));
+    }
     keys(fields);
     let pubsub = &fields.server.pubsub;
     fields.add("pubsub_channels", pubsub.len(Kind::Channel));
@@ -67,7 +74,10 @@ fn network(fields: &mut Fields) {
     fields.add("instantaneous_ops_per_sec", ops.get());
     fields.add("total_net_input_bytes", stats.sum(|worker| &worker.total_net_input_bytes));
     fields.add("total_net_output_bytes", stats.sum(|worker| &worker.total_net_output_bytes));
-    fields.add_zeros(&["total_net_repl_input_bytes", "total_net_repl_output_bytes"]);
+    let received = stats.total_net_repl_input_bytes.load(Ordering::Relaxed);
+    fields.add("total_net_repl_input_bytes", received);
+    let sent = stats.total_net_repl_output_bytes.load(Ordering::Relaxed);
+    fields.add("total_net_repl_output_bytes", sent);
     fields.add("instantaneous_input_kbps", kilobytes(input.get()));
     fields.add("instantaneous_output_kbps", kilobytes(output.get()));
     fields.add("instantaneous_input_repl_kbps", kilobytes(0));

@@ -15,6 +15,7 @@
 use super::stream::Stream;
 use crate::client::{Client, ClientFlags, ClientHandle, Running, describe};
 use crate::command::pipeline::{Pipeline, Stop};
+use crate::replication::sender;
 use crate::server::Server;
 use crate::{client_eviction, output_limits};
 use bytes::{Buf, BytesMut};
@@ -90,6 +91,8 @@ struct Connection<'w> {
     is_at_end: bool,
     /// Nothing can be sent to the client any more.
     is_deaf: bool,
+    /// The client has become a replica, which somebody else serves.
+    is_handed_over: bool,
 }
 
 /// Serves a client until its connection ends.
@@ -108,10 +111,15 @@ pub(super) async fn serve(shared: &Shared, stream: Stream, client: Client) {
         yields: false,
         is_at_end: false,
         is_deaf: false,
+        is_handed_over: false,
     };
     poll_fn(|cx| connection.poll_safely(cx)).await;
-    connection.take_leave().await;
     shared.pipeline.borrow_mut().forget(&mut connection.client);
+    if connection.is_handed_over && !connection.client.handle.is_killed() {
+        connection.serve_replica().await;
+    } else {
+        connection.take_leave().await;
+    }
     drop(connection);
     shared.server.memory.used.note();
 }
@@ -127,6 +135,16 @@ impl Connection<'_> {
             })
             .await;
         }
+    }
+
+    /// Serves a client that has become a replica, to its end.
+    async fn serve_replica(&mut self) {
+        let client = &mut self.client;
+        let Some(request) = client.sync.take() else { return };
+        let introduction = client.introduction.take().map(|own| *own).unwrap_or_default();
+        let input = std::mem::take(&mut self.input);
+        let (server, handle) = (&self.shared.server, client.handle.clone());
+        sender::serve(server, &mut self.stream, &handle, (introduction, request), input).await;
     }
 
     /// As [`Connection::poll`]; a panic ends the connection.
@@ -175,6 +193,9 @@ impl Connection<'_> {
             || self.shared.server.is_stopping()
         {
             // What it sends now is of no interest, but the last replies still go out.
+            return if is_sent { Poll::Ready(Err(Closed)) } else { Poll::Pending };
+        }
+        if self.is_handed_over {
             return if is_sent { Poll::Ready(Err(Closed)) } else { Poll::Pending };
         }
         if self.has_work && self.pending.len() < PENDING_BYTES_MAX {
@@ -369,6 +390,7 @@ impl Connection<'_> {
             Stop::Waits if self.timer.is_none() => self.set_timer(cx),
             Stop::Waits => {}
             Stop::Closes => input.clear(),
+            Stop::HandsOver => self.is_handed_over = true,
             Stop::Aborts => return Err(Closed),
         }
         let result = self.send(cx, &output);

@@ -57,6 +57,14 @@ impl TempFile {
         self.n_bytes
     }
 
+    /// The file once more, for reading it while it is written; its name is not needed for that.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn reader(&self) -> io::Result<File> {
+        File::open(&self.path)
+    }
+
     /// The same file once more, for forcing it to disk while others write.
     ///
     /// # Errors

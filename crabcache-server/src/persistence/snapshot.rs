@@ -19,6 +19,8 @@ use super::rdb::encode::Encoder;
 use super::save;
 use crate::config::Config;
 use crate::error::{CommandError, Logged};
+use crate::replication::full_sync;
+use crate::replication::spool::Spool;
 use crate::server::Server;
 use crabcache_store::{Entry, Images, Locked, Pass, Snapshot};
 use parking_lot::Mutex;
@@ -65,6 +67,15 @@ impl Chunk {
     }
 }
 
+/// What becomes of a snapshot.
+#[derive(Clone)]
+pub enum Destination {
+    /// The file that is loaded at the next start.
+    Snapshot,
+    /// Replicas read it while it is written; then it is gone.
+    Replicas(Arc<Spool>),
+}
+
 enum Target {
     /// There is no file yet; this is its beginning.
     New(Vec<u8>),
@@ -77,6 +88,7 @@ enum Target {
 pub struct Output {
     encoder: Encoder,
     config: Arc<Config>,
+    destination: Destination,
     queue: Mutex<Chunk>,
     queue_bytes_max: usize,
     target: Mutex<Target>,
@@ -119,6 +131,11 @@ impl Output {
         self.queue.lock().take();
     }
 
+    /// Whether replicas get it.
+    pub fn is_for_replicas(&self) -> bool {
+        matches!(self.destination, Destination::Replicas(_))
+    }
+
     fn is_over(&self) -> bool {
         self.has_failed.load(Ordering::Relaxed) || self.is_aborted.load(Ordering::Relaxed)
     }
@@ -136,14 +153,29 @@ impl Output {
 
     fn write_to(&self, target: &mut Target, bytes: &[u8]) -> Result<u64, Logged> {
         if let Target::New(header) = target {
-            let name = format!("temp-{}.bg.rdb", std::process::id());
-            let mut file = save::create(&self.config, &name)?;
+            let mut file = self.create()?;
             file.write(header).map_err(|error| write_failed("rdbSaveRio", &error))?;
             *target = Target::File(file);
         }
         let Target::File(file) = target else { return Err(Logged) };
         file.write(bytes).map_err(|error| write_failed("rdbSaveRio", &error))?;
+        if let Destination::Replicas(spool) = &self.destination {
+            spool.grown_to(file.n_bytes());
+        }
         Ok(file.n_bytes())
+    }
+
+    fn create(&self) -> Result<TempFile, Logged> {
+        let id = std::process::id();
+        match &self.destination {
+            Destination::Snapshot => save::create(&self.config, &format!("temp-{id}.bg.rdb")),
+            Destination::Replicas(spool) => {
+                let file = save::create(&self.config, &format!("temp-repl-{id}.rdb"))?;
+                let reader = file.reader().map_err(|error| write_failed("open", &error))?;
+                spool.begin(reader);
+                Ok(file)
+            }
+        }
     }
 
     /// Writes what commands have handed over.
@@ -171,7 +203,14 @@ impl Output {
         let Target::File(mut file) = target else { return Err(Logged) };
         let checksum = file.checksum().to_le_bytes();
         file.write(&checksum).map_err(|error| write_failed("rdbSaveRio", &error))?;
-        file.finish(&save::path(&self.config))
+        match &self.destination {
+            Destination::Snapshot => file.finish(&save::path(&self.config)),
+            Destination::Replicas(spool) => {
+                spool.grown_to(file.n_bytes());
+                spool.end(true);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -184,15 +223,30 @@ pub fn begin(
     config: &Arc<Config>,
     locked: &mut Locked<'_>,
 ) -> Result<Job, CommandError> {
+    let encoder = save::encoder(server, config);
+    begin_for(server, config, locked, Destination::Snapshot, encoder)
+}
+
+/// The same for another destination than the file.
+///
+/// # Errors
+/// As [`begin`].
+pub fn begin_for(
+    server: &Server,
+    config: &Arc<Config>,
+    locked: &mut Locked<'_>,
+    destination: Destination,
+    encoder: Encoder,
+) -> Result<Job, CommandError> {
     let mut current = server.persistence.current.lock();
     if current.is_some() {
         return Err(CommandError::SaveInProgress);
     }
-    let encoder = save::encoder(server, config);
     let output = Arc::new(Output {
         target: Mutex::new(Target::New(save::header(server, &encoder))),
         encoder,
         config: config.clone(),
+        destination,
         queue: Mutex::default(),
         queue_bytes_max: usize::try_from(config.snapshot_queue_limit).unwrap_or(usize::MAX),
         has_failed: AtomicBool::new(false),
@@ -235,12 +289,19 @@ pub fn begin_in_background(
 
 /// Writes a snapshot in the background, to its end.
 pub fn run_in_background(server: &Server, job: Job) {
-    let began_ns = job.began_ns;
+    let (began_ns, destination) = (job.began_ns, job.output.destination.clone());
     let outcome = run(server, job, |slices| {
         slices(&mut server.keyspace.enter(server.snapshot_worker()));
     });
     let took_s = server.clock.elapsed_ns().saturating_sub(began_ns) / 1_000_000_000;
     let took_s = i64::try_from(took_s).unwrap_or(i64::MAX);
+    if let Destination::Replicas(spool) = destination {
+        // If it has been completed, that stands.
+        spool.end(false);
+        full_sync::note_ended(server, outcome.is_ok());
+        *server.persistence.current.lock() = None;
+        return;
+    }
     server.persistence.last_bgsave_took_s.store(took_s, Ordering::Relaxed);
     match outcome {
         Ok(Outcome::Saved) => tracing::info!("Background saving terminated with success"),
@@ -299,6 +360,9 @@ fn run(
         return Ok(Outcome::Aborted);
     }
     finished?;
+    if matches!(output.destination, Destination::Replicas(_)) {
+        return Ok(Outcome::Saved);
+    }
     tracing::info!("DB saved on disk");
     server.persistence.note_saved(job.dirty, server.clock.unix_ms() / 1000);
     server.conditions.set_save_failed(false);
@@ -401,7 +465,8 @@ impl Jobs {
         self.waiting.lock().take()
     }
 
-    fn put(&self, job: Job) {
+    /// Has the thread write a snapshot.
+    pub fn put(&self, job: Job) {
         match self.queue.get() {
             // The thread lives as long as the sender.
             Some(queue) => drop(queue.send(job)),

@@ -76,11 +76,12 @@ impl Persistence {
         }
     }
 
-    /// Ends the snapshot under way, if there is one, without a file. Returns whether there was.
+    /// Ends the snapshot under way, if there is one that replicas do not wait for, without a file.
+    /// Returns whether there was.
     pub fn abort(&self) -> bool {
         let current = self.current.lock();
-        current.iter().for_each(|current| current.output.abort());
-        current.is_some()
+        let own = current.iter().find(|current| !current.output.is_for_replicas());
+        own.inspect(|current| current.output.abort()).is_some()
     }
 
     /// Changes since the last snapshot, if there were `dirty` ever.

@@ -21,7 +21,10 @@ use super::unit::{self, Collected, Unit};
 use crabcache_resp::request;
 use parking_lot::{Condvar, Mutex};
 use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 bitflags::bitflags! {
     /// Who gets a command.
@@ -84,6 +87,48 @@ struct AofBuffer {
 struct ReplicaStream {
     backlog: Backlog,
     db: Option<usize>,
+    readers: Vec<Arc<Reader>>,
+    /// Bytes that are kept for replicas that come back.
+    bytes_kept: u64,
+    /// Whether the stream is a primary's, handed on as it is: what is appended here does not enter.
+    is_handed_on: bool,
+}
+
+/// Who reads the replication stream, from a place of its own.
+#[derive(Debug, Default)]
+pub struct Reader {
+    /// Offset of what it needs next.
+    position: AtomicU64,
+    waits: AtomicBool,
+    news: Notify,
+}
+
+impl Reader {
+    /// Offset of what it needs next. All from there on is kept for it.
+    pub fn position(&self) -> u64 {
+        self.position.load(Ordering::Relaxed)
+    }
+
+    /// It does not need what comes before `position` any more.
+    pub fn advance_to(&self, position: u64) {
+        self.position.store(position, Ordering::Relaxed);
+    }
+
+    /// Waits until [`Log::read`], which has found nothing, finds something.
+    pub async fn news(&self) {
+        self.news.notified().await;
+    }
+}
+
+/// The backlog, as INFO tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BacklogShown {
+    /// Offset of its first byte.
+    pub start: u64,
+    /// Bytes.
+    pub len: u64,
+    /// Bytes of memory.
+    pub mem_bytes: usize,
 }
 
 impl Default for Targets {
@@ -146,6 +191,9 @@ impl Log {
         {
             self.has_aof_bytes.notify_one();
         }
+        if let Some(stream) = &state.backlog {
+            stream.tell_readers();
+        }
         LAST.set(Some(state.ends));
     }
 
@@ -187,6 +235,103 @@ impl Log {
         (bytes.unwrap_or_default(), state.ends.aof)
     }
 
+    /// Has the replication stream collected, from now on if it was not: the keyspace is held. Its
+    /// next command begins with SELECT, for those who begin to read here. Returns its end.
+    pub fn open_stream(&self, bytes_kept: u64) -> u64 {
+        let mut state = self.state.lock();
+        let end = state.ends.replicas;
+        let stream = state.backlog.get_or_insert_with(|| ReplicaStream::new(end));
+        (stream.db, stream.bytes_kept) = (None, bytes_kept);
+        end
+    }
+
+    /// Forgets the stream and ends collecting it. Nobody reads it.
+    pub fn close_stream(&self) {
+        self.state.lock().backlog = None;
+    }
+
+    /// Begins the stream anew at an offset: it is another history's. The keyspace is held.
+    pub fn restart_stream(&self, offset: u64, bytes_kept: u64) {
+        let mut state = self.state.lock();
+        let is_handed_on = state.backlog.as_ref().is_some_and(|stream| stream.is_handed_on);
+        state.ends.replicas = offset;
+        let stream = ReplicaStream { is_handed_on, bytes_kept, ..ReplicaStream::new(offset) };
+        state.backlog = Some(stream);
+    }
+
+    /// Says whether the stream is handed on from a primary, so that what is appended here does not
+    /// enter it. The keyspace is held.
+    pub fn hand_on(&self, is_handed_on: bool) {
+        if let Some(stream) = &mut self.state.lock().backlog {
+            (stream.is_handed_on, stream.db) = (is_handed_on, None);
+        }
+    }
+
+    /// Appends bytes of a primary's stream.
+    pub fn append_handed_on(&self, bytes: &[u8]) {
+        let mut state = self.state.lock();
+        if let Some(stream) = &mut state.backlog {
+            stream.extend(bytes);
+            state.ends.replicas = state.backlog.as_ref().map_or(0, |s| s.backlog.end());
+        }
+        self.tell(&mut state);
+    }
+
+    /// How much of the stream is kept for replicas that come back.
+    pub fn keep(&self, bytes_kept: u64) {
+        if let Some(stream) = &mut self.state.lock().backlog {
+            stream.bytes_kept = bytes_kept;
+            stream.trim();
+        }
+    }
+
+    /// Begins to read the stream from an offset on; `None` if it is not there.
+    pub fn reader_at(&self, offset: u64) -> Option<Arc<Reader>> {
+        let mut state = self.state.lock();
+        let stream = state.backlog.as_mut().filter(|stream| stream.backlog.holds(offset))?;
+        let reader = Arc::new(Reader { position: AtomicU64::new(offset), ..Reader::default() });
+        stream.readers.push(reader.clone());
+        Some(reader)
+    }
+
+    /// Ends a reader.
+    pub fn forget_reader(&self, reader: &Arc<Reader>) {
+        if let Some(stream) = &mut self.state.lock().backlog {
+            stream.readers.retain(|own| !Arc::ptr_eq(own, reader));
+        }
+    }
+
+    /// Appends to `out` what the reader needs next, some kilobytes at a time. If that is nothing,
+    /// [`Reader::news`] tells when there is something. `false`: the stream is not the one any more
+    /// that it has read.
+    #[must_use]
+    pub fn read(&self, reader: &Reader, out: &mut Vec<u8>) -> bool {
+        let state = self.state.lock();
+        let position = reader.position();
+        let Some(stream) = state.backlog.as_ref().filter(|s| s.backlog.holds(position)) else {
+            return false;
+        };
+        stream.backlog.read(position, out);
+        reader.waits.store(out.is_empty(), Ordering::Relaxed);
+        true
+    }
+
+    /// The backlog, if there is one.
+    pub fn backlog(&self) -> Option<BacklogShown> {
+        let state = self.state.lock();
+        state.backlog.as_ref().map(|stream| {
+            let backlog = &stream.backlog;
+            let (start, len, mem_bytes) = (backlog.start(), backlog.len(), backlog.mem_bytes());
+            BacklogShown { start, len, mem_bytes }
+        })
+    }
+
+    /// Whether anybody is to get what is appended.
+    pub fn is_wanted(&self) -> bool {
+        let state = self.state.lock();
+        state.aof.is_some() || state.backlog.is_some()
+    }
+
     /// Where the streams end.
     pub fn ends(&self) -> Ends {
         self.state.lock().ends
@@ -205,10 +350,44 @@ impl State {
         }
         if targets.contains(Targets::REPLICAS)
             && let Some(stream) = &mut self.backlog
+            && !stream.is_handed_on
         {
-            stream.backlog.extend(&select(&mut stream.db, db));
-            stream.backlog.extend(bytes);
+            let selection = select(&mut stream.db, db);
+            stream.extend(&selection);
+            stream.extend(bytes);
             self.ends.replicas = stream.backlog.end();
+        }
+    }
+}
+
+impl ReplicaStream {
+    fn new(offset: u64) -> ReplicaStream {
+        ReplicaStream {
+            backlog: Backlog::new(offset),
+            db: None,
+            readers: Vec::new(),
+            bytes_kept: 0,
+            is_handed_on: false,
+        }
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        if self.backlog.extend(bytes) {
+            self.trim();
+        }
+    }
+
+    fn trim(&mut self) {
+        let slowest = self.readers.iter().map(|reader| reader.position()).min();
+        self.backlog.trim(slowest.unwrap_or(u64::MAX), self.bytes_kept);
+    }
+
+    fn tell_readers(&self) {
+        for reader in &self.readers {
+            if reader.waits.load(Ordering::Relaxed) && reader.position() < self.backlog.end() {
+                reader.waits.store(false, Ordering::Relaxed);
+                reader.news.notify_one();
+            }
         }
     }
 }
@@ -246,11 +425,16 @@ mod tests {
     fn changes_enter_in_their_order() {
         let mut t = TestServer::new();
         check(&mut t, &["SET a 1"], &[]);
-        assert_eq!(super::take_last(), Some(super::Ends::default()));
         t.server.log.collect_for_aof(true);
         check(&mut t, &["SET a 1", "GET a", "INCR a"], &["SELECT 0", "SET a 1", "INCR a"]);
-        let ends = super::take_last().unwrap();
-        assert!(ends.aof > 0 && ends == t.server.log.ends() && super::take_last().is_none());
+        let mut client = t.client();
+        t.run_as(&mut client, "SET d 1");
+        let ends = client.client.last_write;
+        assert!(ends.aof > 0 && ends == t.server.log.ends());
+        t.run_as(&mut client, "GET d");
+        t.run("SET d 2");
+        assert_eq!(client.client.last_write, ends);
+        t.server.log.take_aof(&mut Vec::new(), Duration::ZERO);
         check(
             &mut t,
             &["SELECT 3", "DEL x", "SET b 2", "SET c 3"],

@@ -19,6 +19,7 @@ const BUSY: u32 = 1 << 4;
 const PAUSED: u32 = PAUSED_WRITE | PAUSED_ALL;
 const LOADING: u32 = 1 << 2;
 const SAVE_FAILED: u32 = 1 << 3;
+const LACKS_REPLICAS: u32 = 1 << 5;
 
 impl Conditions {
     /// Whether there is any. A pause whose time has come counts until somebody ends it.
@@ -53,6 +54,16 @@ impl Conditions {
     /// A snapshot has failed or succeeded.
     pub fn set_save_failed(&self, has_failed: bool) {
         self.set(SAVE_FAILED, has_failed);
+    }
+
+    /// Whether fewer replicas are near than `min-replicas-to-write`.
+    pub fn lacks_replicas(&self) -> bool {
+        self.bits.load(Ordering::Relaxed) & LACKS_REPLICAS != 0
+    }
+
+    /// Fewer replicas are near than there should be, or enough.
+    pub fn set_lacks_replicas(&self, lacks: bool) {
+        self.set(LACKS_REPLICAS, lacks);
     }
 
     fn set(&self, bit: u32, is_set: bool) {

@@ -23,6 +23,7 @@ use crate::notify::{self, Event, Notifications};
 use crate::persistence::state::Persistence;
 use crate::pubsub::PubSub;
 use crate::push::Post;
+use crate::replication::Replication;
 use crate::replication::log::{Log, Targets};
 use crate::replication::unit::Unit;
 use crate::scripting::Scripting;
@@ -71,8 +72,6 @@ pub struct Server {
     pub memory: Memory,
     /// Names this process.
     pub run_id: String,
-    /// Names the history of the data.
-    replid: Mutex<String>,
     /// Scripts.
     pub scripting: Scripting,
     /// Slow commands.
@@ -95,6 +94,8 @@ pub struct Server {
     pub persistence: Persistence,
     /// All changes, for the append-only file and for replicas.
     pub log: Log,
+    /// Replication.
+    pub replication: Replication,
     /// When clients that speak HTTP are logged.
     pub http_warning: Throttle,
     /// When it is logged that connections cannot be accepted.
@@ -144,7 +145,7 @@ impl Server {
             memory: Memory::default(),
             eviction: Eviction::new(n_gates),
             run_id: random_id(),
-            replid: Mutex::new(random_id()),
+            replication: Replication::default(),
             scripting: Scripting::new(n_workers),
             slowlog: SlowLog::default(),
             latency: Monitor::default(),
@@ -190,16 +191,6 @@ impl Server {
     /// Number of the gate that whoever loads or saves in the background uses.
     pub fn snapshot_worker(&self) -> usize {
         self.n_workers + 1
-    }
-
-    /// Names the history of the data.
-    pub fn replid(&self) -> String {
-        self.replid.lock().clone()
-    }
-
-    /// Gives the history of the data another name.
-    pub fn change_replid(&self) {
-        *self.replid.lock() = random_id();
     }
 
     /// Whether the server is about to end.
@@ -362,6 +353,6 @@ impl Server {
 }
 
 /// Forty random hexadecimal digits.
-fn random_id() -> String {
+pub(crate) fn random_id() -> String {
     (0..5).map(|_| format!("{:08x}", rand::random::<u32>())).collect()
 }

@@ -2,6 +2,8 @@
 
 use crate::blocking::WaitKind;
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, Flags, server};
+use crate::replication::log;
+use crate::replication::replicas::Wanted;
 
 pub(in crate::commands) const COMMANDS: &[Command] = &[server("wait", wait)
     .arity(3)
@@ -19,13 +21,22 @@ pub(in crate::commands) const COMMANDS: &[Command] = &[server("wait", wait)
 fn wait(ctx: &mut Ctx, args: Args) -> CommandResult {
     let n_wanted = args.int(1)?;
     let deadline_ms = args.deadline_ms(2, ctx.env.now_ms)?;
-    // No replica can connect, so none has anything.
-    let n_acknowledged = 0;
-    if n_acknowledged >= n_wanted || !ctx.may_block() {
-        ctx.reply.int(n_acknowledged);
-    } else {
-        ctx.block(WaitKind::Replicas, deadline_ms, move |_, reply| reply.int(n_acknowledged));
+    if let Some(ends) = log::take_last() {
+        ctx.client.last_write = ends;
     }
+    let offset = ctx.client.last_write.replicas;
+    let n_acked = ctx.server.replication.replicas.n_acked(offset, false);
+    let n_replicas = usize::try_from(n_wanted).unwrap_or(0);
+    if n_acked >= n_replicas || !ctx.may_block() {
+        ctx.reply.count(n_acked);
+        return Ok(());
+    }
+    ctx.block(WaitKind::Replicas, deadline_ms, move |server, reply| {
+        reply.count(server.replication.replicas.n_acked(offset, false));
+    });
+    let wanted = Wanted { n_replicas, offset, is_on_disk: false };
+    ctx.server.replication.replicas.wait(&ctx.client.handle, wanted);
+    ctx.server.replication.ask_for_acks(ctx.server);
     Ok(())
 }
 

@@ -12,13 +12,16 @@ mod latency;
 mod lolwut;
 mod memory;
 mod monitor;
-mod role;
+mod replication;
 mod save;
 mod shutdown;
 mod slowlog;
 mod time;
 
 use crate::command::{Categories, Command, Flags, container, exclusive, gated, server};
+
+const SYNC_FLAGS: Flags =
+    Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::NO_ASYNC_LOADING).union(Flags::NO_MULTI);
 
 pub(super) const COMMANDS: &[Command] = &[
     exclusive("bgsave", save::bgsave)
@@ -70,12 +73,35 @@ pub(super) const COMMANDS: &[Command] = &[
         .arity(1)
         .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::LOADING).union(Flags::STALE))
         .doc("1.0.0", "", "", "Shows all commands that run."),
-    server("role", role::role)
+    server("role", replication::role)
         .arity(1)
         .fast()
         .flags(Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE))
         .categories(Categories::ADMIN.union(Categories::DANGEROUS))
         .doc("2.8.12", "O(1)", "", "Tells the server's part in replication."),
+    server("psync", replication::psync).arity(-3).flags(SYNC_FLAGS).doc(
+        "2.8.0",
+        "",
+        "replicationid offset:int",
+        "Becomes a replica that goes on.",
+    ),
+    server("replconf", replication::replconf)
+        .arity(-1)
+        .flags(
+            Flags::ADMIN
+                .union(Flags::NOSCRIPT)
+                .union(Flags::LOADING)
+                .union(Flags::STALE)
+                .union(Flags::ALLOW_BUSY)
+                .union(Flags::SYSCMD),
+        )
+        .doc("3.0.0", "O(1)", "", "Tells what a replica can do and has got."),
+    server("sync", replication::sync).arity(1).flags(SYNC_FLAGS).doc(
+        "1.0.0",
+        "",
+        "",
+        "Becomes a replica.",
+    ),
     gated("save", save::save)
         .arity(1)
         .flags(

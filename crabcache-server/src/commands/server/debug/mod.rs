@@ -184,7 +184,7 @@ fn debug_help(_: &mut WriteDb, ctx: &mut Ctx, _: Args) -> CommandResult {
 /// DEBUG CHANGE-REPL-ID
 fn change_repl_id(_: &mut WriteDb, ctx: &mut Ctx, _: Args) -> CommandResult {
     tracing::info!("Changing replication IDs after receiving DEBUG change-repl-id");
-    ctx.server.change_replid();
+    ctx.server.replication.history.lock().renew();
     ctx.reply.ok();
     Ok(())
 }

@@ -153,9 +153,9 @@ fn switches() {
     assert!(!t.server.is_cron_paused.load(Ordering::Relaxed));
     t.check("DEBUG SET-ACTIVE-EXPIRE 0", "+OK");
     assert!(!t.server.active_expire.is_enabled());
-    let replid = t.server.replid();
+    let replid = t.server.replication.history.lock().replid.clone();
     t.check("DEBUG CHANGE-REPL-ID", "+OK");
-    assert_ne!(t.server.replid(), replid);
+    assert_ne!(t.server.replication.history.lock().replid, replid);
     t.check("DEBUG ERROR 'WRONG a b'", "-WRONG a b");
     t.check_all(&[("DEBUG LOG x", "+OK"), ("DEBUG SLEEP -1", "+OK"), ("DEBUG SLEEP x", "+OK")]);
     t.check("DEBUG SLEEP 0.001", "+OK");

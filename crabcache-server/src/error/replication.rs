@@ -1,0 +1,37 @@
+//! Texts about replication.
+
+/// Why something about replication is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplicationError {
+    /// REPLCONF with an address that is none.
+    #[error("ERR REPLCONF ip-address provided by replica instance is too long: {0} bytes")]
+    AddressTooLong(usize),
+    /// REPLCONF with an option that is not known.
+    #[error("ERR Unrecognized REPLCONF option: {0}")]
+    UnknownOption(String),
+    /// PSYNC to a replica that is not in sync itself.
+    #[error("NOMASTERLINK Can't SYNC while not connected with my master")]
+    NoPrimaryLink,
+    /// A change while fewer replicas are near than `min-replicas-to-write`.
+    #[error("NOREPLICAS Not enough good replicas to write.")]
+    NotEnoughReplicas,
+    /// A change by a client of a replica.
+    #[error("READONLY You can't write against a read only replica.")]
+    ReadOnly,
+    /// A replica that is not in sync.
+    #[error("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.")]
+    PrimaryDown,
+    /// REPLICAOF with a port that is none.
+    #[error("ERR Invalid master port")]
+    InvalidPort,
+    /// REPLICAOF while a failover is under way.
+    #[error("ERR REPLICAOF not allowed while failing over.")]
+    FailingOver,
+    /// WAIT on a replica.
+    #[error(
+        "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a \
+         replica is configured to be writable (which is not the default) writes to replicas are just \
+         local and are not propagated."
+    )]
+    WaitOnReplica,
+}

@@ -1,0 +1,69 @@
+//! What replication does at regular times: pings, time-outs, snapshots that are due.
+
+use super::full_sync;
+use super::log::Targets;
+use super::replicas::{Replica, Stage};
+use crate::config::Config;
+use crate::output_limits;
+use crate::server::Server;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// One tick.
+pub fn tick(server: &Server) {
+    let (config, now_ms) = (server.config.get(), server.clock.unix_ms());
+    let replication = &server.replication;
+    if replication.replicas.is_empty() {
+        replication.replicas.count_good(server, &config, now_ms);
+        return close_if_due(server, &config, now_ms);
+    }
+    if replication.is_ping_due(config.repl_ping_replica_period, now_ms) {
+        server.log.append(Targets::REPLICAS, None, [&b"PING"[..]].into_iter());
+    }
+    for replica in replication.replicas.all() {
+        check(server, &config, &replica, now_ms);
+    }
+    replication.replicas.count_good(server, &config, now_ms);
+    full_sync::begin_if_due(server);
+}
+
+/// Forgets the stream if no replica has come back for it.
+fn close_if_due(server: &Server, config: &Config, now_ms: i64) {
+    let gone_s =
+        (now_ms - server.replication.replicas.none_since_ms.load(Ordering::Relaxed)) / 1000;
+    let is_kept = config.repl_backlog_ttl == 0 || gone_s <= config.repl_backlog_ttl;
+    if !is_kept && server.log.backlog().is_some() {
+        tracing::info!(
+            "Replication backlog freed after {} seconds without connected replicas.",
+            config.repl_backlog_ttl
+        );
+        server.replication.close_stream(server);
+    }
+}
+
+/// Cuts a replica that is silent or does not take what is sent to it.
+fn check(server: &Server, config: &Config, replica: &Arc<Replica>, now_ms: i64) {
+    let reader = match replica.stage() {
+        Stage::Online(reader) => {
+            if replica.acked_ms.load(Ordering::Relaxed) > 0
+                && replica.lag_s(now_ms) > config.repl_timeout
+            {
+                tracing::warn!(
+                    "Disconnecting timedout replica (streaming sync): {}",
+                    replica.name()
+                );
+                return server.clients.kill(server, &replica.client);
+            }
+            reader
+        }
+        Stage::Snapshot(_, reader) => reader,
+        Stage::Waiting(_) | Stage::Served => return,
+    };
+    let lag = server.log.ends().replicas.saturating_sub(reader.position());
+    let lag = usize::try_from(lag).unwrap_or(usize::MAX);
+    replica.client.output_bytes.store(lag, Ordering::Relaxed);
+    // What the backlog keeps in any case costs nothing more.
+    if lag as i64 > config.repl_backlog_size {
+        output_limits::enforce(server, config, &replica.client, lag, now_ms);
+    }
+}
