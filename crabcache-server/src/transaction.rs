@@ -89,6 +89,15 @@ pub fn exec(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) -> CommandRes
     Err(CommandError::ExecAbortedBecause(ctx.server.busy_error().without_code()))
 }
 
+/// The same while the whole keyspace is held, for a client that watches nothing.
+///
+/// # Errors
+/// If there is no transaction.
+pub fn exec_held(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, trace: &Trace) -> CommandResult {
+    let multi = end(ctx).ok_or(CommandError::ExecWithoutMulti)?;
+    exec_locked(locked, ctx, &multi, trace)
+}
+
 /// The stripes that a transaction needs; `None` if it needs the whole keyspace.
 fn lock_set(ctx: &mut Ctx<'_>, multi: &Multi) -> Option<(StripeSet, Mode)> {
     let mut stripes: StripeSet = watched_stripes(ctx.server, ctx.client);

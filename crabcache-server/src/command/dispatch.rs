@@ -70,7 +70,7 @@ pub fn execute(
     let mark = ctx.reply.len();
     ctx.mark = mark;
     let mut outcome = Outcome::Ran;
-    if ctx.client.flags.contains(ClientFlags::MULTI) && !row.flags.contains(Flags::NOT_QUEUED) {
+    if is_queued(ctx) {
         transaction::queue(ctx, args);
         outcome = Outcome::Answered;
     } else {
@@ -85,6 +85,46 @@ pub fn execute(
         withhold_reply(ctx, mark);
     }
     outcome
+}
+
+/// Carries out a request of a trusted stream, of which only the arity was checked. Its reply is the
+/// caller's to throw away.
+pub fn apply(
+    pass: &mut Pass<'_>,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    place: Option<Place>,
+    trace: &Trace,
+) {
+    ctx.known_keys.clear();
+    if let (Some(place), Some(index)) = (place, ctx.row.single_key) {
+        ctx.known_keys.set_single(args.get(index), place);
+    }
+    if is_queued(ctx) {
+        transaction::queue(ctx, args);
+    } else {
+        let mark = ctx.reply.len();
+        run(pass, ctx, args, trace, mark);
+    }
+}
+
+/// The same while the whole keyspace is held.
+pub fn apply_held(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace) {
+    ctx.known_keys.clear();
+    let mark = ctx.reply.len();
+    if is_queued(ctx) {
+        transaction::queue(ctx, args);
+    } else if matches!(ctx.row.spec.handler, Handler::Gated(_)) {
+        // Of those that lock for themselves, streams have EXEC alone.
+        let result = transaction::exec_held(locked, ctx, trace);
+        finish(ctx, mark, result);
+    } else {
+        run_locked(locked, ctx, args, trace, mark);
+    }
+}
+
+fn is_queued(ctx: &Ctx<'_>) -> bool {
+    ctx.client.flags.contains(ClientFlags::MULTI) && !ctx.row.flags.contains(Flags::NOT_QUEUED)
 }
 
 /// Answers a request that names no command.
