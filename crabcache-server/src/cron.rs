@@ -2,6 +2,7 @@
 //!
 //! It has a gate of its own, so it locks stripes like any worker and holds up nobody for long.
 
+use crate::persistence::aof::rewrite;
 use crate::persistence::due;
 use crate::server::Server;
 use crate::{client_eviction, eviction, expire, replication, tracking};
@@ -19,6 +20,7 @@ const TASKS: &[fn(&Server)] = &[
     check_clients,
     eviction::cycle,
     due::save_if_due,
+    rewrite::begin_if_due,
     replication::cron::tick,
     tracking::settle,
 ];

@@ -4,6 +4,7 @@
 //! are the reference's; variable parts are fields of the variant.
 
 mod acl;
+mod aof;
 mod param;
 mod rdb;
 mod replication;
@@ -12,6 +13,7 @@ mod tracking;
 mod vector_set;
 
 pub use acl::{AclFileError, AclLineError, AclStartError, PROTECTED_MODE, RuleError, no_access};
+pub use aof::{AofError, ManifestError};
 pub use param::ParamError;
 pub use rdb::{ModuleName, RdbError, RdbFileError};
 pub use replication::ReplicationError;
@@ -857,6 +859,9 @@ pub enum CommandError {
         "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
     )]
     SnapshotsFail,
+    /// The append-only file, see there.
+    #[error(transparent)]
+    Aof(#[from] AofError),
     /// BGSAVE or SAVE while a snapshot is under way.
     #[error("ERR Background save already in progress")]
     SaveInProgress,

@@ -2,7 +2,9 @@
 
 use crate::config::ShutdownFlags;
 use crate::error::Logged;
+use crate::persistence::aof::{self, State};
 use crate::persistence::save;
+use crate::persistence::snapshot::Purpose;
 use crate::server::Server;
 use crate::start::supervisor;
 use crabcache_store::Pass;
@@ -15,9 +17,10 @@ pub fn prepare(server: &Server, pass: &mut Pass<'_>, flags: ShutdownFlags) -> Re
     let config = server.config.get();
     tracing::info!("User requested shutdown...");
     supervisor::tell(&config, "STOPPING=1\n");
-    if server.persistence.abort() {
+    if server.persistence.abort(Purpose::Save) {
         tracing::warn!("There is a child saving an .rdb. Killing it!");
     }
+    end_aof(server, flags)?;
     let is_asked = flags.contains(ShutdownFlags::SAVE);
     let is_default = !config.save.is_empty() && !flags.contains(ShutdownFlags::NOSAVE);
     if !is_asked && !is_default {
@@ -41,5 +44,26 @@ pub fn prepare(server: &Server, pass: &mut Pass<'_>, flags: ShutdownFlags) -> Re
     // What is changed from now on would be lost although it was acknowledged.
     server.conditions.pause(i64::MAX, true, server.clock.unix_ms());
     drop(locked);
+    Ok(())
+}
+
+/// Brings what was logged to disk.
+fn end_aof(server: &Server, flags: ShutdownFlags) -> Result<(), Logged> {
+    let is_rewriting = server.persistence.current_purpose() == Some(Purpose::Rewrite);
+    if is_rewriting && server.aof.state() == State::Starting {
+        if !flags.contains(ShutdownFlags::FORCE) {
+            tracing::warn!("Writing initial AOF, can't exit.");
+            return Err(Logged);
+        }
+        tracing::warn!("Writing initial AOF. Exit anyway.");
+    }
+    if server.persistence.abort(Purpose::Rewrite) {
+        tracing::warn!("There is a child rewriting the AOF. Killing it!");
+    }
+    if server.aof.state() != State::Off {
+        tracing::info!("Calling fsync() on the AOF file.");
+        // Compat: what fails is logged, and keeps nobody from ending the server.
+        let _ = aof::writer::flush(server);
+    }
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::table::Found;
 use crate::acl::User;
 use crate::client::{Client, ClientFlags, ClientHandle, Peer, ReplyMode};
 use crate::config::Config;
+use crate::replication::log::Targets;
 use crate::server::Server;
 use crabcache_resp::{Protocol, Span};
 use crabcache_store::{Expiry, Locked, Pass, Place, Trace};
@@ -73,17 +74,26 @@ pub struct Applier {
     trace: Trace,
     out: Vec<u8>,
     rows: Vec<Option<(usize, Option<Place>)>>,
+    /// Who is told of what the commands change.
+    pub targets: Targets,
 }
 
 impl Applier {
-    /// Of the thread with gate and counters number `worker`.
+    /// Of the thread with gate and counters number `worker`; nobody is told of what it changes.
     pub fn new(server: &Server, worker: usize) -> Applier {
         let user = Arc::new(User::default());
         let now_ms = server.clock.unix_ms();
         let handle = Arc::new(ClientHandle::new(0, Peer::default(), worker, user, now_ms));
         let client =
             Client::stand_in(handle, 0, Protocol::Resp2, ClientFlags::empty(), ReplyMode::On);
-        Applier { client, worker, trace: Trace::default(), out: Vec::new(), rows: Vec::new() }
+        Applier {
+            client,
+            worker,
+            trace: Trace::default(),
+            out: Vec::new(),
+            rows: Vec::new(),
+            targets: Targets::empty(),
+        }
     }
 
     /// The client that the commands run as.
@@ -116,7 +126,7 @@ impl Applier {
                 let places = self.rows.iter().filter_map(|row| row.and_then(|(_, place)| place));
                 pass.prefetch(self.client.db, places);
             }
-            let Applier { client, trace, out, rows, worker } = self;
+            let Applier { client, trace, out, rows, worker, targets } = self;
             let mut ctx = Ctx::new(server, config, client, out);
             ctx.worker = *worker;
             ctx.env.expiry = Expiry::Ignore;
@@ -124,6 +134,7 @@ impl Applier {
                 let (id, place) = row.ok_or(Refused { index })?;
                 ctx.row = server.commands.row(id);
                 ctx.in_exec = true;
+                ctx.effects.targets = *targets;
                 let args = batch.args(index);
                 match &mut ground {
                     Ground::Pass(pass) => dispatch::apply(pass, &mut ctx, args, place, trace),

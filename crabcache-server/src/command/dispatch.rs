@@ -9,7 +9,7 @@ use crate::acl;
 use crate::blocking::keys;
 use crate::client::ClientFlags;
 use crate::config::Config;
-use crate::error::{CommandError, ReplicationError};
+use crate::error::{AofError, CommandError, ReplicationError};
 use crate::eviction::{self, Room};
 use crate::monitor;
 use crate::scripting::{self, Plan};
@@ -333,18 +333,32 @@ fn flags_of(ctx: &Ctx<'_>) -> Flags {
 const MAY_REPLICATE: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
 
 /// Whether nothing may be written because snapshots fail.
-pub fn snapshots_fail(ctx: &Ctx<'_>) -> bool {
+fn snapshots_fail(ctx: &Ctx<'_>) -> bool {
     ctx.server.conditions.has_save_failed()
         && ctx.config.stop_writes_on_bgsave_error
         && !ctx.config.save.is_empty()
 }
 
-/// While snapshots fail, nothing may be changed that would be lost: somebody should look.
+/// Why nothing may be changed now because it would be lost.
+pub fn disk_error(ctx: &Ctx<'_>) -> Option<CommandError> {
+    if snapshots_fail(ctx) {
+        return Some(CommandError::SnapshotsFail);
+    }
+    ctx.server.conditions.has_aof_failed().then(|| {
+        let errno = ctx.server.aof.write_errno.load(std::sync::atomic::Ordering::Relaxed);
+        AofError::CannotWrite(nix::errno::Errno::from_raw(errno).desc().to_string()).into()
+    })
+}
+
+/// While data cannot be written to disk, nothing may be changed that would be lost: somebody should
+/// look.
 fn check_disk(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
-    let is_refused = snapshots_fail(ctx)
-        // Compat: PING tells of it too, to those who look whether the server is well.
-        && (flags_of(ctx).contains(Flags::WRITE) || ctx.row.spec.name == "ping");
-    if is_refused { Err(CommandError::SnapshotsFail.into()) } else { Ok(()) }
+    // Compat: PING tells of it too, to those who look whether the server is well.
+    let is_meant = flags_of(ctx).contains(Flags::WRITE) || ctx.row.spec.name == "ping";
+    match disk_error(ctx) {
+        Some(error) if is_meant => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Without enough replicas near, nothing may be changed that could be lost.

@@ -3,6 +3,7 @@
 //! No command lives here: `commands/` has one row and one function for each. All that COMMAND says
 //! and all that the dispatcher must know follows from the row.
 
+pub mod apply;
 pub mod args;
 pub mod context;
 pub mod dispatch;

@@ -5,6 +5,7 @@
 
 use super::Config;
 use crate::error::ParamError;
+use crate::persistence::aof;
 use crate::server::Server;
 use crate::start::{limits, oom};
 use nix::errno::Errno;
@@ -104,12 +105,20 @@ pub(super) fn locale(_: &Server, _: &Config, new: &mut Config) -> Result {
     if is_known_locale(&new.locale_collate) { Ok(()) } else { Err(ParamError::InvalidLocale) }
 }
 
-pub(super) fn appendonly(_: &Server, _: &Config, new: &mut Config) -> Result {
-    if !new.appendonly {
-        return Ok(());
+pub(super) fn appendonly(server: &Server, _: &Config, new: &mut Config) -> Result {
+    if new.appendonly {
+        aof::start(server);
+    } else {
+        aof::stop(server);
     }
-    tracing::warn!("appendonly: persistence is not supported");
-    Err(ParamError::CannotStartAof)
+    Ok(())
+}
+
+/// Deletes what was kept while it was not to be deleted.
+pub(super) fn aof_disable_auto_gc(server: &Server, _: &Config, new: &mut Config) -> Result {
+    // What stays does no harm.
+    let _ = aof::files::remove_history(new, &mut server.aof.manifest.lock());
+    Ok(())
 }
 
 pub(super) fn tls(server: &Server, _: &Config, new: &mut Config) -> Result {

@@ -276,27 +276,27 @@ params! {
     /// Logs every change.
     "appendonly" => appendonly: bool = false, YesNo, [MUTABLE], apply = apply::appendonly;
     /// Beginning of the names of its files.
-    "appendfilename" => appendfilename: String = "appendonly.aof".to_string(), Text(support::check_appendfilename), [NOOP];
+    "appendfilename" => appendfilename: String = "appendonly.aof".to_string(), Text(support::check_appendfilename), [];
     /// The directory of its files.
-    "appenddirname" => appenddirname: String = "appendonlydir".to_string(), Text(support::check_appenddirname), [NOOP];
+    "appenddirname" => appenddirname: String = "appendonlydir".to_string(), Text(support::check_appenddirname), [];
     /// When it is forced to disk.
-    "appendfsync" => appendfsync: AppendFsync = AppendFsync::Everysec, APPEND_FSYNC, [MUTABLE NOOP];
+    "appendfsync" => appendfsync: AppendFsync = AppendFsync::Everysec, APPEND_FSYNC, [MUTABLE];
     /// Does not force it to disk while a snapshot or a rewrite is written.
-    "no-appendfsync-on-rewrite" => no_appendfsync_on_rewrite: bool = false, YesNo, [MUTABLE NOOP];
+    "no-appendfsync-on-rewrite" => no_appendfsync_on_rewrite: bool = false, YesNo, [MUTABLE];
     /// Rewrites it when it has grown by this percentage; 0 is never.
-    "auto-aof-rewrite-percentage" => auto_aof_rewrite_percentage: i64 = 100, Int(0, INT_MAX), [MUTABLE NOOP];
+    "auto-aof-rewrite-percentage" => auto_aof_rewrite_percentage: i64 = 100, Int(0, INT_MAX), [MUTABLE];
     /// Size from which it is rewritten.
-    "auto-aof-rewrite-min-size" => auto_aof_rewrite_min_size: i64 = 64 << 20, Memory(0, MAX), [MUTABLE NOOP];
+    "auto-aof-rewrite-min-size" => auto_aof_rewrite_min_size: i64 = 64 << 20, Memory(0, MAX), [MUTABLE];
     /// Loads a file whose end is missing.
-    "aof-load-truncated" => aof_load_truncated: bool = true, YesNo, [MUTABLE NOOP];
+    "aof-load-truncated" => aof_load_truncated: bool = true, YesNo, [MUTABLE];
     /// Writes its base as a snapshot.
-    "aof-use-rdb-preamble" => aof_use_rdb_preamble: bool = true, YesNo, [MUTABLE NOOP];
+    "aof-use-rdb-preamble" => aof_use_rdb_preamble: bool = true, YesNo, [MUTABLE];
     /// Notes the time of changes.
-    "aof-timestamp-enabled" => aof_timestamp_enabled: bool = false, YesNo, [MUTABLE NOOP];
+    "aof-timestamp-enabled" => aof_timestamp_enabled: bool = false, YesNo, [MUTABLE];
     /// Forces a rewrite to disk bit by bit.
-    "aof-rewrite-incremental-fsync" => aof_rewrite_incremental_fsync: bool = true, YesNo, [MUTABLE NOOP];
+    "aof-rewrite-incremental-fsync" => aof_rewrite_incremental_fsync: bool = true, YesNo, [MUTABLE];
     /// Keeps files that are no longer needed.
-    "aof-disable-auto-gc" => aof_disable_auto_gc: bool = false, YesNo, [MUTABLE HIDDEN NOOP];
+    "aof-disable-auto-gc" => aof_disable_auto_gc: bool = false, YesNo, [MUTABLE HIDDEN], apply = apply::aof_disable_auto_gc;
 
     ["Replication"]
     /// Host and port of the primary.

@@ -94,7 +94,6 @@ type Promise = (fn(&Config) -> bool, &'static str);
 const PROMISES: &[Promise] = &[
     (|config| config.replicaof.is_some(), "replicaof: replication is not supported"),
     (|config| config.cluster_enabled, "cluster-enabled: cluster mode is not supported"),
-    (|config| config.appendonly, "appendonly: persistence is not supported"),
 ];
 
 /// What the server would promise with this configuration, but cannot keep.

@@ -1,4 +1,28 @@
-//! Why the files of the append-only file cannot be read, for the log.
+//! The append-only file: what clients are told, and why its files cannot be read, for the log.
+
+/// What clients are told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AofError {
+    /// The append-only file cannot be written; what the system says.
+    #[error("MISCONF Errors writing to the AOF file: {0}")]
+    CannotWrite(String),
+    /// BGREWRITEAOF while one is under way.
+    #[error("ERR Background append only file rewriting already in progress")]
+    RewriteInProgress,
+    /// BGREWRITEAOF that cannot begin.
+    #[error(
+        "ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
+    )]
+    RewriteFailed,
+    /// BGSAVE while the append-only file is rewritten.
+    #[error(
+        "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible."
+    )]
+    OtherSnapshotInProgress,
+    /// DEBUG LOADAOF failed.
+    #[error("ERR Error trying to load the AOF files, check server logs.")]
+    LoadFailed,
+}
 
 /// What is wrong with a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

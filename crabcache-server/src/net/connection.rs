@@ -77,6 +77,8 @@ struct Connection<'w> {
     wanted: usize,
     /// Output that the socket has not taken.
     pending: BytesMut,
+    /// What is kept may leave when the append-only file is safe up to here.
+    held_until: Option<u64>,
     /// The stream itself keeps some more (TLS).
     is_unflushed: bool,
     /// Runs out when the client's wait does.
@@ -104,6 +106,7 @@ pub(super) async fn serve(shared: &Shared, stream: Stream, client: Client) {
         input: BytesMut::new(),
         wanted: 1,
         pending: BytesMut::new(),
+        held_until: None,
         is_unflushed: false,
         timer: None,
         waker: None,
@@ -197,6 +200,9 @@ impl Connection<'_> {
         }
         if self.is_handed_over {
             return if is_sent { Poll::Ready(Err(Closed)) } else { Poll::Pending };
+        }
+        if self.held_until.is_some() {
+            return Poll::Pending;
         }
         if self.has_work && self.pending.len() < PENDING_BYTES_MAX {
             self.has_work = false;
@@ -403,13 +409,17 @@ impl Connection<'_> {
 
     /// Sends `output`, or keeps what the socket does not take.
     fn send(&mut self, cx: &mut Context<'_>, output: &[u8]) -> Result<(), Closed> {
+        if !output.is_empty() && self.shared.server.aof.barrier.is_up() {
+            self.hold(cx);
+        }
         if output.len() + self.pending.len() > UNLIMITED_OUTPUT_BYTES
             && !self.client.flags.contains(ClientFlags::NEEDS_AUTH)
         {
             self.check_output(output.len() + self.pending.len())?;
         }
         let mut rest = output;
-        if self.pending.is_empty() && !rest.is_empty() && !self.is_deaf {
+        let may_leave = self.pending.is_empty() && self.held_until.is_none();
+        if may_leave && !rest.is_empty() && !self.is_deaf {
             match Pin::new(&mut self.stream).poll_write(cx, rest) {
                 Poll::Ready(Ok(sent)) => {
                     self.count_sent(sent);
@@ -429,6 +439,15 @@ impl Connection<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Has output wait until the append-only file has what it tells of, if that is promised.
+    fn hold(&mut self, cx: &mut Context<'_>) {
+        let server = &self.shared.server;
+        let end = server.log.aof_end();
+        if !server.aof.barrier.lets_pass(end) && server.aof.barrier.wait(end, cx.waker()) {
+            self.held_until = Some(end);
+        }
     }
 
     /// Cuts a client for which more output waits than it may have.
@@ -453,7 +472,7 @@ impl Connection<'_> {
     /// Sends what was kept. Ready when nothing is left.
     #[inline]
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.pending.is_empty() && !self.is_unflushed {
+        if self.pending.is_empty() && !self.is_unflushed && self.held_until.is_none() {
             Poll::Ready(())
         } else {
             self.poll_send_pending(cx)
@@ -462,6 +481,12 @@ impl Connection<'_> {
 
     #[cold]
     fn poll_send_pending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(end) = self.held_until {
+            if !self.shared.server.aof.barrier.lets_pass(end) {
+                return Poll::Pending;
+            }
+            self.held_until = None;
+        }
         while !self.pending.is_empty() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.pending)) {
                 Ok(sent) => {

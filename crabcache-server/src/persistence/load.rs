@@ -4,7 +4,7 @@
 //! of it at a time are some batches of keys between the two.
 
 use super::rdb::decode::{Decoder, Item, LoadedKey, Options};
-use super::save;
+use super::{aof, save};
 use crate::config::Config;
 use crate::config::apply::system_text;
 use crate::error::{Logged, RdbError, RdbFileError};
@@ -42,25 +42,44 @@ pub struct Counts {
     pub n_expired: u64,
     /// Collections without elements.
     pub n_empty: u64,
+    /// Bytes.
+    pub n_bytes: u64,
 }
 
-/// Whether the file is so large that clients are answered while it is loaded.
+/// What becomes of keys that have expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expired {
+    /// They are left out.
+    Drop,
+    /// They are loaded: commands that follow were made with them in view.
+    Keep,
+}
+
+/// Whether there is so much to load that clients are answered meanwhile.
 pub fn takes_long(server: &Server) -> bool {
     let config = server.config.get();
+    if config.appendonly {
+        return aof::load::takes_long(&config);
+    }
     let len = std::fs::metadata(save::path(&config)).map_or(0, |metadata| metadata.len());
     len > u64::try_from(config.loading_process_events_interval_bytes).unwrap_or(u64::MAX)
 }
 
-/// Loads the file at the start of the server.
+/// Loads the data at the start of the server: the append-only file if there is to be one, else the
+/// snapshot.
 ///
 /// # Errors
-/// If it is there and cannot be loaded; the log says why.
+/// If they are there and cannot be loaded; the log says why.
 pub fn at_start(server: &Server) -> Result<(), Logged> {
     let config = server.config.get();
+    *server.aof.manifest.lock() = aof::files::read_manifest(&config)?;
+    if config.appendonly {
+        return aof::load::at_start(server);
+    }
     let began_ns = server.clock.elapsed_ns();
     let Some(file) = open(&save::path(&config), &config.dbfilename)? else { return Ok(()) };
     begin(server, &file);
-    let loaded = read_in_parallel(server, &config, file);
+    let loaded = read_in_parallel(server, &config, file, Expired::Drop);
     server.persistence.loading.is_under_way.store(false, Ordering::Relaxed);
     let loaded = loaded.map_err(|error| tell_failed(server, &error))?;
     finish(server, &loaded);
@@ -81,14 +100,9 @@ pub fn held(
 ) -> Result<(), Logged> {
     let Some(file) = open(&save::path(config), &config.dbfilename)? else { return Err(Logged) };
     begin(server, &file);
-    let env = Env { expiry: Expiry::Ignore, ..server.env(config) };
-    let trace = Trace::default();
-    let read = read(server, config, file, |key| {
-        insert(locked, &env, &trace, key, present).map_err(|entry| entry.key().to_vec())
-    });
+    let loaded = read_held(server, config, file, locked, (present, Expired::Drop));
     server.persistence.loading.is_under_way.store(false, Ordering::Relaxed);
-    server.lazyfree.free_discarded(config, &trace);
-    let loaded = read.map_err(|error| tell_failed(server, &error))?;
+    let loaded = loaded?;
     finish(server, &loaded);
     Ok(())
 }
@@ -109,14 +123,61 @@ fn open(path: &Path, name: &str) -> Result<Option<File>, Logged> {
 }
 
 fn begin(server: &Server, file: &File) {
+    begin_bytes(server, file.metadata().map_or(0, |metadata| metadata.len()));
+}
+
+/// Notes that loading begins, and how many bytes there are.
+pub(super) fn begin_bytes(server: &Server, total_bytes: u64) {
     let loading = &server.persistence.loading;
-    let total_bytes = file.metadata().map_or(0, |metadata| metadata.len());
-    for counter in [&loading.loaded_bytes, &loading.used_mem] {
+    for counter in [&loading.loaded_bytes, &loading.earlier_bytes, &loading.used_mem] {
         counter.store(0, Ordering::Relaxed);
     }
     loading.total_bytes.store(total_bytes, Ordering::Relaxed);
     loading.began_s.store(server.clock.unix_ms() / 1000, Ordering::Relaxed);
     loading.is_under_way.store(true, Ordering::Relaxed);
+}
+
+/// Loads what stands in RDB format at the beginning of an append-only file. Returns where that ends.
+///
+/// # Errors
+/// If it cannot be loaded; the log says why.
+pub(super) fn preamble(server: &Server, config: &Config, file: &File) -> Result<u64, Logged> {
+    let loaded = read_in_parallel(server, config, file, Expired::Keep);
+    let loaded = loaded.map_err(|error| tell_failed(server, &error))?;
+    finish(server, &loaded);
+    Ok(loaded.n_bytes)
+}
+
+/// The same while the keyspace is held.
+///
+/// # Errors
+/// If it cannot be loaded; the log says why.
+pub(super) fn preamble_held(
+    server: &Server,
+    config: &Config,
+    file: &File,
+    locked: &mut Locked<'_>,
+    present: Present,
+) -> Result<u64, Logged> {
+    let loaded = read_held(server, config, file, locked, (present, Expired::Keep))?;
+    finish(server, &loaded);
+    Ok(loaded.n_bytes)
+}
+
+fn read_held(
+    server: &Server,
+    config: &Config,
+    file: impl Read,
+    locked: &mut Locked<'_>,
+    (present, expired): (Present, Expired),
+) -> Result<Counts, Logged> {
+    let env = Env { expiry: Expiry::Ignore, ..server.env(config) };
+    let trace = Trace::default();
+    let read = read(server, config, file, expired, |key| {
+        insert(locked, &env, &trace, key, present).map_err(|entry| entry.key().to_vec())
+    });
+    server.lazyfree.free_discarded(config, &trace);
+    read.map_err(|error| tell_failed(server, &error))
 }
 
 fn finish(server: &Server, counts: &Counts) {
@@ -137,7 +198,7 @@ fn finish(server: &Server, counts: &Counts) {
 /// Says in the log why a file cannot be loaded.
 fn tell_failed(server: &Server, failure: &RdbFileError) -> Logged {
     let RdbFileError { error, offset, key } = failure;
-    server.persistence.loading.loaded_bytes.store(*offset, Ordering::Relaxed);
+    server.persistence.loading.note_read(*offset);
     let key = key.as_ref().map(|key| format!(", key '{}'", key.escape_ascii()));
     let key = key.unwrap_or_default();
     match error {
@@ -163,10 +224,15 @@ fn tell_failed(server: &Server, failure: &RdbFileError) -> Logged {
 }
 
 /// Decodes on a thread of its own and inserts on this one.
-fn read_in_parallel(server: &Server, config: &Config, file: File) -> Result<Counts, RdbFileError> {
+fn read_in_parallel(
+    server: &Server,
+    config: &Config,
+    file: impl Read + Send,
+    expired: Expired,
+) -> Result<Counts, RdbFileError> {
     let (sender, receiver) = sync_channel(N_BATCHES_MAX);
     std::thread::scope(|scope| {
-        let decoding = scope.spawn(move || decode(server, config, file, &sender));
+        let decoding = scope.spawn(move || decode(server, config, file, expired, &sender));
         let inserted = insert_all(server, config, &receiver);
         // Whoever sends must not wait for a receiver that has given up.
         drop(receiver);
@@ -186,11 +252,12 @@ fn duplicate(server: &Server, key: Vec<u8>) -> RdbFileError {
 fn decode(
     server: &Server,
     config: &Config,
-    file: File,
+    file: impl Read,
+    expired: Expired,
     sender: &SyncSender<Vec<LoadedKey>>,
 ) -> Result<Counts, RdbFileError> {
     let mut batch = Vec::with_capacity(BATCH_LEN);
-    let counts = read(server, config, file, |key| {
+    let counts = read(server, config, file, expired, |key| {
         batch.push(key);
         if batch.len() < BATCH_LEN {
             return Ok(());
@@ -251,6 +318,7 @@ pub fn read(
     server: &Server,
     config: &Config,
     file: impl Read,
+    expired: Expired,
     mut deliver: impl FnMut(LoadedKey) -> Result<(), Vec<u8>>,
 ) -> Result<Counts, RdbFileError> {
     let loading = &server.persistence.loading;
@@ -264,13 +332,16 @@ pub fn read(
     let mut counts = Counts::default();
     let mut decoder = Decoder::new(file, options)?;
     while let Some(item) = decoder.next_item()? {
-        loading.loaded_bytes.store(decoder.offset(), Ordering::Relaxed);
+        loading.note_read(decoder.offset());
         if config.key_load_delay > 0 {
             let delay_us = server.config.get().key_load_delay;
             std::thread::sleep(Duration::from_micros(u64::try_from(delay_us).unwrap_or(0)));
         }
         match item {
-            Item::Key(key) if key.entry.expire_at_ms().is_some_and(|at_ms| at_ms < now_ms) => {
+            Item::Key(key)
+                if expired == Expired::Drop
+                    && key.entry.expire_at_ms().is_some_and(|at_ms| at_ms < now_ms) =>
+            {
                 counts.n_expired += 1;
             }
             Item::Key(key) => {
@@ -294,6 +365,8 @@ pub fn read(
             Item::Aux(name, value) => tell_aux(server, &name, &value, now_ms / 1000),
         }
     }
+    loading.note_read(decoder.offset());
+    counts.n_bytes = decoder.offset();
     if decoder.is_unverified() && config.rdbchecksum {
         tracing::info!("RDB file was saved with checksum disabled: no check performed.");
     }

@@ -14,7 +14,9 @@
 //!
 //! What this is not: it does not decide when a snapshot is due (`due.rs`).
 
+use super::aof::rewrite;
 use super::file::{IncrementalSync, TempFile, write_failed};
+use super::form::{Form, base_failed};
 use super::rdb::encode::Encoder;
 use super::save;
 use crate::config::Config;
@@ -54,9 +56,9 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn select(&mut self, encoder: &Encoder, db: usize) {
+    fn select(&mut self, form: &Form, db: usize) {
         if self.db != Some(db) {
-            encoder.select(&mut self.bytes, db);
+            form.select(&mut self.bytes, db);
             self.db = Some(db);
         }
     }
@@ -72,8 +74,31 @@ impl Chunk {
 pub enum Destination {
     /// The file that is loaded at the next start.
     Snapshot,
+    /// The base of the append-only file.
+    Base,
     /// Replicas read it while it is written; then it is gone.
     Replicas(Arc<Spool>),
+}
+
+impl Destination {
+    fn purpose(&self) -> Purpose {
+        match self {
+            Destination::Snapshot => Purpose::Save,
+            Destination::Base => Purpose::Rewrite,
+            Destination::Replicas(_) => Purpose::Sync,
+        }
+    }
+}
+
+/// What a snapshot is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The snapshot's file.
+    Save,
+    /// The append-only file.
+    Rewrite,
+    /// Replicas.
+    Sync,
 }
 
 enum Target {
@@ -86,7 +111,7 @@ enum Target {
 
 /// Where a snapshot goes. Locked in this order: queue, file; never a stripe after one of them.
 pub struct Output {
-    encoder: Encoder,
+    form: Form,
     config: Arc<Config>,
     destination: Destination,
     queue: Mutex<Chunk>,
@@ -104,8 +129,8 @@ impl Images for Output {
         }
         let full = {
             let mut queue = self.queue.lock();
-            queue.select(&self.encoder, db);
-            if save::put(&self.encoder, &mut queue.bytes, entry).is_err() {
+            queue.select(&self.form, db);
+            if self.form.put(&mut queue.bytes, entry).is_err() {
                 self.has_failed.store(true, Ordering::Relaxed);
             }
             (queue.bytes.len() >= self.queue_bytes_max).then(|| queue.take())
@@ -131,11 +156,6 @@ impl Output {
         self.queue.lock().take();
     }
 
-    /// Whether replicas get it.
-    pub fn is_for_replicas(&self) -> bool {
-        matches!(self.destination, Destination::Replicas(_))
-    }
-
     fn is_over(&self) -> bool {
         self.has_failed.load(Ordering::Relaxed) || self.is_aborted.load(Ordering::Relaxed)
     }
@@ -154,11 +174,11 @@ impl Output {
     fn write_to(&self, target: &mut Target, bytes: &[u8]) -> Result<u64, Logged> {
         if let Target::New(header) = target {
             let mut file = self.create()?;
-            file.write(header).map_err(|error| write_failed("rdbSaveRio", &error))?;
+            file.write(header).map_err(|error| self.failed("rdbSaveRio", &error))?;
             *target = Target::File(file);
         }
         let Target::File(file) = target else { return Err(Logged) };
-        file.write(bytes).map_err(|error| write_failed("rdbSaveRio", &error))?;
+        file.write(bytes).map_err(|error| self.failed("rdbSaveRio", &error))?;
         if let Destination::Replicas(spool) = &self.destination {
             spool.grown_to(file.n_bytes());
         }
@@ -166,15 +186,33 @@ impl Output {
     }
 
     fn create(&self) -> Result<TempFile, Logged> {
-        let id = std::process::id();
+        let name = self.temp_name();
         match &self.destination {
-            Destination::Snapshot => save::create(&self.config, &format!("temp-{id}.bg.rdb")),
+            Destination::Snapshot => save::create(&self.config, &name),
+            Destination::Base => rewrite::create(&self.config, &name, self.form.has_checksum()),
             Destination::Replicas(spool) => {
-                let file = save::create(&self.config, &format!("temp-repl-{id}.rdb"))?;
+                let file = save::create(&self.config, &name)?;
                 let reader = file.reader().map_err(|error| write_failed("open", &error))?;
                 spool.begin(reader);
                 Ok(file)
             }
+        }
+    }
+
+    /// The file's name until it is complete.
+    pub fn temp_name(&self) -> String {
+        let pid = std::process::id();
+        match self.destination {
+            Destination::Snapshot => format!("temp-{pid}.bg.rdb"),
+            Destination::Base => format!("temp-rewriteaof-bg-{pid}.aof"),
+            Destination::Replicas(_) => format!("temp-repl-{pid}.rdb"),
+        }
+    }
+
+    fn failed(&self, step: &str, error: &std::io::Error) -> Logged {
+        match self.destination {
+            Destination::Snapshot | Destination::Replicas(_) => write_failed(step, error),
+            Destination::Base => base_failed(error),
         }
     }
 
@@ -186,31 +224,34 @@ impl Output {
 
     /// The file as it is, for forcing it to disk.
     fn sync(&self) -> IncrementalSync {
-        let is_wanted = self.config.rdb_save_incremental_fsync;
+        let is_wanted = match self.destination {
+            Destination::Snapshot => self.config.rdb_save_incremental_fsync,
+            Destination::Base => self.config.aof_rewrite_incremental_fsync,
+            Destination::Replicas(_) => false,
+        };
         match &*self.target.lock() {
             Target::File(file) => IncrementalSync::new(file, is_wanted),
             Target::New(_) | Target::Closed => IncrementalSync::default(),
         }
     }
 
-    /// Writes the end and gives the file its name.
-    fn finish(&self) -> Result<(), Logged> {
+    /// Writes the end. Gives the file, which is to get its name.
+    fn finish(&self) -> Result<TempFile, Logged> {
         self.write_queue()?;
         let mut end = Vec::new();
-        self.encoder.end(&mut end);
+        self.form.end(&mut end);
         self.write(&end)?;
         let target = std::mem::replace(&mut *self.target.lock(), Target::Closed);
         let Target::File(mut file) = target else { return Err(Logged) };
-        let checksum = file.checksum().to_le_bytes();
-        file.write(&checksum).map_err(|error| write_failed("rdbSaveRio", &error))?;
-        match &self.destination {
-            Destination::Snapshot => file.finish(&save::path(&self.config)),
-            Destination::Replicas(spool) => {
-                spool.grown_to(file.n_bytes());
-                spool.end(true);
-                Ok(())
-            }
+        if self.form.has_checksum() {
+            let checksum = file.checksum().to_le_bytes();
+            file.write(&checksum).map_err(|error| self.failed("rdbSaveRio", &error))?;
         }
+        if let Destination::Replicas(spool) = &self.destination {
+            spool.grown_to(file.n_bytes());
+            spool.end(true);
+        }
+        Ok(file)
     }
 }
 
@@ -223,8 +264,8 @@ pub fn begin(
     config: &Arc<Config>,
     locked: &mut Locked<'_>,
 ) -> Result<Job, CommandError> {
-    let encoder = save::encoder(server, config);
-    begin_for(server, config, locked, Destination::Snapshot, encoder)
+    let form = Form::Rdb(Encoder::new(server, config));
+    begin_for(server, config, locked, Destination::Snapshot, form)
 }
 
 /// The same for another destination than the file.
@@ -236,15 +277,17 @@ pub fn begin_for(
     config: &Arc<Config>,
     locked: &mut Locked<'_>,
     destination: Destination,
-    encoder: Encoder,
+    form: Form,
 ) -> Result<Job, CommandError> {
     let mut current = server.persistence.current.lock();
     if current.is_some() {
         return Err(CommandError::SaveInProgress);
     }
+    let purpose = destination.purpose();
+    let header = form.header(server, config, purpose == Purpose::Rewrite);
     let output = Arc::new(Output {
-        target: Mutex::new(Target::New(save::header(server, &encoder))),
-        encoder,
+        target: Mutex::new(Target::New(header)),
+        form,
         config: config.clone(),
         destination,
         queue: Mutex::default(),
@@ -258,8 +301,10 @@ pub fn begin_for(
     let snapshot = locked.begin_snapshot(&images).ok_or(CommandError::SaveInProgress)?;
     let n_keys = snapshot.sizes().iter().map(|size| size.n_keys as u64).sum();
     let began_s = server.clock.unix_ms() / 1000;
-    *current = Some(super::state::Current { began_s, n_keys, output: output.clone() });
-    server.persistence.rdb_saves.fetch_add(1, Ordering::Relaxed);
+    *current = Some(super::state::Current { began_s, n_keys, purpose, output: output.clone() });
+    if purpose != Purpose::Rewrite {
+        server.persistence.rdb_saves.fetch_add(1, Ordering::Relaxed);
+    }
     Ok(Job {
         snapshot,
         output,
@@ -289,23 +334,35 @@ pub fn begin_in_background(
 
 /// Writes a snapshot in the background, to its end.
 pub fn run_in_background(server: &Server, job: Job) {
-    let (began_ns, destination) = (job.began_ns, job.output.destination.clone());
-    let outcome = run(server, job, |slices| {
+    let began_ns = job.began_ns;
+    let (dirty, output) = (job.dirty, job.output.clone());
+    let written = run(job, |slices| {
         slices(&mut server.keyspace.enter(server.snapshot_worker()));
     });
     let took_s = server.clock.elapsed_ns().saturating_sub(began_ns) / 1_000_000_000;
     let took_s = i64::try_from(took_s).unwrap_or(i64::MAX);
-    if let Destination::Replicas(spool) = destination {
-        // If it has been completed, that stands.
-        spool.end(false);
-        full_sync::note_ended(server, outcome.is_ok());
-        *server.persistence.current.lock() = None;
-        return;
+    let is_aborted = || output.is_aborted.load(Ordering::Relaxed);
+    match &output.destination {
+        Destination::Snapshot => {
+            let saved = written.and_then(|file| save_as(server, &output, file, dirty));
+            tell_saved(server, saved, is_aborted());
+            server.persistence.last_bgsave_took_s.store(took_s, Ordering::Relaxed);
+        }
+        Destination::Base => rewrite::finish(server, written, &output.temp_name(), is_aborted()),
+        Destination::Replicas(spool) => {
+            // If it has been completed, that stands.
+            spool.end(false);
+            full_sync::note_ended(server, written.is_ok());
+        }
     }
-    server.persistence.last_bgsave_took_s.store(took_s, Ordering::Relaxed);
-    match outcome {
-        Ok(Outcome::Saved) => tracing::info!("Background saving terminated with success"),
-        Ok(Outcome::Aborted) => {
+    // Only now may the next one begin.
+    *server.persistence.current.lock() = None;
+}
+
+fn tell_saved(server: &Server, saved: Result<(), Logged>, is_aborted: bool) {
+    match saved {
+        Ok(()) => tracing::info!("Background saving terminated with success"),
+        Err(Logged) if is_aborted => {
             // Compat: the reference's child is killed by this signal.
             tracing::warn!("Background saving terminated by signal 10");
         }
@@ -314,8 +371,6 @@ pub fn run_in_background(server: &Server, job: Job) {
             save::note_failed(server);
         }
     }
-    // Only now may the next one begin.
-    *server.persistence.current.lock() = None;
 }
 
 /// Writes a snapshot while the caller waits. The caller's gate stays its own.
@@ -323,28 +378,30 @@ pub fn run_in_background(server: &Server, job: Job) {
 /// # Errors
 /// If that fails; the log says why.
 pub fn run_in_foreground(server: &Server, job: Job, pass: &mut Pass<'_>) -> Result<(), Logged> {
-    let outcome = run(server, job, |slices| {
+    let (dirty, output) = (job.dirty, job.output.clone());
+    let written = run(job, |slices| {
         pass.give_way();
         slices(pass);
     });
+    let saved = written.and_then(|file| save_as(server, &output, file, dirty));
     *server.persistence.current.lock() = None;
-    match outcome? {
-        Outcome::Saved => Ok(()),
-        Outcome::Aborted => Err(Logged),
-    }
+    saved
 }
 
-enum Outcome {
-    Saved,
-    Aborted,
+/// Gives a complete snapshot its name.
+fn save_as(server: &Server, output: &Output, file: TempFile, dirty: u64) -> Result<(), Logged> {
+    file.finish(&save::path(&output.config))?;
+    tracing::info!("DB saved on disk");
+    server.persistence.note_saved(dirty, server.clock.unix_ms() / 1000);
+    server.conditions.set_save_failed(false);
+    Ok(())
 }
 
 /// Walks and writes. `with_pass` lends a gate for some slices at a time.
 fn run(
-    server: &Server,
     mut job: Job,
     mut with_pass: impl FnMut(&mut dyn FnMut(&mut Pass<'_>)),
-) -> Result<Outcome, Logged> {
+) -> Result<TempFile, Logged> {
     let output = job.output.clone();
     let written = write_all(&mut job, &output, &mut with_pass);
     // Marks and flushed tables must go in any case.
@@ -355,18 +412,7 @@ fn run(
             is_more = job.snapshot.step(pass, N_BUCKETS * N_SLICES, |_, _| {});
         });
     }
-    let finished = written.and_then(|()| output.finish());
-    if output.is_aborted.load(Ordering::Relaxed) && finished.is_err() {
-        return Ok(Outcome::Aborted);
-    }
-    finished?;
-    if matches!(output.destination, Destination::Replicas(_)) {
-        return Ok(Outcome::Saved);
-    }
-    tracing::info!("DB saved on disk");
-    server.persistence.note_saved(job.dirty, server.clock.unix_ms() / 1000);
-    server.conditions.set_save_failed(false);
-    Ok(Outcome::Saved)
+    written.and_then(|()| output.finish())
 }
 
 fn write_all(
@@ -391,13 +437,13 @@ fn write_all(
             for _ in 0..n_slices {
                 is_more = is_more
                     && snapshot.step(pass, n_buckets, |db, entry| {
-                        chunk.select(&output.encoder, db);
+                        chunk.select(&output.form, db);
                         if last_db.replace(db) != Some(db) {
-                            output.encoder.size(&mut chunk.bytes, sizes[db]);
+                            output.form.size(&mut chunk.bytes, sizes[db]);
                         }
                         n_visited += 1;
                         if encoded.is_ok() {
-                            encoded = save::put(&output.encoder, &mut chunk.bytes, entry);
+                            encoded = output.form.put(&mut chunk.bytes, entry);
                         }
                     });
             }
@@ -410,7 +456,7 @@ fn write_all(
         if chunk.bytes.len() >= CHUNK_BYTES || !is_more {
             let n_bytes = output.write(&chunk.bytes)?;
             (chunk.db, _) = (None, chunk.bytes.clear());
-            sync.grown_to(n_bytes).map_err(|error| write_failed("fsync", &error))?;
+            sync.grown_to(n_bytes).map_err(|error| output.failed("fsync", &error))?;
         }
         count(output, config, n_visited);
     }

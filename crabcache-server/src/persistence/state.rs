@@ -1,6 +1,6 @@
 //! What is known about snapshots: the last ones, the one under way, and the data being loaded.
 
-use super::snapshot::{Jobs, Output};
+use super::snapshot::{Jobs, Output, Purpose};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -33,6 +33,8 @@ pub struct Persistence {
 pub struct Current {
     /// Unix seconds.
     pub began_s: i64,
+    /// What it is made for.
+    pub purpose: Purpose,
     /// Keys that it will have.
     pub n_keys: u64,
     /// Where it goes.
@@ -46,16 +48,26 @@ pub struct Loading {
     pub is_under_way: AtomicBool,
     /// Unix seconds.
     pub began_s: AtomicI64,
-    /// Size of the file.
+    /// Size of all files.
     pub total_bytes: AtomicU64,
-    /// Bytes of it read so far.
+    /// Bytes read so far, of all files.
     pub loaded_bytes: AtomicU64,
+    /// Bytes of files that were read before this one.
+    pub earlier_bytes: AtomicU64,
     /// Memory that the data took where the file was written, if it tells.
     pub used_mem: AtomicU64,
     /// Keys of the last file that had expired.
     pub keys_expired: AtomicU64,
     /// Keys of the last file that were loaded.
     pub keys_loaded: AtomicU64,
+}
+
+impl Loading {
+    /// So many bytes of the file are read.
+    pub fn note_read(&self, n_bytes: u64) {
+        let earlier = self.earlier_bytes.load(Ordering::Relaxed);
+        self.loaded_bytes.store(earlier + n_bytes, Ordering::Relaxed);
+    }
 }
 
 impl Persistence {
@@ -76,12 +88,17 @@ impl Persistence {
         }
     }
 
-    /// Ends the snapshot under way, if there is one that replicas do not wait for, without a file.
-    /// Returns whether there was.
-    pub fn abort(&self) -> bool {
+    /// Ends the snapshot under way, if there is one for this purpose, without a file. Returns whether
+    /// there was.
+    pub fn abort(&self, purpose: Purpose) -> bool {
         let current = self.current.lock();
-        let own = current.iter().find(|current| !current.output.is_for_replicas());
-        own.inspect(|current| current.output.abort()).is_some()
+        let current = current.as_ref().filter(|current| current.purpose == purpose);
+        current.inspect(|current| current.output.abort()).is_some()
+    }
+
+    /// What the snapshot under way is made for.
+    pub fn current_purpose(&self) -> Option<Purpose> {
+        self.current.lock().as_ref().map(|current| current.purpose)
     }
 
     /// Changes since the last snapshot, if there were `dirty` ever.

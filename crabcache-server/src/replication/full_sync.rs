@@ -10,8 +10,9 @@
 use super::replicas::{Replica, Stage};
 use super::spool::Spool;
 use crate::config::Config;
+use crate::persistence::form::Form;
 use crate::persistence::rdb::VERSION;
-use crate::persistence::save;
+use crate::persistence::rdb::encode::Encoder;
 use crate::persistence::snapshot::{self, Destination};
 use crate::server::Server;
 use std::sync::Arc;
@@ -55,10 +56,11 @@ fn begin(server: &Server, config: &Arc<Config>, waiting: &[Arc<Replica>]) {
     let spool = Spool::new();
     let mut pass = server.keyspace.enter(server.cron_worker());
     let mut locked = pass.lock_all();
-    let mut encoder = save::encoder(server, config);
+    let mut encoder = Encoder::new(server, config);
     encoder.version = version_for(server, config, waiting);
     let destination = Destination::Replicas(spool.clone());
-    let Ok(job) = snapshot::begin_for(server, config, &mut locked, destination, encoder) else {
+    let Ok(job) = snapshot::begin_for(server, config, &mut locked, destination, Form::Rdb(encoder))
+    else {
         return;
     };
     let end = server.replication.open_stream(server, config);

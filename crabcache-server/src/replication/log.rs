@@ -63,6 +63,8 @@ pub struct Log {
     state: Mutex<State>,
     /// Told when there is something for the append-only file and its writer waits.
     has_aof_bytes: Condvar,
+    /// `Ends::aof`, for those who only want to compare it.
+    aof_end: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +82,8 @@ struct AofBuffer {
     bytes: Vec<u8>,
     db: Option<usize>,
     writer_waits: bool,
+    /// The writer is to look at something else than bytes.
+    is_woken: bool,
 }
 
 /// The replication stream.
@@ -186,10 +190,11 @@ impl Log {
 
     /// Wakes the readers that wait.
     fn tell(&self, state: &mut State) {
-        if let Some(aof) = &mut state.aof
-            && std::mem::take(&mut aof.writer_waits)
-        {
-            self.has_aof_bytes.notify_one();
+        if let Some(aof) = &mut state.aof {
+            if std::mem::take(&mut aof.writer_waits) {
+                self.has_aof_bytes.notify_one();
+            }
+            self.aof_end.store(state.ends.aof, Ordering::Release);
         }
         if let Some(stream) = &state.backlog {
             stream.tell_readers();
@@ -210,10 +215,12 @@ impl Log {
     /// behind it. Waits for at most `wait` if there is nothing. `out` must be empty.
     pub fn take_aof(&self, out: &mut Vec<u8>, wait: Duration) -> u64 {
         let mut state = self.state.lock();
-        if state.aof.as_ref().is_some_and(|aof| aof.bytes.is_empty()) && !wait.is_zero() {
-            if let Some(aof) = &mut state.aof {
-                aof.writer_waits = true;
-            }
+        if let Some(aof) = &mut state.aof
+            && aof.bytes.is_empty()
+            && !std::mem::take(&mut aof.is_woken)
+            && !wait.is_zero()
+        {
+            aof.writer_waits = true;
             self.has_aof_bytes.wait_for(&mut state, wait);
         }
         if let Some(aof) = &mut state.aof {
@@ -326,10 +333,30 @@ impl Log {
         })
     }
 
+    /// Lets the writer of the append-only file go on that waits for bytes.
+    pub fn wake_aof_writer(&self) {
+        if let Some(aof) = &mut self.state.lock().aof {
+            aof.is_woken = true;
+            self.has_aof_bytes.notify_one();
+        }
+    }
+
+    /// Whether bytes are collected for the append-only file.
+    pub fn collects_for_aof(&self) -> bool {
+        self.state.lock().aof.is_some()
+    }
+
     /// Whether anybody is to get what is appended.
     pub fn is_wanted(&self) -> bool {
         let state = self.state.lock();
         state.aof.is_some() || state.backlog.is_some()
+    }
+
+    /// Where the append-only file's stream ends, or has ended a moment ago for changes of other
+    /// threads.
+    #[inline]
+    pub fn aof_end(&self) -> u64 {
+        self.aof_end.load(Ordering::Acquire)
     }
 
     /// Where the streams end.

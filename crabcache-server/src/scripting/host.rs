@@ -9,9 +9,7 @@ use super::running::Call;
 use super::shebang::ScriptFlags;
 use super::{plan, reply};
 use crate::acl;
-use crate::command::dispatch::{
-    count_rejected, run_locked, snapshots_fail, stripes_of, write_error,
-};
+use crate::command::dispatch::{count_rejected, disk_error, run_locked, stripes_of, write_error};
 use crate::command::table::Found;
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler};
 use crate::error::{CommandError, with_code};
@@ -149,8 +147,8 @@ impl ScriptCall<'_, '_, '_, '_> {
         }
         self.find_keys(args)?;
         if row.flags.contains(Flags::WRITE) && !self.has_written {
-            if snapshots_fail(self.ctx) {
-                return Err(CommandError::SnapshotsFail);
+            if let Some(error) = disk_error(self.ctx) {
+                return Err(error);
             }
             if !self.ctx.server.scripting.running.note_write(self.ctx.worker) {
                 return Err(CommandError::ScriptKilled);

@@ -20,6 +20,7 @@ const PAUSED: u32 = PAUSED_WRITE | PAUSED_ALL;
 const LOADING: u32 = 1 << 2;
 const SAVE_FAILED: u32 = 1 << 3;
 const LACKS_REPLICAS: u32 = 1 << 5;
+const AOF_FAILED: u32 = 1 << 6;
 
 impl Conditions {
     /// Whether there is any. A pause whose time has come counts until somebody ends it.
@@ -64,6 +65,16 @@ impl Conditions {
     /// Fewer replicas are near than there should be, or enough.
     pub fn set_lacks_replicas(&self, lacks: bool) {
         self.set(LACKS_REPLICAS, lacks);
+    }
+
+    /// Whether the append-only file cannot be written.
+    pub fn has_aof_failed(&self) -> bool {
+        self.bits.load(Ordering::Relaxed) & AOF_FAILED != 0
+    }
+
+    /// Writing the append-only file has failed or succeeded.
+    pub fn set_aof_failed(&self, has_failed: bool) {
+        self.set(AOF_FAILED, has_failed);
     }
 
     fn set(&self, bit: u32, is_set: bool) {

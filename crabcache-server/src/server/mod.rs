@@ -20,6 +20,7 @@ use crate::memory::Memory;
 use crate::monitor::Monitors;
 use crate::net::tls::Tls;
 use crate::notify::{self, Event, Notifications};
+use crate::persistence::aof::Aof;
 use crate::persistence::state::Persistence;
 use crate::pubsub::PubSub;
 use crate::push::Post;
@@ -92,6 +93,8 @@ pub struct Server {
     pub lazyfree: LazyFree,
     /// Snapshots.
     pub persistence: Persistence,
+    /// The append-only file.
+    pub aof: Aof,
     /// All changes, for the append-only file and for replicas.
     pub log: Log,
     /// Replication.
@@ -146,7 +149,7 @@ impl Server {
             eviction: Eviction::new(n_gates),
             run_id: random_id(),
             replication: Replication::default(),
-            scripting: Scripting::new(n_workers),
+            scripting: Scripting::new(n_gates),
             slowlog: SlowLog::default(),
             latency: Monitor::default(),
             commands,
@@ -167,6 +170,7 @@ impl Server {
             active_expire: ActiveExpire::new(n_databases),
             lazyfree: LazyFree::default(),
             persistence: Persistence::new(crate::clock::wall_us() / 1_000_000),
+            aof: Aof::default(),
             log: Log::default(),
             http_warning: Throttle::default(),
             accept_warning: Throttle::default(),
@@ -341,6 +345,8 @@ impl Server {
         self.stats.reset(worker);
         self.lazyfree.reset_stats();
         self.persistence.rdb_saves.store(0, Ordering::Relaxed);
+        self.aof.rewrites.n_begun.store(0, Ordering::Relaxed);
+        self.aof.n_delayed_syncs.store(0, Ordering::Relaxed);
     }
 
     /// Tells the latency monitor of an event, if it was slow.

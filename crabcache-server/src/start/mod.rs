@@ -16,6 +16,7 @@ use crate::config::{Config, ShutdownFlags, Supervised, support};
 use crate::error::Logged;
 use crate::net::listener::{Listeners, Unheard};
 use crate::net::worker::Worker;
+use crate::persistence::aof;
 use crate::persistence::load;
 use crate::persistence::snapshot::Jobs;
 use crate::server::Server;
@@ -184,6 +185,7 @@ fn start_threads(server: &Arc<Server>) -> io::Result<Threads> {
         (0..server.n_workers).map(|index| Worker::start(server.clone(), index)).collect();
     server.lazyfree.start(&server.memory.used);
     Jobs::start(server);
+    aof::writer::start(server)?;
     let cron = {
         let server = server.clone();
         std::thread::Builder::new().name("cron".to_string()).spawn(move || cron::run(&server))?
@@ -220,6 +222,8 @@ async fn run(server: &Arc<Server>) -> Result<(), Logged> {
     if load_data(server).await? == Loaded::Interrupted {
         return Ok(());
     }
+    aof::open_at_start(server)?;
+    server.conditions.set_loading(false);
     for kind in listeners.kinds() {
         tracing::info!("Ready to accept connections {kind}");
     }
@@ -264,7 +268,6 @@ async fn load_data(server: &Arc<Server>) -> Result<Loaded, Logged> {
         }
     };
     loaded.map_err(tell_fatal)?;
-    server.conditions.set_loading(false);
     Ok(Loaded::All)
 }
 

@@ -24,6 +24,11 @@ const SYNC_FLAGS: Flags =
     Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::NO_ASYNC_LOADING).union(Flags::NO_MULTI);
 
 pub(super) const COMMANDS: &[Command] = &[
+    exclusive("bgrewriteaof", save::bgrewriteaof)
+        .without(Flags::WRITE)
+        .arity(1)
+        .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::NO_ASYNC_LOADING))
+        .doc("1.0.0", "O(1)", "", "Replaces the append-only file by one of the data as they are."),
     exclusive("bgsave", save::bgsave)
         .without(Flags::WRITE)
         .arity(-1)

@@ -1,8 +1,10 @@
-//! Snapshots: SAVE, BGSAVE, LASTSAVE.
+//! Snapshots: SAVE, BGSAVE, BGREWRITEAOF, LASTSAVE.
 
 use crate::command::{Args, CommandResult, Ctx};
-use crate::error::CommandError;
-use crate::persistence::snapshot;
+use crate::error::{AofError, CommandError};
+use crate::persistence::aof::rewrite;
+use crate::persistence::save;
+use crate::persistence::snapshot::{self, Purpose};
 use crabcache_store::{Pass, Trace, WriteDb};
 use std::sync::atomic::Ordering;
 
@@ -10,7 +12,15 @@ use std::sync::atomic::Ordering;
 ///
 /// The client waits, and those that are served by the same thread; all others go on.
 pub(super) fn save(pass: &mut Pass, ctx: &mut Ctx, _: Args, _: &Trace) -> CommandResult {
-    let job = snapshot::begin(ctx.server, ctx.config.shared(), &mut pass.lock_all())?;
+    let mut locked = pass.lock_all();
+    if ctx.server.persistence.current_purpose() == Some(Purpose::Rewrite) {
+        // There is one walk through the keyspace at a time; this save needs none.
+        save::save_held(ctx.server, &ctx.config, &locked).map_err(|_| CommandError::Failed)?;
+        ctx.reply.ok();
+        return Ok(());
+    }
+    let job = snapshot::begin(ctx.server, ctx.config.shared(), &mut locked)?;
+    drop(locked);
     snapshot::run_in_foreground(ctx.server, job, pass).map_err(|_| CommandError::Failed)?;
     ctx.reply.ok();
     Ok(())
@@ -22,10 +32,15 @@ pub(super) fn bgsave(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResu
         return Err(CommandError::Syntax);
     }
     let persistence = &ctx.server.persistence;
-    if persistence.current.lock().is_some() {
+    let purpose = persistence.current_purpose();
+    if matches!(purpose, Some(Purpose::Save | Purpose::Sync)) {
         return Err(CommandError::SaveInProgress);
     }
-    if ctx.in_exec {
+    let may_be_scheduled = args.len() == 2 || ctx.in_exec;
+    if purpose.is_some() && !may_be_scheduled {
+        return Err(AofError::OtherSnapshotInProgress.into());
+    }
+    if ctx.in_exec || purpose.is_some() {
         // It is to be a snapshot between two commands, not within a transaction.
         persistence.is_scheduled.store(true, Ordering::Relaxed);
         ctx.reply.status("Background saving scheduled");
@@ -33,6 +48,26 @@ pub(super) fn bgsave(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResu
     }
     snapshot::begin_in_background(ctx.server, ctx.config.shared(), db.locked())?;
     ctx.reply.status("Background saving started");
+    Ok(())
+}
+
+/// BGREWRITEAOF
+pub(super) fn bgrewriteaof(db: &mut WriteDb, ctx: &mut Ctx, _: Args) -> CommandResult {
+    let (server, rewrites) = (ctx.server, &ctx.server.aof.rewrites);
+    let purpose = server.persistence.current_purpose();
+    if purpose == Some(Purpose::Rewrite) {
+        return Err(AofError::RewriteInProgress.into());
+    }
+    if purpose.is_some() || ctx.in_exec {
+        rewrites.is_scheduled.store(true, Ordering::Relaxed);
+        // Who asks for it wants it even after failures.
+        rewrites.n_failures.store(0, Ordering::Relaxed);
+        ctx.reply.status("Background append only file rewriting scheduled");
+        return Ok(());
+    }
+    rewrite::begin(server, ctx.config.shared(), db.locked())
+        .map_err(|_| AofError::RewriteFailed)?;
+    ctx.reply.status("Background append only file rewriting started");
     Ok(())
 }
 

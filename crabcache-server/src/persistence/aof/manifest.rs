@@ -97,9 +97,7 @@ impl Manifest {
                 return Err((ManifestError::LongLine, None));
             }
             let line = trim(line);
-            manifest
-                .read_line(line)
-                .map_err(|error| (error, Some((index + 1, line.to_vec()))))?;
+            manifest.read_line(line).map_err(|error| (error, Some((index + 1, line.to_vec()))))?;
         }
         Ok(manifest)
     }
@@ -110,8 +108,7 @@ impl Manifest {
         if words.len() < 6 || !words.len().is_multiple_of(2) {
             return Err(ManifestError::Format);
         }
-        let mut part =
-            Part { name: Vec::new(), seq: 0, start_offset: None, end_offset: None };
+        let mut part = Part { name: Vec::new(), seq: 0, start_offset: None, end_offset: None };
         let mut kind = 0;
         for pair in words.chunks(2) {
             let value = &pair[1];

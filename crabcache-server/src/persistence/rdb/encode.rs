@@ -7,7 +7,8 @@ use super::object::write_object;
 use super::older::write_older;
 use super::string::{write_int, write_len, write_string};
 use super::{VERSION, opcodes};
-use crate::config::MaxmemoryPolicy;
+use crate::config::{Config, MaxmemoryPolicy};
+use crate::server::Server;
 use crabcache_store::{Access, DbSize, Entry};
 
 /// What a file looks like.
@@ -24,6 +25,16 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    /// By this configuration.
+    pub fn new(server: &Server, config: &Config) -> Encoder {
+        Encoder {
+            version: u16::try_from(config.rdb_write_version).expect("in the parameter's range"),
+            compresses: config.rdbcompression,
+            policy: config.maxmemory_policy,
+            access: config.maxmemory_policy.access(config, server.clock.unix_ms()),
+        }
+    }
+
     /// Magic and version.
     pub fn magic(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(format!("REDIS{:04}", self.version).as_bytes());

@@ -47,6 +47,15 @@ const ANY: usize = usize::MAX;
 
 const FORMS: &[Form] = &[
     Form {
+        name: "aof-flush-sleep",
+        n_words: 3..=3,
+        run: aof_flush_sleep,
+        usage: (
+            "AOF-FLUSH-SLEEP <microseconds>",
+            "Wait so long before the append-only file is written.",
+        ),
+    },
+    Form {
         name: "change-repl-id",
         n_words: 2..=2,
         run: change_repl_id,
@@ -79,6 +88,12 @@ const FORMS: &[Form] = &[
             "HTSTATS <db> [FULL]",
             "How full the tables of a database are, with FULL by length of chains.",
         ),
+    },
+    Form {
+        name: "loadaof",
+        n_words: 2..=2,
+        run: reload::load_aof,
+        usage: ("LOADAOF", "Write what waits for the append-only file, and load it."),
     },
     Form {
         name: "log",
@@ -179,6 +194,14 @@ fn debug(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
 fn debug_help(_: &mut WriteDb, ctx: &mut Ctx, _: Args) -> CommandResult {
     let usages = FORMS.iter().map(|form| form.usage).filter(|usage| !usage.0.is_empty());
     help(ctx, &usages.collect::<Vec<_>>())
+}
+
+/// DEBUG AOF-FLUSH-SLEEP microseconds
+fn aof_flush_sleep(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    let sleep_us = u64::try_from(leading_int(args.get(2))).unwrap_or(0);
+    ctx.server.aof.flush_sleep_us.store(sleep_us, Ordering::Relaxed);
+    ctx.reply.ok();
+    Ok(())
 }
 
 /// DEBUG CHANGE-REPL-ID

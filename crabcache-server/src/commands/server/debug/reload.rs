@@ -1,7 +1,9 @@
-//! DEBUG RELOAD: writes the data to disk and reads it again, in one go.
+//! DEBUG RELOAD and LOADAOF: data are written to disk and read again, in one go.
 
 use crate::command::{Args, CommandResult, Ctx};
-use crate::error::CommandError;
+use crate::error::{AofError, CommandError};
+use crate::persistence::aof::load::Into;
+use crate::persistence::aof::{self, State};
 use crate::persistence::load::{self, Present};
 use crate::persistence::save;
 use crabcache_store::WriteDb;
@@ -22,18 +24,49 @@ pub(super) fn reload(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResu
         save::save_held(server, &ctx.config, db.locked()).map_err(|_| CommandError::Failed)?;
     }
     if flushes {
-        for number in 0..server.keyspace.n_databases() {
-            if server.keyspace.size(number).n_keys > 0 {
-                let tables = db.locked().flush(number, ctx.env.now_ms);
-                server.lazyfree.free_tables(tables, false);
-            }
-            server.active_expire.forget(number);
-        }
-        server.scripting.functions.flush();
+        flush(db, ctx);
     }
     load::held(server, &ctx.config, db.locked(), present)
         .map_err(|_| CommandError::ReloadFailed)?;
     tracing::info!("DB reloaded by DEBUG RELOAD");
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Removes all data, as if they had never been.
+fn flush(db: &mut WriteDb, ctx: &Ctx) {
+    let server = ctx.server;
+    for number in 0..server.keyspace.n_databases() {
+        if server.keyspace.size(number).n_keys > 0 {
+            let tables = db.locked().flush(number, ctx.env.now_ms);
+            server.lazyfree.free_tables(tables, false);
+        }
+        server.active_expire.forget(number);
+    }
+    server.scripting.functions.flush();
+}
+
+/// DEBUG LOADAOF
+pub(super) fn load_aof(db: &mut WriteDb, ctx: &mut Ctx, _: Args) -> CommandResult {
+    let server = ctx.server;
+    let is_on = server.aof.state() == State::On;
+    if is_on {
+        aof::writer::flush(server).map_err(|_| AofError::LoadFailed)?;
+        *server.aof.manifest.lock() =
+            aof::files::read_manifest(&ctx.config).map_err(|_| AofError::LoadFailed)?;
+    }
+    flush(db, ctx);
+    // What is loaded is in the file already.
+    let collects = server.log.collects_for_aof();
+    server.log.collect_for_aof(false);
+    let loaded = aof::load::load(server, ctx.config.shared(), &mut Into::Held(db.locked()));
+    if collects {
+        server.log.collect_for_aof(true);
+    }
+    loaded.map_err(|_| AofError::LoadFailed)?;
+    let dirty = server.stats.dirty();
+    server.persistence.dirty_saved.store(dirty, std::sync::atomic::Ordering::Relaxed);
+    tracing::info!("Append Only File loaded by DEBUG LOADAOF");
     ctx.reply.ok();
     Ok(())
 }
