@@ -144,7 +144,7 @@ fn stream(out: &mut Vec<u8>, key: &[u8], stream: &Stream) {
         words.extend(fields.iter().flat_map(|(name, value)| [name.as_slice(), value.as_slice()]));
         put(out, &words);
     }
-    if log.len() == 0 {
+    if log.is_empty() {
         // An entry that goes at once makes the stream; XSETID cannot take its id back below it.
         let id = id_text(log.last_id().max(StreamId { ms: 0, seq: 1 }));
         put(out, &[b"XADD", key, b"MAXLEN", b"0", &id, b"x", b"y"]);

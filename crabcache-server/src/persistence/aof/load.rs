@@ -213,10 +213,9 @@ fn load_preamble(
         Into::Keyspace => load::preamble(server, config, file),
         Into::Held(locked) => load::preamble_held(server, config, file, locked, Present::Refuse),
     };
-    let offset = loaded.map_err(|logged| {
+    let offset = loaded.inspect_err(|_| {
         let what = if is_old_style { "RDB preamble of the AOF file" } else { "RDB base file" };
         tracing::warn!("Error reading the {what} {name}, AOF loading aborted");
-        logged
     })?;
     if is_old_style {
         tracing::info!("Reading the remaining AOF tail...");

@@ -214,8 +214,8 @@ impl Writer {
     fn carry_out_before(&mut self, server: &Server, start: u64) -> bool {
         let placed = {
             let mut queue = server.aof.orders.queue.lock();
-            let is_first = |placed: &mut Placed| placed.end <= start;
-            queue.pop_front_if(is_first)
+            let is_due = queue.front().is_some_and(|placed| placed.end <= start);
+            if is_due { queue.pop_front() } else { None }
         };
         let Some(Placed { bytes, end, order, done }) = placed else { return false };
         let config = server.config.get();
