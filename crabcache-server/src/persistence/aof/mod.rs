@@ -167,3 +167,6 @@ pub fn stop(server: &Server) {
         counter.store(0, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_found() {
-        for bad in ["x", "*0\r\n", "*x\r\n", "*1\r\nx", "*1\r\n$-1\r\n", "PING\r\n"] {
+        for bad in ["x", "*0\r\n", "*x\r\n", "*1\r\nx\r\n", "*1\r\n$-1\r\n", "PING\r\n"] {
             let text = format!("*1\r\n$4\r\nPING\r\n{bad}");
             let (lines, stop) = read(text.as_bytes());
             assert!(matches!(stop, Some(Stop::Malformed)), "{bad}");
