@@ -108,7 +108,8 @@ impl Eviction {
 /// Whether the process uses more than it may, what the calling thread has done to it included.
 #[inline]
 pub fn is_full(server: &Server, config: &Config) -> bool {
-    if config.maxmemory == 0 {
+    let is_left_to_primary = config.replica_ignore_maxmemory && server.conditions.is_replica();
+    if config.maxmemory == 0 || is_left_to_primary {
         return false;
     }
     server.memory.used.note();

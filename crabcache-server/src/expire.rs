@@ -176,7 +176,7 @@ pub fn fast_cycle(server: &Server) -> Option<Duration> {
 
 fn is_active(server: &Server) -> bool {
     let is_paused = server.conditions.is_paused(true, server.clock.unix_ms());
-    server.active_expire.is_enabled() && !is_paused
+    server.active_expire.is_enabled() && !is_paused && !server.conditions.is_replica()
 }
 
 fn cycle(

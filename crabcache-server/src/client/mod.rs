@@ -11,6 +11,7 @@ pub use handle::{ClientHandle, Mail, Names, Peer};
 
 use crate::acl::User;
 use crate::blocking::Blocked;
+use crate::replication::link::PrimaryState;
 use crate::replication::log::Ends;
 use crate::replication::replicas::{Introduction, SyncRequest};
 use crate::transaction::Multi;
@@ -157,6 +158,8 @@ pub struct Client {
     pub introduction: Option<Box<Introduction>>,
     /// What it asks for as a replica. Set exactly while the flag `REPLICA` is.
     pub sync: Option<SyncRequest>,
+    /// What is kept of it if it is our primary. Set exactly while the flag `PRIMARY` is.
+    pub primary: Option<Box<PrimaryState>>,
     /// Where the streams of changes ended behind its last one.
     pub last_write: Ends,
 }
@@ -178,6 +181,7 @@ impl Client {
             parser: RequestParser::default(),
             introduction: None,
             sync: None,
+            primary: None,
             last_write: Ends::default(),
             handle,
         };
@@ -208,6 +212,7 @@ impl Client {
             parser: RequestParser::default(),
             introduction: None,
             sync: None,
+            primary: None,
             last_write: Ends::default(),
         }
     }

@@ -14,7 +14,7 @@ use crate::scripting::Script;
 use crate::server::Server;
 use crate::server::interest::Interest;
 use crabcache_resp::{Protocol, Reply};
-use crabcache_store::{Env, Key, Kind};
+use crabcache_store::{Env, Expiry, Key, Kind};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +72,9 @@ impl<'a> Ctx<'a> {
         let mut env = server.env(config);
         let worker = client.handle.worker;
         env.touches = !client.flags.contains(ClientFlags::NO_TOUCH);
+        if client.flags.contains(ClientFlags::PRIMARY) {
+            env.expiry = Expiry::Ignore;
+        }
         client.look_at_user();
         Ctx {
             server,

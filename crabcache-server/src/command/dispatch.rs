@@ -17,6 +17,7 @@ use crate::server::Server;
 use crate::server::interest::Interest;
 use crate::{tracking, transaction};
 use crabcache_store::{Env, Locked, Mode, Pass, Place, StripeSet, Trace, Walk};
+use std::time::Duration;
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub fn execute(
         transaction::queue(ctx, args);
         outcome = Outcome::Answered;
     } else {
-        run(pass, ctx, args, trace, mark);
+        while !run(pass, ctx, args, trace, mark) {}
         if ctx.client.blocked.is_some() {
             return Outcome::Blocked;
         }
@@ -206,6 +207,13 @@ pub fn count_rejected(ctx: &Ctx<'_>) {
 pub fn write_error(ctx: &mut Ctx<'_>, error: &CommandError) {
     let line = error.to_string();
     ctx.server.stats.count_error(CommandError::code(&line));
+    if ctx.client.flags.contains(ClientFlags::PRIMARY) {
+        tracing::warn!(
+            "== CRITICAL == This replica is sending an error to its master: '{line}' after \
+             processing the command '{}'",
+            ctx.row.full_name
+        );
+    }
     ctx.reply.error(line.as_bytes());
 }
 
@@ -234,7 +242,9 @@ const CHECKS: &[Check] = &[
     check_memory,
     check_disk,
     check_replicas,
+    check_read_only,
     check_subscribed,
+    check_stale,
     check_loading,
     check_busy,
     check_monitor,
@@ -255,6 +265,10 @@ fn check(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
 
 #[cold]
 fn check_thoroughly(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
+    // What a primary has let through is done.
+    if ctx.client.flags.contains(ClientFlags::PRIMARY) {
+        return check_loading(ctx, args);
+    }
     // A pause may have begun or ended since the batch did.
     ctx.env.expiry = ctx.server.expiry(ctx.env.now_ms);
     CHECKS.iter().try_for_each(|check| check(ctx, args))
@@ -370,6 +384,28 @@ fn check_replicas(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
     if is_refused { Err(ReplicationError::NotEnoughReplicas.into()) } else { Ok(()) }
 }
 
+/// A replica has what its primary has.
+fn check_read_only(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let is_refused = is_read_only(ctx) && flags_of(ctx).contains(Flags::WRITE);
+    if is_refused { Err(ReplicationError::ReadOnly.into()) } else { Ok(()) }
+}
+
+/// Whether clients may change nothing here.
+pub fn is_read_only(ctx: &Ctx<'_>) -> bool {
+    ctx.server.conditions.is_replica()
+        && ctx.config.replica_read_only
+        && !ctx.client.flags.contains(ClientFlags::PRIMARY)
+}
+
+/// What a replica has whose link is down may be old.
+fn check_stale(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+    let is_refused = !ctx.config.replica_serve_stale_data
+        && ctx.server.conditions.is_replica()
+        && !flags_of(ctx).contains(Flags::STALE)
+        && !ctx.server.replication.link.is_connected();
+    if is_refused { Err(ReplicationError::PrimaryDown.into()) } else { Ok(()) }
+}
+
 fn check_loading(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
     let is_refused = ctx.server.conditions.is_loading() && !ctx.row.flags.contains(Flags::LOADING);
     if is_refused { Err(CommandError::Loading.into()) } else { Ok(()) }
@@ -389,9 +425,9 @@ fn check_pause(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
     if is_paused { Err(Refusal::Postpone) } else { Ok(()) }
 }
 
-/// Runs a command that was let through.
+/// Runs a command that was let through. `false`: it could not run now, and must be tried again.
 #[inline]
-fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) {
+fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) -> bool {
     let row = ctx.row;
     let stripes = match row.spec.handler {
         Handler::Server(handler) => {
@@ -400,18 +436,21 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
             if ctx.client.forgets_watches {
                 transaction::unwatch(ctx.server, pass, ctx.client);
             }
-            return finish(ctx, mark, result);
+            finish(ctx, mark, result);
+            return true;
         }
         Handler::Walk(handler) => {
             let env = ctx.env;
             let result = handler(&mut Walk::stepwise(pass, &env, trace), ctx, args);
             finish(ctx, mark, result);
-            return settle(pass, ctx, trace);
+            settle(pass, ctx, trace);
+            return true;
         }
         Handler::Gated(handler) => {
             let result = handler(pass, ctx, args, trace);
             finish(ctx, mark, result);
-            return settle(pass, ctx, trace);
+            settle(pass, ctx, trace);
+            return true;
         }
         Handler::Script(_) => match scripting::plan(ctx, args) {
             Plan::Everything => Lock::All,
@@ -427,10 +466,17 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
         },
     };
     if !run_on(pass, ctx, args, trace, mark, stripes) {
+        // What a primary has done must be done here, too, however long a script takes.
+        if ctx.client.flags.contains(ClientFlags::PRIMARY) {
+            std::thread::sleep(BUSY_WAIT);
+            return false;
+        }
         let error = ctx.server.busy_error();
-        return finish(ctx, mark, Err(error));
+        finish(ctx, mark, Err(error));
+        return true;
     }
     settle(pass, ctx, trace);
+    true
 }
 
 /// Runs a command on stripes that it locks. `false`: a script has them for too long.
@@ -459,6 +505,9 @@ fn run_on(
     }
     true
 }
+
+/// Time between two looks whether a script still runs.
+const BUSY_WAIT: Duration = Duration::from_millis(1);
 
 /// Keys of one command that are fetched before it runs: what the second-level cache can hold.
 const PREFETCHED_KEYS_MAX: usize = 1024;

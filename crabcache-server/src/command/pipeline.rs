@@ -13,6 +13,7 @@ use crate::client::{Client, ClientFlags, Running, describe};
 use crate::config::Config;
 use crate::error::CommandError;
 use crate::monitor;
+use crate::replication::link::follow;
 use crate::replication::log;
 use crate::server::Server;
 use crate::tracking;
@@ -250,6 +251,9 @@ impl Pipeline {
         let stats = server.stats.begin(*worker);
         let mut pass = server.keyspace.enter(*worker);
         let mut ctx = Ctx::new(server, config, client, out);
+        if !follow::is_current(&ctx) {
+            return Some(Stop::Aborts);
+        }
         ctx.client.handle.touch(ctx.env.now_ms);
         if requests.len() > 1 {
             let places = requests.iter().filter_map(|request| request.place);
@@ -258,33 +262,27 @@ impl Pipeline {
         let batch_began_ns = server.clock.elapsed_ns();
         let mut began_ns = batch_began_ns;
         let turn_ends_ns = *turn_ends_ns.get_or_insert(began_ns + TURN_NS);
-        let (mut n_served, mut n_ran, mut fetched_end, mut stop) = (0, 0, 0, None);
+        let (mut n_served, mut n_ran, mut fetched_end, mut stop) = (0usize, 0, 0, None);
         for (index, request) in requests.iter().enumerate() {
             let args = Args::new(input, &spans[request.words.clone()]);
             ctx.client.handle.show_command(request.row);
-            let outcome = match request.row {
-                None => {
-                    refuse_unknown(&mut ctx, args);
-                    Outcome::Answered
-                }
-                Some(id) => {
-                    if index >= fetched_end {
-                        fetched_end = self.prefetch_elements(&mut pass, &ctx, input, index);
-                    }
-                    ctx.row = server.commands.row(id);
-                    ctx.keeps_stripe = requests.get(index + 1).is_some_and(|next| {
-                        next.is_on_stripe_of(request)
-                            && began_ns.saturating_sub(batch_began_ns) < KEPT_STRIPE_NS_MAX
-                    });
-                    execute(&mut pass, &mut ctx, args, request.place, trace)
-                }
-            };
+            if index >= fetched_end {
+                fetched_end = self.prefetch_elements(&mut pass, &ctx, input, index);
+            }
+            ctx.keeps_stripe = requests.get(index + 1).is_some_and(|next| {
+                next.is_on_stripe_of(request)
+                    && began_ns.saturating_sub(batch_began_ns) < KEPT_STRIPE_NS_MAX
+            });
+            let outcome = run_request(&mut pass, &mut ctx, args, request, trace);
             if outcome == Outcome::Postponed {
                 postpone(&mut ctx);
                 break;
             }
             let ended_ns = server.clock.elapsed_ns();
             let took_ns = ended_ns.saturating_sub(began_ns);
+            if ctx.client.primary.is_some() {
+                follow::note_applied(ctx.client, request.end);
+            }
             n_served += 1;
             n_ran += u64::from(outcome != Outcome::Answered);
             settle(&mut ctx, args, outcome, took_ns);
@@ -301,6 +299,10 @@ impl Pipeline {
                 stop = Some(Stop::NeedsFlush);
                 break;
             }
+        }
+        if ctx.client.primary.is_some() {
+            let n_bytes = n_served.checked_sub(1).map_or(0, |last| requests[last].end);
+            follow::hand_on(server, ctx.client, &input[..n_bytes]);
         }
         drop(pass);
         settle_batch(&mut ctx);
@@ -463,6 +465,23 @@ fn settle_batch(ctx: &mut Ctx<'_>) {
     ctx.server.memory.used.note();
     monitor::send(ctx);
     tracking::settle(ctx.server);
+}
+
+/// Runs one request, if there is such a command.
+#[inline]
+fn run_request(
+    pass: &mut Pass<'_>,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    request: &Request,
+    trace: &Trace,
+) -> Outcome {
+    if let Some(id) = request.row {
+        ctx.row = ctx.server.commands.row(id);
+        return execute(pass, ctx, args, request.place, trace);
+    }
+    refuse_unknown(ctx, args);
+    Outcome::Answered
 }
 
 /// Accounts for a request that was served.

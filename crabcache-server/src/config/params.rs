@@ -302,27 +302,27 @@ params! {
     /// Host and port of the primary.
     "replicaof" | "slaveof" => replicaof: Option<(String, u16)> = None, ReplicaOf, [WORDS];
     /// User name at the primary.
-    "masteruser" => masteruser: String = String::new(), Optional(ANY), [MUTABLE SECRET NOOP];
+    "masteruser" => masteruser: String = String::new(), Optional(ANY), [MUTABLE SECRET];
     /// Password at the primary.
-    "masterauth" => masterauth: Vec<u8> = Vec::new(), Bytes, [MUTABLE SECRET NOOP];
+    "masterauth" => masterauth: Vec<u8> = Vec::new(), Bytes, [MUTABLE SECRET];
     /// Answers from old data while the primary is out of reach.
-    "replica-serve-stale-data" | "slave-serve-stale-data" => replica_serve_stale_data: bool = true, YesNo, [MUTABLE NOOP];
+    "replica-serve-stale-data" | "slave-serve-stale-data" => replica_serve_stale_data: bool = true, YesNo, [MUTABLE];
     /// Refuses changes by clients of a replica.
-    "replica-read-only" | "slave-read-only" => replica_read_only: bool = true, YesNo, [MUTABLE NOOP];
+    "replica-read-only" | "slave-read-only" => replica_read_only: bool = true, YesNo, [MUTABLE];
     /// A replica leaves eviction to its primary.
-    "replica-ignore-maxmemory" | "slave-ignore-maxmemory" => replica_ignore_maxmemory: bool = true, YesNo, [MUTABLE NOOP];
+    "replica-ignore-maxmemory" | "slave-ignore-maxmemory" => replica_ignore_maxmemory: bool = true, YesNo, [MUTABLE];
     /// A replica goes on if it cannot write to disk.
     "replica-ignore-disk-write-errors" => replica_ignore_disk_write_errors: bool = false, YesNo, [MUTABLE NOOP];
     /// A replica frees its old data in the background before it loads new.
-    "replica-lazy-flush" | "slave-lazy-flush" => replica_lazy_flush: bool = false, YesNo, [MUTABLE NOOP];
+    "replica-lazy-flush" | "slave-lazy-flush" => replica_lazy_flush: bool = false, YesNo, [MUTABLE];
     /// Which replica Sentinel promotes: the lowest number; 0 is never.
-    "replica-priority" | "slave-priority" => replica_priority: i64 = 100, Int(0, INT_MAX), [MUTABLE NOOP];
+    "replica-priority" | "slave-priority" => replica_priority: i64 = 100, Int(0, INT_MAX), [MUTABLE];
     /// Address that a replica tells its primary.
-    "replica-announce-ip" | "slave-announce-ip" => replica_announce_ip: String = String::new(), Optional(ANY), [MUTABLE NOOP];
-    /// Port that a replica tells its primary; 0 is the real one.
-    "replica-announce-port" | "slave-announce-port" => replica_announce_port: i64 = 0, Int(0, 65535), [MUTABLE NOOP];
+    "replica-announce-ip" | "slave-announce-ip" => replica_announce_ip: String = String::new(), Optional(ANY), [MUTABLE];
+    /// The port that a replica tells its primary; 0 is the real one.
+    "replica-announce-port" | "slave-announce-port" => replica_announce_port: i64 = 0, Int(0, 65535), [MUTABLE];
     /// Sentinel tells clients of this replica.
-    "replica-announced" => replica_announced: bool = true, YesNo, [MUTABLE NOOP];
+    "replica-announced" => replica_announced: bool = true, YesNo, [MUTABLE];
     /// Refuses changes while fewer replicas are near.
     "min-replicas-to-write" | "min-slaves-to-write" => min_replicas_to_write: i64 = 0, Int(0, INT_MAX), [MUTABLE], apply = apply::min_replicas;
     /// Seconds of silence after which a replica is not near any more.
@@ -406,7 +406,7 @@ params! {
     /// Uses TLS on the cluster bus.
     "tls-cluster" => tls_cluster: bool = false, YesNo, [MUTABLE NOOP], apply = apply::tls;
     /// Uses TLS to the primary.
-    "tls-replication" => tls_replication: bool = false, YesNo, [MUTABLE NOOP], apply = apply::tls;
+    "tls-replication" => tls_replication: bool = false, YesNo, [MUTABLE], apply = apply::tls;
     /// Whether clients must show a certificate.
     "tls-auth-clients" => tls_auth_clients: TlsAuthClients = TlsAuthClients::Yes, TLS_AUTH_CLIENTS, [MUTABLE], apply = apply::tls;
     /// The server chooses the cipher.

@@ -91,10 +91,8 @@ pub fn expand_title(template: &str, value: impl Fn(&str) -> Option<String>) -> O
 /// Whether a setting that cannot be honoured is made, and what to say about it.
 type Promise = (fn(&Config) -> bool, &'static str);
 
-const PROMISES: &[Promise] = &[
-    (|config| config.replicaof.is_some(), "replicaof: replication is not supported"),
-    (|config| config.cluster_enabled, "cluster-enabled: cluster mode is not supported"),
-];
+const PROMISES: &[Promise] =
+    &[(|config| config.cluster_enabled, "cluster-enabled: cluster mode is not supported")];
 
 /// What the server would promise with this configuration, but cannot keep.
 pub fn broken_promises(config: &Config) -> Vec<&'static str> {

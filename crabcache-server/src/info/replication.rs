@@ -1,13 +1,16 @@
 //! The section about replication.
 
 use super::Fields;
+use crate::replication::link::{LinkStatus, Phase, Transfer};
 use crate::replication::replicas::Replica;
 use std::sync::atomic::Ordering;
 
 pub(super) fn replication(fields: &mut Fields) {
     let server = fields.server;
     let replicas = server.replication.replicas.all();
-    fields.add("role", "master");
+    let link = server.replication.link.status();
+    fields.add("role", if link.primary.is_some() { "slave" } else { "master" });
+    show_link(fields, &link);
     fields.add("connected_slaves", replicas.len());
     if fields.config.min_replicas_to_write > 0 && fields.config.min_replicas_max_lag > 0 {
         fields.add("min_slaves_good_slaves", server.replication.replicas.n_good());
@@ -28,6 +31,50 @@ pub(super) fn replication(fields: &mut Fields) {
     // Offsets are counted from 1.
     fields.add("repl_backlog_first_byte_offset", backlog.map_or(0, |backlog| backlog.start + 1));
     fields.add("repl_backlog_histlen", backlog.map_or(0, |backlog| backlog.len));
+}
+
+fn show_link(fields: &mut Fields, link: &LinkStatus) {
+    let Some(primary) = &link.primary else { return };
+    let server = fields.server;
+    let now_ms = server.clock.unix_ms();
+    let is_up = link.phase == Phase::Connected;
+    let heard_s = (now_ms - server.replication.link.heard_ms()) / 1000;
+    let offset = server.log.ends().replicas;
+    fields.add("master_host", &primary.host);
+    fields.add("master_port", primary.port);
+    fields.add("master_link_status", if is_up { "up" } else { "down" });
+    fields.add("master_last_io_seconds_ago", if is_up { heard_s } else { -1 });
+    fields.add("master_sync_in_progress", u8::from(link.phase == Phase::Sync));
+    fields.add("slave_read_repl_offset", offset);
+    fields.add("slave_repl_offset", offset);
+    // What comes while a snapshot is loaded waits at the primary.
+    fields.add_zeros(&["replica_full_sync_buffer_size", "replica_full_sync_buffer_peak"]);
+    fields.add("master_current_sync_attempts", link.n_attempts);
+    fields.add("master_total_sync_attempts", link.n_attempts_ever);
+    if link.phase == Phase::Sync {
+        show_transfer(fields, link.transfer, heard_s);
+    }
+    let down_ms = if is_up { 0 } else { now_ms - link.down_since_ms };
+    if is_up {
+        fields.add("master_link_up_since_seconds", (now_ms - link.up_since_ms) / 1000);
+    } else {
+        fields.add("master_link_down_since_seconds", down_ms / 1000);
+    }
+    fields.add("total_disconnect_time_sec", (link.down_total_ms + down_ms) / 1000);
+    fields.add("slave_priority", fields.config.replica_priority);
+    fields.add("slave_read_only", u8::from(fields.config.replica_read_only));
+    fields.add("replica_announced", u8::from(fields.config.replica_announced));
+}
+
+fn show_transfer(fields: &mut Fields, transfer: Transfer, heard_s: i64) {
+    let Transfer { total_bytes, read_bytes } = transfer;
+    let percent =
+        if total_bytes == 0 { 0.0 } else { read_bytes as f64 / total_bytes as f64 * 100.0 };
+    fields.add("master_sync_total_bytes", total_bytes);
+    fields.add("master_sync_read_bytes", read_bytes);
+    fields.add("master_sync_left_bytes", total_bytes as i64 - read_bytes as i64);
+    fields.add("master_sync_perc", format!("{percent:.2}"));
+    fields.add("master_sync_last_io_seconds_ago", heard_s);
 }
 
 fn describe(replica: &Replica, now_ms: i64) -> String {

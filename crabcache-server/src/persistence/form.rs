@@ -52,6 +52,7 @@ impl Form {
         encoder.aux_int(&mut out, "redis-bits", i64::from(usize::BITS));
         encoder.aux_int(&mut out, "ctime", now_s);
         encoder.aux_int(&mut out, "used-mem", i64::try_from(used).unwrap_or(i64::MAX));
+        server.replication.describe(server, |name, value| encoder.aux(&mut out, name, value));
         encoder.aux_int(&mut out, "aof-base", i64::from(is_base));
         functions.all().for_each(|library| encoder.function(&mut out, &library.code));
         out

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::config::apply::system_text;
 use crate::error::{Logged, RdbError, RdbFileError};
 use crate::server::Server;
+use crate::tracking;
 use crabcache_store::{Entry, Env, Expiry, Locked, Mode, Trace};
 use std::fs::File;
 use std::io::Read;
@@ -77,9 +78,12 @@ pub fn at_start(server: &Server) -> Result<(), Logged> {
         return aof::load::at_start(server);
     }
     let began_ns = server.clock.elapsed_ns();
+    // A replica leaves it to its primary to remove what has expired.
+    let is_replica = config.replicaof.is_some();
+    let expired = if is_replica { Expired::Keep } else { Expired::Drop };
     let Some(file) = open(&save::path(&config), &config.dbfilename)? else { return Ok(()) };
     begin(server, &file);
-    let loaded = read_in_parallel(server, &config, file, Expired::Drop);
+    let loaded = read_in_parallel(server, &config, file, expired);
     server.persistence.loading.is_under_way.store(false, Ordering::Relaxed);
     let loaded = loaded.map_err(|error| tell_failed(server, &error))?;
     finish(server, &loaded);
@@ -103,6 +107,44 @@ pub fn held(
     let loaded = read_held(server, config, file, locked, (present, Expired::Drop));
     server.persistence.loading.is_under_way.store(false, Ordering::Relaxed);
     let loaded = loaded?;
+    finish(server, &loaded);
+    Ok(())
+}
+
+/// Whether a file can be read to its end.
+pub fn is_sound(server: &Server, config: &Config, file: File) -> bool {
+    let read_all = || {
+        let mut decoder = Decoder::new(file, options(server, config))?;
+        while decoder.next_item()?.is_some() {}
+        Ok(())
+    };
+    read_all().map_err(|error| tell_failed(server, &error)).is_ok()
+}
+
+/// Removes all data while the keyspace is held.
+pub fn empty(server: &Server, config: &Config, locked: &mut Locked<'_>) {
+    let now_ms = server.clock.unix_ms();
+    for number in 0..server.keyspace.n_databases() {
+        if server.keyspace.size(number).n_keys > 0 {
+            let tables = locked.flush(number, now_ms);
+            server.lazyfree.free_tables(tables, config.replica_lazy_flush);
+        }
+        server.active_expire.forget(number);
+    }
+    server.scripting.functions.flush();
+    tracking::invalidate_all(server);
+}
+
+/// Loads what a primary has sent. There is no data, and clients are told that it is being loaded.
+///
+/// # Errors
+/// If it cannot be loaded; the log says why.
+pub fn from_primary(server: &Server, config: &Config, file: File) -> Result<(), Logged> {
+    begin(server, &file);
+    // It is left to the primary to remove what has expired.
+    let loaded = read_in_parallel(server, config, file, Expired::Keep);
+    server.persistence.loading.is_under_way.store(false, Ordering::Relaxed);
+    let loaded = loaded.map_err(|error| tell_failed(server, &error))?;
     finish(server, &loaded);
     Ok(())
 }
@@ -312,6 +354,15 @@ fn insert(
     locked.write(db, env, trace).load(entry, present == Present::Replace)
 }
 
+fn options(server: &Server, config: &Config) -> Options {
+    Options {
+        limits: config.limits(),
+        n_databases: server.keyspace.n_databases(),
+        verifies: config.rdbchecksum,
+        skips_modules: config.rdb_skip_unknown_modules,
+    }
+}
+
 /// Reads a file to its end. `deliver` gets each key that has not expired; if it fails, that was the
 /// key that it failed with.
 pub fn read(
@@ -322,15 +373,9 @@ pub fn read(
     mut deliver: impl FnMut(LoadedKey) -> Result<(), Vec<u8>>,
 ) -> Result<Counts, RdbFileError> {
     let loading = &server.persistence.loading;
-    let options = Options {
-        limits: config.limits(),
-        n_databases: server.keyspace.n_databases(),
-        verifies: config.rdbchecksum,
-        skips_modules: config.rdb_skip_unknown_modules,
-    };
     let now_ms = server.clock.unix_ms();
     let mut counts = Counts::default();
-    let mut decoder = Decoder::new(file, options)?;
+    let mut decoder = Decoder::new(file, options(server, config))?;
     while let Some(item) = decoder.next_item()? {
         loading.note_read(decoder.offset());
         if config.key_load_delay > 0 {
@@ -390,7 +435,11 @@ fn tell_aux(server: &Server, name: &[u8], value: &[u8], now_s: i64) {
         b"aof-preamble" if number != 0 => tracing::info!("RDB has an AOF tail"),
         b"aof-base" if number != 0 => tracing::info!("RDB is base AOF"),
         b"aof-preamble" | b"aof-base" | b"redis-bits" | b"lua" => {}
-        b"repl-stream-db" | b"repl-id" | b"repl-offset" => {}
+        b"repl-stream-db" => {
+            let db = usize::try_from(number).unwrap_or(0);
+            server.replication.loaded_db.store(db, Ordering::Relaxed);
+        }
+        b"repl-id" | b"repl-offset" => {}
         _ => tracing::trace!("Unrecognized RDB AUX field: '{}'", name.escape_ascii()),
     }
 }

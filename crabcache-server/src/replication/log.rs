@@ -72,6 +72,9 @@ struct State {
     aof: Option<AofBuffer>,
     backlog: Option<ReplicaStream>,
     ends: Ends,
+    /// Whether the replication stream is a primary's, handed on as it is: what is appended here does
+    /// not enter it.
+    is_handed_on: bool,
     /// Where commands are encoded that go to both.
     scratch: Vec<u8>,
 }
@@ -94,8 +97,6 @@ struct ReplicaStream {
     readers: Vec<Arc<Reader>>,
     /// Bytes that are kept for replicas that come back.
     bytes_kept: u64,
-    /// Whether the stream is a primary's, handed on as it is: what is appended here does not enter.
-    is_handed_on: bool,
 }
 
 /// Who reads the replication stream, from a place of its own.
@@ -247,8 +248,12 @@ impl Log {
     pub fn open_stream(&self, bytes_kept: u64) -> u64 {
         let mut state = self.state.lock();
         let end = state.ends.replicas;
+        let is_handed_on = state.is_handed_on;
         let stream = state.backlog.get_or_insert_with(|| ReplicaStream::new(end));
-        (stream.db, stream.bytes_kept) = (None, bytes_kept);
+        stream.bytes_kept = bytes_kept;
+        if !is_handed_on {
+            stream.db = None;
+        }
         end
     }
 
@@ -260,17 +265,18 @@ impl Log {
     /// Begins the stream anew at an offset: it is another history's. The keyspace is held.
     pub fn restart_stream(&self, offset: u64, bytes_kept: u64) {
         let mut state = self.state.lock();
-        let is_handed_on = state.backlog.as_ref().is_some_and(|stream| stream.is_handed_on);
         state.ends.replicas = offset;
-        let stream = ReplicaStream { is_handed_on, bytes_kept, ..ReplicaStream::new(offset) };
+        let stream = ReplicaStream { bytes_kept, ..ReplicaStream::new(offset) };
         state.backlog = Some(stream);
     }
 
     /// Says whether the stream is handed on from a primary, so that what is appended here does not
     /// enter it. The keyspace is held.
     pub fn hand_on(&self, is_handed_on: bool) {
-        if let Some(stream) = &mut self.state.lock().backlog {
-            (stream.is_handed_on, stream.db) = (is_handed_on, None);
+        let mut state = self.state.lock();
+        state.is_handed_on = is_handed_on;
+        if let Some(stream) = &mut state.backlog {
+            stream.db = None;
         }
     }
 
@@ -346,6 +352,20 @@ impl Log {
         self.state.lock().aof.is_some()
     }
 
+    /// Where the replication stream ends, and which database it has selected there.
+    pub fn stream_end(&self) -> Option<(u64, usize)> {
+        let state = self.state.lock();
+        let stream = state.backlog.as_ref()?;
+        Some((stream.backlog.end(), stream.db.unwrap_or(0)))
+    }
+
+    /// The database that a handed-on stream has selected.
+    pub fn note_selected(&self, db: usize) {
+        if let Some(stream) = &mut self.state.lock().backlog {
+            stream.db = Some(db);
+        }
+    }
+
     /// Whether anybody is to get what is appended.
     pub fn is_wanted(&self) -> bool {
         let state = self.state.lock();
@@ -376,8 +396,8 @@ impl State {
             self.ends.aof += (aof.bytes.len() - len) as u64;
         }
         if targets.contains(Targets::REPLICAS)
+            && !self.is_handed_on
             && let Some(stream) = &mut self.backlog
-            && !stream.is_handed_on
         {
             let selection = select(&mut stream.db, db);
             stream.extend(&selection);
@@ -394,7 +414,6 @@ impl ReplicaStream {
             db: None,
             readers: Vec::new(),
             bytes_kept: 0,
-            is_handed_on: false,
         }
     }
 

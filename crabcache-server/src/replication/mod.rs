@@ -10,12 +10,14 @@
 //! - [`history`]: the names of the stream.
 //! - [`replicas`]: who they are and how far they have come; [`sender`]: sends to one of them.
 //! - [`full_sync`], [`spool`]: snapshots for them.
+//! - [`link`]: makes this server a replica itself.
 //! - [`cron`]: pings, time-outs.
 
 pub mod backlog;
 pub mod cron;
 pub mod full_sync;
 pub mod history;
+pub mod link;
 pub mod log;
 pub mod replicas;
 pub mod sender;
@@ -26,10 +28,11 @@ use crate::config::Config;
 use crate::server::Server;
 use crate::server::interest::Interest;
 use history::History;
+use link::{Address, Link};
 use log::Targets;
 use parking_lot::Mutex;
 use replicas::Replicas;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 /// The state of replication.
 #[derive(Debug, Default)]
@@ -40,6 +43,10 @@ pub struct Replication {
     pub replicas: Replicas,
     /// The next snapshot for replicas must be in the newest version.
     pub needs_new_rdb: AtomicBool,
+    /// The way to our primary.
+    pub link: Link,
+    /// The database that the stream had selected where the snapshot was made that was loaded last.
+    pub loaded_db: AtomicUsize,
     /// When replicas were pinged last: Unix milliseconds.
     pinged_ms: AtomicI64,
 }
@@ -58,6 +65,7 @@ impl Replication {
                 history.replid2
             );
         }
+        self.replicas.none_since_ms.store(server.clock.unix_ms(), Ordering::Relaxed);
         let end = server.log.open_stream(bytes_kept);
         server.interests.set(Interest::PROPAGATION, true);
         end
@@ -79,6 +87,31 @@ impl Replication {
         let words = [&b"REPLCONF"[..], b"GETACK", b"*"];
         server.log.append(Targets::REPLICAS, None, words.into_iter());
         self.replicas.serve_waiting();
+    }
+
+    /// Makes this server a replica of another one, or a primary. The keyspace is held.
+    pub fn follow(&self, server: &Server, config: &Config, primary: Option<Address>) {
+        let is_replica = primary.is_some();
+        let was_replica = self.link.is_replica();
+        if is_replica || server.log.backlog().is_some() {
+            self.open_stream(server, config);
+        }
+        if was_replica && !is_replica {
+            // Whoever has followed the same primary can go on with us.
+            self.history.lock().branch(server.log.ends().replicas);
+        }
+        server.log.hand_on(is_replica);
+        self.link.follow(server, primary);
+        // They must learn what we are now.
+        self.replicas.disconnect(server);
+    }
+
+    /// Tells, for a snapshot of the keyspace as it is held now, where in the stream that is.
+    pub fn describe(&self, server: &Server, mut tell: impl FnMut(&str, &str)) {
+        let Some((end, db)) = server.log.stream_end() else { return };
+        tell("repl-stream-db", &db.to_string());
+        tell("repl-id", &self.history.lock().replid);
+        tell("repl-offset", &end.to_string());
     }
 
     /// Whether it is time for something that is due every `period_s` seconds.

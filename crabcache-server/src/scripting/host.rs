@@ -9,10 +9,12 @@ use super::running::Call;
 use super::shebang::ScriptFlags;
 use super::{plan, reply};
 use crate::acl;
-use crate::command::dispatch::{count_rejected, disk_error, run_locked, stripes_of, write_error};
+use crate::command::dispatch::{
+    count_rejected, disk_error, is_read_only, run_locked, stripes_of, write_error,
+};
 use crate::command::table::Found;
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler};
-use crate::error::{CommandError, with_code};
+use crate::error::{CommandError, ReplicationError, with_code};
 use crate::monitor;
 use crate::replication::log::Targets;
 use crate::server::Server;
@@ -147,6 +149,9 @@ impl ScriptCall<'_, '_, '_, '_> {
         }
         self.find_keys(args)?;
         if row.flags.contains(Flags::WRITE) && !self.has_written {
+            if is_read_only(self.ctx) {
+                return Err(ReplicationError::ReadOnly.into());
+            }
             if let Some(error) = disk_error(self.ctx) {
                 return Err(error);
             }

@@ -21,6 +21,7 @@ const LOADING: u32 = 1 << 2;
 const SAVE_FAILED: u32 = 1 << 3;
 const LACKS_REPLICAS: u32 = 1 << 5;
 const AOF_FAILED: u32 = 1 << 6;
+const REPLICA: u32 = 1 << 7;
 
 impl Conditions {
     /// Whether there is any. A pause whose time has come counts until somebody ends it.
@@ -75,6 +76,16 @@ impl Conditions {
     /// Writing the append-only file has failed or succeeded.
     pub fn set_aof_failed(&self, has_failed: bool) {
         self.set(AOF_FAILED, has_failed);
+    }
+
+    /// Whether this server is a replica.
+    pub fn is_replica(&self) -> bool {
+        self.bits.load(Ordering::Acquire) & REPLICA != 0
+    }
+
+    /// This server is a replica, or a primary.
+    pub fn set_replica(&self, is_replica: bool) {
+        self.set(REPLICA, is_replica);
     }
 
     fn set(&self, bit: u32, is_set: bool) {

@@ -125,8 +125,9 @@ pub(crate) struct Recorded {
     pub(crate) propagated: parking_lot::Mutex<Vec<(usize, Vec<Vec<u8>>)>>,
 }
 
-/// Threads beside the workers that touch data: the expire cycle, and whoever saves or loads.
-const N_BACKGROUND_THREADS: usize = 2;
+/// Threads beside the workers that touch data: the expire cycle, whoever saves or loads, and the link
+/// to a primary.
+const N_BACKGROUND_THREADS: usize = 3;
 
 impl Server {
     /// A server with this configuration, without network.
@@ -163,7 +164,7 @@ impl Server {
             tracking: Tracking::default(),
             notifications: Notifications::default(),
             pubsub: PubSub::default(),
-            post: Post::new(n_workers),
+            post: Post::new(n_gates),
             clock: Clock::default(),
             interests: Interests::default(),
             conditions: Conditions::default(),
@@ -197,6 +198,11 @@ impl Server {
         self.n_workers + 1
     }
 
+    /// Number of the gate and counters that the link to a primary uses.
+    pub fn link_worker(&self) -> usize {
+        self.n_workers + 2
+    }
+
     /// Whether the server is about to end.
     pub fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
@@ -221,7 +227,12 @@ impl Server {
     /// What happens now to keys whose time has come: none is removed while writes are paused.
     #[inline]
     pub fn expiry(&self, now_ms: i64) -> Expiry {
-        if self.conditions.is_paused(true, now_ms) { Expiry::Hide } else { Expiry::Remove }
+        // A replica leaves it to its primary to remove them.
+        if self.conditions.is_paused(true, now_ms) || self.conditions.is_replica() {
+            Expiry::Hide
+        } else {
+            Expiry::Remove
+        }
     }
 
     /// Says whether a script is over its time: commands are then refused, also those that wait.

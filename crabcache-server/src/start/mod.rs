@@ -19,6 +19,7 @@ use crate::net::worker::Worker;
 use crate::persistence::aof;
 use crate::persistence::load;
 use crate::persistence::snapshot::Jobs;
+use crate::replication::link;
 use crate::server::Server;
 use crate::server::control::Order;
 use crate::{cron, log, shutdown};
@@ -224,6 +225,7 @@ async fn run(server: &Arc<Server>) -> Result<(), Logged> {
     }
     aof::open_at_start(server)?;
     server.conditions.set_loading(false);
+    link::at_start(server, &config);
     for kind in listeners.kinds() {
         tracing::info!("Ready to accept connections {kind}");
     }

@@ -2,6 +2,7 @@
 
 use crate::blocking::WaitKind;
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, Flags, server};
+use crate::error::ReplicationError;
 use crate::replication::log;
 use crate::replication::replicas::Wanted;
 
@@ -19,6 +20,9 @@ pub(in crate::commands) const COMMANDS: &[Command] = &[server("wait", wait)
 
 /// WAIT numreplicas timeout
 fn wait(ctx: &mut Ctx, args: Args) -> CommandResult {
+    if ctx.server.replication.link.is_replica() {
+        return Err(ReplicationError::WaitOnReplica.into());
+    }
     let n_wanted = args.int(1)?;
     let deadline_ms = args.deadline_ms(2, ctx.env.now_ms)?;
     if let Some(ends) = log::take_last() {

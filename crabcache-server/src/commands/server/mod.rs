@@ -20,6 +20,9 @@ mod time;
 
 use crate::command::{Categories, Command, Flags, container, exclusive, gated, server};
 
+const REPLICAOF_FLAGS: Flags =
+    Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE).union(Flags::NO_ASYNC_LOADING);
+
 const SYNC_FLAGS: Flags =
     Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::NO_ASYNC_LOADING).union(Flags::NO_MULTI);
 
@@ -101,6 +104,27 @@ pub(super) const COMMANDS: &[Command] = &[
                 .union(Flags::SYSCMD),
         )
         .doc("3.0.0", "O(1)", "", "Tells what a replica can do and has got."),
+    exclusive("replicaof", replication::replicaof)
+        .without(Flags::WRITE)
+        .arity(3)
+        .flags(REPLICAOF_FLAGS)
+        .doc(
+            "5.0.0",
+            "O(1)",
+            "args:{host-port:(host port:int) | no-one:(NO ONE)}",
+            "Makes the server a replica of another one, or a primary.",
+        ),
+    exclusive("slaveof", replication::replicaof)
+        .without(Flags::WRITE)
+        .arity(3)
+        .flags(REPLICAOF_FLAGS)
+        .doc(
+            "1.0.0",
+            "O(1)",
+            "args:{host-port:(host port:int) | no-one:(NO ONE)}",
+            "Makes the server a replica of another one, or a primary.",
+        )
+        .deprecated("5.0.0", "`REPLICAOF`"),
     server("sync", replication::sync).arity(1).flags(SYNC_FLAGS).doc(
         "1.0.0",
         "",

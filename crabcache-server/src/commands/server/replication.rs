@@ -1,9 +1,12 @@
-//! Replication, as those who replicate see it: SYNC, PSYNC, REPLCONF, ROLE.
+//! Replication, as those who replicate see it: SYNC, PSYNC, REPLCONF, REPLICAOF, ROLE.
 
-use crate::client::ClientFlags;
+use crate::client::{ClientFlags, Running, describe};
 use crate::command::{Args, CommandResult, Ctx};
 use crate::error::{CommandError, ReplicationError};
+use crate::replication::link::{Address, Phase};
 use crate::replication::replicas::SyncRequest;
+use crabcache_store::WriteDb;
+use std::sync::atomic::Ordering;
 
 /// SYNC
 pub(super) fn sync(ctx: &mut Ctx, _: Args) -> CommandResult {
@@ -22,6 +25,10 @@ fn become_replica(ctx: &mut Ctx, request: SyncRequest) -> CommandResult {
     // Whoever watches all commands is told of them by other means.
     if ctx.client.flags.contains(ClientFlags::MONITOR) {
         return Err(CommandError::ReplicaTouchesKeyspace);
+    }
+    let link = &ctx.server.replication.link;
+    if link.is_replica() && !link.is_connected() {
+        return Err(ReplicationError::NoPrimaryLink.into());
     }
     ctx.client.sync = Some(request);
     ctx.client.set_flag(ClientFlags::REPLICA, true);
@@ -53,9 +60,14 @@ pub(super) fn replconf(ctx: &mut Ctx, args: Args) -> CommandResult {
                 _ => {}
             },
             b"rdb-only" => introduction.wants_rdb_only = args.int(index + 1)? != 0,
-            // They answer a stream that this connection does not get, or ask for an answer that it
-            // does not give; there is no reply to either.
-            b"ack" | b"fack" | b"getack" => return Ok(()),
+            b"getack" => {
+                if ctx.client.flags.contains(ClientFlags::PRIMARY) {
+                    ctx.server.replication.link.want_ack();
+                }
+                return Ok(());
+            }
+            // It answers a stream that this connection does not get. There is no reply.
+            b"ack" | b"fack" => return Ok(()),
             _ => {
                 let name = String::from_utf8_lossy(args.get(index)).into_owned();
                 return Err(ReplicationError::UnknownOption(name).into());
@@ -69,22 +81,89 @@ pub(super) fn replconf(ctx: &mut Ctx, args: Args) -> CommandResult {
 /// Bytes of an address that a replica tells of.
 const IP_ADDRESS_BYTES_MAX: usize = 46 * 2;
 
+/// REPLICAOF host port | NO ONE
+pub(super) fn replicaof(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    let server = ctx.server;
+    let client = describe(server, &ctx.client.handle, Running::default());
+    let current = server.replication.link.status().primary;
+    if args.is(1, "no") && args.is(2, "one") {
+        if current.is_some() {
+            follow(db, ctx, None);
+            tracing::info!("MASTER MODE enabled (user request from '{client}')");
+        }
+        ctx.reply.ok();
+        return Ok(());
+    }
+    let port = u16::try_from(args.int(2)?).map_err(|_| ReplicationError::InvalidPort)?;
+    let host = String::from_utf8_lossy(args.get(1)).into_owned();
+    let primary = Address { host, port };
+    if current.as_ref() == Some(&primary) {
+        tracing::info!(
+            "REPLICAOF would result into synchronization with the master we are already connected \
+             with. No operation performed."
+        );
+        ctx.reply.status("OK Already connected to specified master");
+        return Ok(());
+    }
+    tracing::info!(
+        "REPLICAOF {}:{} enabled (user request from '{client}')",
+        primary.host,
+        primary.port
+    );
+    follow(db, ctx, Some(primary));
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Follows a primary, or none, from now on. CONFIG REWRITE will say so.
+fn follow(_: &mut WriteDb, ctx: &mut Ctx, primary: Option<Address>) {
+    let server = ctx.server;
+    server.replication.follow(server, &ctx.config, primary.clone());
+    let _change = server.config.begin_change();
+    let mut config = (*server.config.get()).clone();
+    config.replicaof = primary.map(|at| (at.host, at.port));
+    server.config.publish(config);
+    ctx.refresh_config();
+}
+
 /// ROLE
 pub(super) fn role(ctx: &mut Ctx, _: Args) -> CommandResult {
+    let link = ctx.server.replication.link.status();
+    match link.primary {
+        Some(primary) => {
+            let offset = match link.phase {
+                Phase::Connected => shown(ctx.server.log.ends().replicas),
+                _ => -1,
+            };
+            ctx.reply.array(5);
+            ctx.reply.bulk(b"slave");
+            ctx.reply.bulk(primary.host.as_bytes());
+            ctx.reply.int(primary.port.into());
+            ctx.reply.bulk(link.phase.name().as_bytes());
+            ctx.reply.int(offset);
+        }
+        None => role_of_primary(ctx),
+    }
+    Ok(())
+}
+
+fn role_of_primary(ctx: &mut Ctx) {
     let replicas = ctx.server.replication.replicas.all();
     let online: Vec<_> = replicas.iter().filter(|replica| replica.is_online()).collect();
     ctx.reply.array(3);
     ctx.reply.bulk(b"master");
-    ctx.reply.int(i64::try_from(ctx.server.log.ends().replicas).unwrap_or(i64::MAX));
+    ctx.reply.int(shown(ctx.server.log.ends().replicas));
     ctx.reply.array(online.len());
     for replica in online {
         ctx.reply.array(3);
         ctx.reply.bulk(replica.ip().as_bytes());
         ctx.reply.bulk_int(replica.introduction.listening_port);
-        let acked = replica.acked.load(std::sync::atomic::Ordering::Relaxed);
-        ctx.reply.bulk_int(i64::try_from(acked).unwrap_or(i64::MAX));
+        ctx.reply.bulk_int(shown(replica.acked.load(Ordering::Relaxed)));
     }
-    Ok(())
+}
+
+fn shown(offset: u64) -> i64 {
+    i64::try_from(offset).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

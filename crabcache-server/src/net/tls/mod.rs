@@ -21,7 +21,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConnection, ServerConfig, StreamOwned};
 use tokio_rustls::server::TlsStream;
 
 /// Time that a client has for its handshake.
@@ -57,6 +58,23 @@ impl Tls {
                 Err(Logged)
             }
         }
+    }
+
+    /// Speaks TLS with a server that this one has connected to. The handshake is done when something
+    /// is sent.
+    ///
+    /// # Errors
+    /// If the settings cannot be made.
+    pub fn connect(
+        &self,
+        config: &Config,
+        host: &str,
+        socket: TcpStream,
+    ) -> Result<StreamOwned<ClientConnection, TcpStream>, String> {
+        let settings = settings::make_client(config).map_err(|error| error.to_string())?;
+        let name = ServerName::try_from(host.to_string()).map_err(|error| error.to_string())?;
+        let connection = ClientConnection::new(Arc::new(settings), name);
+        Ok(StreamOwned::new(connection.map_err(|error| error.to_string())?, socket))
     }
 
     /// The settings in force.

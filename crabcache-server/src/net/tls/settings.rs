@@ -3,7 +3,12 @@
 use super::{ciphers, files};
 use crate::config::{Config, TlsAuthClients};
 use std::sync::Arc;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::server::{
     NoClientAuth, NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier,
@@ -11,7 +16,8 @@ use tokio_rustls::rustls::server::{
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
-    Error, InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, InconsistentKeys, RootCertStore,
+    ServerConfig, SignatureScheme, SupportedProtocolVersion,
 };
 
 /// Why TLS cannot be set up: for the log.
@@ -43,6 +49,77 @@ pub(super) enum TlsError {
     Ciphersuites(String),
     #[error("Failed to configure TLS: {0}")]
     Other(Error),
+}
+
+/// Makes the settings for connections to other servers.
+pub(super) fn make_client(config: &Config) -> Result<ClientConfig, TlsError> {
+    let cipher_suites = ciphers::choose(&config.tls_ciphersuites, &config.tls_ciphers)?;
+    let provider = Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() });
+    let roots = files::authorities(&config.tls_ca_cert_file, &config.tls_ca_cert_dir)?;
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .build()
+        .map_err(|error| TlsError::Authorities(error.to_string()))?;
+    let (certificate, key, password) = match config.tls_client_cert_file.as_str() {
+        "" => (&config.tls_cert_file, &config.tls_key_file, &config.tls_key_file_pass),
+        own => (&own.to_string(), &config.tls_client_key_file, &config.tls_client_key_file_pass),
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&versions(&config.tls_protocols)?)
+        .map_err(TlsError::Other)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyName(verifier)));
+    if certificate.is_empty() {
+        return Ok(builder.with_no_client_auth());
+    }
+    let key = files::private_key(key, password)?;
+    builder.with_client_auth_cert(files::certificates(certificate)?, key).map_err(TlsError::Other)
+}
+
+/// Verifies who has signed a server's certificate, and not its name. Compat: servers are known by
+/// their addresses, which certificates seldom have.
+#[derive(Debug)]
+struct AnyName(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified =
+            self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 /// Makes the settings that `config` asks for.
