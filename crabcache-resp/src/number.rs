@@ -1,7 +1,9 @@
 //! How integers and doubles look on the wire.
 //!
-//! Integers are canonical decimal: no sign `+`, no leading zero, no space. Doubles print the
-//! shortest digits that read back as the same double, laid out as the reference lays them out.
+//! Integers are canonical decimal: no sign `+`, no leading zero, no space. Doubles print
+//! digits that read back as the same double, the same as the reference's (`number/digits.rs`).
+
+mod digits;
 
 /// Longest text of [`format_f64`] in bytes.
 pub const F64_TEXT_BYTES_MAX: usize = 32;
@@ -38,8 +40,7 @@ pub fn write_i64(out: &mut Vec<u8>, value: i64) {
 
 /// Appends `value` as the reference prints doubles: `3`, `0.1`, `1e+21`, `inf`, `nan`.
 ///
-/// Integers up to 2^62 are plain. Else, with d digits and decimal exponent e: plain while
-/// e < d + 7 and down to 1e-6, else scientific notation.
+/// Integers up to 2^62 are plain.
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     if value.is_nan() {
         out.extend_from_slice(b"nan");
@@ -57,71 +58,12 @@ pub fn write_f64(out: &mut Vec<u8>, value: f64) {
         write_i64(out, integer);
         return;
     }
-    if value < 0.0 {
-        out.push(b'-');
-    }
-    let mut text = ryu::Buffer::new();
-    let (digits, exponent) = shortest_digits(text.format_finite(value.abs()));
-    layout(out, &digits, exponent);
+    digits::write_finite(out, value);
 }
 
 /// `value` as an integer, if it is one whose double is certain to be exact.
 pub fn exact_integer(value: f64) -> Option<i64> {
-    const LIMIT: f64 = (i64::MAX / 2) as f64;
-    if !(-LIMIT..=LIMIT).contains(&value) {
-        return None;
-    }
-    let integer = value as i64;
-    (integer as f64 == value).then_some(integer)
-}
-
-/// The significant digits (no zero at either end) and the power of ten of the last one.
-fn shortest_digits(text: &str) -> (Vec<u8>, i32) {
-    let (mantissa, exponent) = match text.split_once('e') {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse().unwrap_or(0)),
-        None => (text, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let mut digits = [whole.as_bytes(), fraction.as_bytes()].concat();
-    let mut exponent: i32 = exponent - i32::try_from(fraction.len()).unwrap_or(0);
-    while digits.len() > 1 && digits.last() == Some(&b'0') {
-        digits.pop();
-        exponent += 1;
-    }
-    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
-    digits.drain(..zeros);
-    (digits, exponent)
-}
-
-fn layout(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
-    let n_digits = i32::try_from(digits.len()).unwrap_or(0);
-    let scientific = exponent + n_digits - 1;
-    let zeros = |out: &mut Vec<u8>, count: i32| out.extend((0..count).map(|_| b'0'));
-    if exponent >= 0 && scientific < n_digits + 7 {
-        out.extend_from_slice(digits);
-        zeros(out, exponent);
-    } else if exponent < 0 && (exponent > -7 || scientific.abs() < 4) {
-        let point = n_digits + exponent;
-        if point <= 0 {
-            out.extend_from_slice(b"0.");
-            zeros(out, -point);
-            out.extend_from_slice(digits);
-        } else {
-            let (whole, fraction) = digits.split_at(usize::try_from(point).unwrap_or(0));
-            out.extend_from_slice(whole);
-            out.push(b'.');
-            out.extend_from_slice(fraction);
-        }
-    } else {
-        out.push(digits[0]);
-        if digits.len() > 1 {
-            out.push(b'.');
-            out.extend_from_slice(&digits[1..]);
-        }
-        out.push(b'e');
-        out.push(if scientific < 0 { b'-' } else { b'+' });
-        write_i64(out, i64::from(scientific.abs()));
-    }
+    digits::exact_integer(value)
 }
 
 #[cfg(test)]
@@ -178,6 +120,23 @@ mod tests {
             (f64::INFINITY, "inf"),
             (f64::NEG_INFINITY, "-inf"),
             (f64::NAN, "nan"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(text(value), expected);
+        }
+    }
+
+    #[test]
+    fn digits_are_the_references_where_they_are_not_the_fewest() {
+        // Read off Redis 8.2.3 (ZADD, ZSCORE).
+        let cases = [
+            (700.946330375174, "700.9463303751741"),
+            (432.4851127658292, "432.48511276582917"),
+            (-364.2340355618459, "-364.23403556184587"),
+            (-738.1743774414062, "-738.1743774414063"),
+            (2.773710039994054e-7, "2.7737100399940537e-7"),
+            (4.143914166084864e19, "41439141660848636000"),
+            (5.136883929598332e75, "5.1368839295983324e+75"),
         ];
         for (value, expected) in cases {
             assert_eq!(text(value), expected);

@@ -11,6 +11,7 @@ mod replication;
 mod scripting;
 mod tracking;
 mod vector_set;
+mod words;
 
 pub use acl::{AclFileError, AclLineError, AclStartError, PROTECTED_MODE, RuleError, no_access};
 pub use aof::{AofError, ManifestError};
@@ -20,6 +21,7 @@ pub use replication::ReplicationError;
 pub use scripting::{LuaError, RegisterError, with_code, with_some_code};
 pub use tracking::TrackingError;
 pub use vector_set::VectorSetError;
+pub use words::{bytes, excerpt, shown};
 
 use crate::command::Args;
 use crabcache_resp::ProtocolError;
@@ -942,8 +944,7 @@ impl CommandError {
     /// The refusal of a request whose second word is no subcommand, or wants other arguments.
     pub fn subcommand_syntax(args: Args<'_>, command: &'static str) -> CommandError {
         let word = args.get(1);
-        let word = String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned();
-        CommandError::SubcommandSyntax(word, command)
+        CommandError::SubcommandSyntax(excerpt(word), command)
     }
 
     /// The code that the line begins with.

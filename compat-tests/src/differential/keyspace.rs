@@ -82,15 +82,26 @@ fn compare_one(both: &mut [Connection; 2], db: &str) -> io::Result<Option<String
         }
         let kind = crate::wire::reply_text(&kind).unwrap_or_default();
         let Some((before, after, strictness)) = reader(&kind) else { continue };
-        let words = [
-            words(&before.join(" ")),
-            vec![key.clone()],
-            after.iter().map(|word| word.as_bytes().to_vec()).collect(),
-        ]
-        .concat();
-        let (_, difference) = ask(both, &words, strictness)?;
+        let after = after.iter().map(|word| word.as_bytes().to_vec()).collect();
+        let reads = [words(&before.join(" ")), vec![key.clone()], after].concat();
+        let (_, difference) = ask(both, &reads, strictness)?;
         if difference.is_some() {
             return Ok(difference);
+        }
+        if matches!(&kind[..], b"string" | b"list" | b"zset") {
+            // Those of which the elements have an order.
+            let (_, difference) = ask(both, &with_key("DUMP"), Strictness::Exact)?;
+            if difference.is_some() {
+                return Ok(difference);
+            }
+        }
+        if kind == b"stream" {
+            // Its groups, which XRANGE does not tell.
+            let groups = [words("XINFO STREAM"), vec![key.clone()], words("FULL COUNT 0")].concat();
+            let (_, difference) = ask(both, &groups, Strictness::Approximate(TOLERANCE_MS))?;
+            if difference.is_some() {
+                return Ok(difference);
+            }
         }
     }
     Ok(None)

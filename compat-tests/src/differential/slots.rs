@@ -236,6 +236,36 @@ const INTEGERS_NOT_IN_A_STRING: &[&str] = &[
     "1.5",
 ];
 
+const LEXICAL_BOUNDS: &[&str] =
+    &["-", "+", "[a", "(a", "[b", "(c", "[", "(", "[hello", "(3", "[\u{7f}", "a", "", "-1"];
+
+/// Degrees, so many that two places are never equally far from a third.
+fn coordinate(limit: f64, random: &mut StdRng) -> Vec<u8> {
+    match random.random_range(0..30) {
+        0 => one_of(&["180.1", "-181", "abc", "inf", ""], random),
+        _ => format!("{:.6}", random.random_range(-limit..limit)).into_bytes(),
+    }
+}
+
+/// The ID of an entry to be, mostly one that its stream can still take.
+fn new_id(random: &mut StdRng) -> Vec<u8> {
+    match random.random_range(0..100) {
+        0..=94 => b"7-*".to_vec(),
+        95 => b"8-*".to_vec(),
+        96 => one_of(&["0-0", "0-*", "-1", "abc", "7", "8-", "1-1-1", ""], random),
+        _ => stream_id(random),
+    }
+}
+
+/// The ID of an entry, mostly one that there may be.
+fn stream_id(random: &mut StdRng) -> Vec<u8> {
+    match random.random_range(0..40) {
+        0 => one_of(&["0", "abc", "-", "18446744073709551615-18446744073709551615", "7-"], random),
+        1 => one_of(&["0-0", "7", "8", "8-0", "18446744073709551616-0"], random),
+        _ => format!("7-{}", random.random_range(0..30)).into_bytes(),
+    }
+}
+
 /// Appends what stands for the slot `name`.
 ///
 /// # Panics
@@ -268,6 +298,69 @@ pub(super) fn fill(name: &str, slots: &Slots, random: &mut StdRng, words: &mut V
         "db" => one_of(&["0", "0", "0", "1", "2", "3", "16", "-1", "abc"], random),
         "type" => {
             one_of(&["string", "hash", "list", "set", "zset", "stream", "STRING", "nosuch"], random)
+        }
+        "lexkey" => one_of(&["y0", "y1", "y2"], random),
+        "sortkey" => one_of(&["w0", "w1", "w2"], random),
+        "vectorkey" => one_of(&["v0", "v1", "v2"], random),
+        "lexbound" => one_of(LEXICAL_BOUNDS, random),
+        "bittype" => one_of(
+            &["u8", "i8", "u1", "i5", "i64", "u63", "u32", "i1", "u64", "i65", "u0", "x"],
+            random,
+        ),
+        "fieldoffset" => match random.random_range(0..20) {
+            0 => one_of(&["-1", "#-1", "abc", "", "9223372036854775807", "#"], random),
+            1..=5 => format!("#{}", random.random_range(0..10)).into_bytes(),
+            _ => random.random_range(0..300).to_string().into_bytes(),
+        },
+        "longitude" => coordinate(180.0, random),
+        "latitude" => coordinate(85.0, random),
+        "radius" => match random.random_range(0..20) {
+            0 => one_of(&["0", "-1", "abc", "nan", ""], random),
+            _ => format!("{:.1}", random.random_range(0.0..20_000.0)).into_bytes(),
+        },
+        "component" => match random.random_range(0..40) {
+            0 => one_of(&["abc", "", "nan"], random),
+            _ => format!("{:.3}", random.random_range(-2.0..2.0)).into_bytes(),
+        },
+        "attributes" => one_of(&["{\"a\":1}", "{\"b\":\"x\"}", "", "[1,2]"], random),
+        "group" => one_of(&["g1", "g2"], random),
+        "consumer" => one_of(&["c1", "c2", "c3"], random),
+        "newid" => new_id(random),
+        "streamid" => stream_id(random),
+        "groupid" => match random.random_range(0..2) {
+            0 => b"$".to_vec(),
+            _ => stream_id(random),
+        },
+        "rangeid" => match random.random_range(0..8) {
+            0..=2 => b"-".to_vec(),
+            3..=5 => b"+".to_vec(),
+            6 => [b"(", &stream_id(random)[..]].concat(),
+            _ => stream_id(random),
+        },
+        // Many words that are all different: pairs, numbers first.
+        "crowd" => {
+            let start: i64 = random.random_range(-50..50) * 20;
+            let len = *pick(&[10, 64, 65, 128, 129, 256, 257, 300, 513], random);
+            words.extend((start..start + 2 * len).map(|number| number.to_string().into_bytes()));
+            return;
+        }
+        "noise" => {
+            words.extend((0..1000).map(|_| random.random::<u64>().to_string().into_bytes()));
+            return;
+        }
+        "ids" => {
+            let count = random.random_range(1..=3);
+            let said = if random.random_bool(0.9) { count } else { 2 };
+            words.push(said.to_string().into_bytes());
+            words.extend((0..count).map(|_| stream_id(random)));
+            return;
+        }
+        "fields" => {
+            let count = random.random_range(1..=3);
+            let said = if random.random_bool(0.9) { count } else { 2 };
+            words.push(said.to_string().into_bytes());
+            words.extend((0..count).map(|_| element(random)));
+            return;
         }
         // A number and so many keys, mostly.
         "numkeys" => {

@@ -1,7 +1,7 @@
 //! The notation in which the tables describe commands, and the random commands made from it.
 //!
 //! ```text
-//! WORD            as it stands
+//! WORD            as it stands; also with `*` in it
 //! slot            something random; the slots are in `slots.rs`
 //! [item ...]      now and then
 //! (A | b c)       one of them; also [A | B]
@@ -93,7 +93,7 @@ fn parse_until<'a>(
                 let (inner, is_repeated) = parse_until(")", tokens);
                 (Item::Choice(inner), is_repeated)
             }
-            word if word.chars().any(char::is_lowercase) => {
+            word if word.chars().any(char::is_lowercase) && !word.contains('*') => {
                 (Item::Slot(word.to_string()), is_repeated)
             }
             word => (Item::Word(word.to_string()), is_repeated),

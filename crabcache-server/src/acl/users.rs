@@ -132,7 +132,7 @@ impl Users {
         name: &[u8],
         words: impl Iterator<Item = &'w [u8]>,
     ) -> Result<(Arc<User>, Option<Arc<Rules>>), CommandError> {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let text = |bytes: &[u8]| crate::error::shown(bytes);
         if !is_word(name) {
             return Err(CommandError::AclUserName);
         }

@@ -9,7 +9,7 @@ use crate::acl;
 use crate::blocking::keys;
 use crate::client::ClientFlags;
 use crate::config::Config;
-use crate::error::{AofError, CommandError, ReplicationError};
+use crate::error::{self, AofError, CommandError, ReplicationError, excerpt, shown};
 use crate::eviction::{self, Room};
 use crate::monitor;
 use crate::scripting::{self, Plan};
@@ -146,7 +146,7 @@ pub fn refuse_unknown(ctx: &mut Ctx<'_>, args: Args<'_>) {
                     break;
                 }
                 let room = 128 - beginning.len();
-                let word = String::from_utf8_lossy(&word[..word.len().min(room)]);
+                let word = shown(&word[..word.len().min(room)]);
                 beginning.push_str(&format!("'{word}' "));
             }
             CommandError::UnknownCommand(excerpt(args.get(0)), beginning)
@@ -168,10 +168,6 @@ fn drop_http(ctx: &mut Ctx<'_>) {
         );
     }
     ctx.client.set_flag(ClientFlags::CLOSE_ASAP, true);
-}
-
-fn excerpt(word: &[u8]) -> String {
-    String::from_utf8_lossy(&word[..word.len().min(128)]).into_owned()
 }
 
 /// Answers a command that a check has stopped.
@@ -214,7 +210,7 @@ pub fn write_error(ctx: &mut Ctx<'_>, error: &CommandError) {
             ctx.row.full_name
         );
     }
-    ctx.reply.error(line.as_bytes());
+    ctx.reply.error(&error::bytes(line));
 }
 
 /// Takes the reply back if the client does not want one (CLIENT REPLY).

@@ -3,7 +3,7 @@
 //! What the strings look like and how they count is in the store (`types/hyperloglog`).
 
 use crate::command::{Args, Command, CommandResult, Ctx, Flags, KeySpec, server, write};
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use crate::notify::Event;
 use crabcache_store::types::hyperloglog::{
     self, DENSE_BYTES, Form, HEADER_BYTES, N_REGISTERS, Registers, dense, estimate, self_test,
@@ -218,7 +218,7 @@ fn pfdebug(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
         store_dense(db, ctx, &key, string)?;
         ctx.reply.int(i64::from(form == Form::Sparse));
     } else {
-        let word = String::from_utf8_lossy(args.get(1)).into_owned();
+        let word = error::shown(args.get(1));
         return Err(CommandError::UnknownPfdebug(word));
     }
     Ok(())

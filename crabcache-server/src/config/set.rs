@@ -21,7 +21,7 @@ fn find_all<'p>(
 ) -> Result<Vec<(&'static Param, &'static str)>, CommandError> {
     let mut found: Vec<(&Param, &str)> = Vec::with_capacity(pairs.len());
     for (given, _) in pairs {
-        let given_text = || String::from_utf8_lossy(given).into_owned();
+        let given_text = || crate::error::shown(given);
         let param = Param::find(given).ok_or_else(|| CommandError::UnknownParam(given_text()))?;
         let refuse = |why| Err(CommandError::ParamRejected(given_text(), why));
         let name = param.names().find(|name| name.as_bytes().eq_ignore_ascii_case(given));

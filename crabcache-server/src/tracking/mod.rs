@@ -152,7 +152,7 @@ pub fn check_prefixes(
     client: &Client,
     prefixes: &[&[u8]],
 ) -> Result<(), TrackingError> {
-    let text = |prefix: &[u8]| String::from_utf8_lossy(prefix).into_owned();
+    let text = |prefix: &[u8]| crate::error::shown(prefix);
     let overlap = |one: &[u8], two: &[u8]| one.starts_with(two) || two.starts_with(one);
     let owned = server.tracking.prefixes_of(client.handle.id);
     for (index, prefix) in prefixes.iter().enumerate() {

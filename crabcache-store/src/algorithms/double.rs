@@ -3,6 +3,10 @@
 //! The text is that of `crabcache_resp::number::write_f64`, which writes replies; a test of the
 //! server holds them together. It is needed here because scores stand in listpacks as text.
 
+// One source in both crates: neither may depend on the other.
+#[path = "../../../crabcache-resp/src/number/digits.rs"]
+mod digits;
+
 /// Longest text of [`write`] in bytes.
 pub const TEXT_BYTES_MAX: usize = 32;
 
@@ -15,67 +19,62 @@ pub fn write(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Appends the shortest text that reads back as `value`, with the sign of a zero.
+/// Appends a text that reads back as `value`, with the sign of a zero and digits as few as the
+/// reference finds.
 pub fn write_shortest(out: &mut Vec<u8>, value: f64) {
-    if value.is_sign_negative() {
+    if value == 0.0 {
+        out.extend_from_slice(if value.is_sign_negative() { b"-0" } else { b"0" });
+    } else if value.is_infinite() {
+        out.extend_from_slice(if value < 0.0 { b"-inf" } else { b"inf" });
+    } else {
+        digits::write_finite(out, value);
+    }
+}
+
+/// Appends `value` with 17 significant digits, but for zeros at the end: 0.1 is
+/// 0.10000000000000001. This is C's `%.17g`.
+pub fn write_17_digits(out: &mut Vec<u8>, value: f64) {
+    const N_DIGITS: i32 = 17;
+    if value == 0.0 || value.is_infinite() {
+        return write_shortest(out, value);
+    }
+    let text = format!("{:.16e}", value.abs());
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let digits: Vec<u8> = mantissa.bytes().filter(u8::is_ascii_digit).collect();
+    let n_digits = digits.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
+    if value < 0.0 {
         out.push(b'-');
     }
-    if value == 0.0 {
+    if !(-4..N_DIGITS).contains(&exponent) {
+        out.push(digits[0]);
+        if n_digits > 1 {
+            out.push(b'.');
+            out.extend_from_slice(&digits[1..n_digits]);
+        }
+        let sign = if exponent < 0 { '-' } else { '+' };
+        out.extend_from_slice(format!("e{sign}{:02}", exponent.abs()).as_bytes());
+        return;
+    }
+    let Ok(n_whole) = usize::try_from(exponent + 1) else {
+        out.extend_from_slice(b"0.");
+        out.extend((exponent + 1..0).map(|_| b'0'));
+        out.extend_from_slice(&digits[..n_digits]);
+        return;
+    };
+    if n_whole == 0 {
         out.push(b'0');
-        return;
     }
-    if value.is_infinite() {
-        out.extend_from_slice(b"inf");
-        return;
+    out.extend_from_slice(&digits[..n_whole]);
+    if n_digits > n_whole {
+        out.push(b'.');
+        out.extend_from_slice(&digits[n_whole..n_digits]);
     }
-    let mut text = ryu::Buffer::new();
-    let (digits, exponent) = digits_of(text.format(value.abs()));
-    lay_out(out, &digits, exponent);
 }
 
 /// The integer that a double is, if it is small enough for that to be certain.
 pub fn exact_integer(value: f64) -> Option<i64> {
-    const LIMIT: f64 = (i64::MAX / 2) as f64;
-    let integer = value as i64;
-    ((-LIMIT..=LIMIT).contains(&value) && integer as f64 == value).then_some(integer)
-}
-
-/// The significant digits, with no zero at either end, and the power of ten of the last one.
-fn digits_of(text: &str) -> (Vec<u8>, i32) {
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let exponent = exponent.parse::<i32>().unwrap_or(0) - fraction.len() as i32;
-    let all = [whole.as_bytes(), fraction.as_bytes()].concat();
-    let end = all.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
-    let start = all[..end].iter().take_while(|digit| **digit == b'0').count();
-    (all[start..end].to_vec(), exponent + (all.len() - end) as i32)
-}
-
-fn lay_out(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
-    let n_digits = digits.len() as i32;
-    let scientific = exponent + n_digits - 1;
-    if exponent >= 0 && scientific < n_digits + 7 {
-        out.extend_from_slice(digits);
-        out.extend((0..exponent).map(|_| b'0'));
-    } else if exponent < 0 && (exponent > -7 || scientific.abs() < 4) {
-        let point = n_digits + exponent;
-        if point <= 0 {
-            out.extend_from_slice(b"0.");
-            out.extend((point..0).map(|_| b'0'));
-            out.extend_from_slice(digits);
-        } else {
-            let (whole, fraction) = digits.split_at(point as usize);
-            out.extend_from_slice(&[whole, b".", fraction].concat());
-        }
-    } else {
-        out.push(digits[0]);
-        if digits.len() > 1 {
-            out.push(b'.');
-            out.extend_from_slice(&digits[1..]);
-        }
-        out.extend_from_slice(if scientific < 0 { b"e-" } else { b"e+" });
-        out.extend_from_slice(itoa::Buffer::new().format(scientific.abs()).as_bytes());
-    }
+    digits::exact_integer(value)
 }
 
 /// Reads a double: decimal digits with a point and an exponent, hexadecimal ones, or an infinity.
@@ -192,6 +191,35 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(parse_bound(text.as_bytes()), *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn seventeen_digits_are_those_of_the_reference() {
+        // Read off Redis 8.2.3 (ZSCAN of a large set).
+        let cases: &[(f64, &str)] = &[
+            (0.1, "0.10000000000000001"),
+            (-0.1, "-0.10000000000000001"),
+            (0.5, "0.5"),
+            (3.0, "3"),
+            (-0.0, "-0"),
+            (3.000_000_1, "3.0000000999999998"),
+            (12_345_678_901_234_567.0, "12345678901234568"),
+            (123_456_789_012_345_678.0, "1.2345678901234568e+17"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (1e21, "1e+21"),
+            (1.5e-4, "0.00014999999999999999"),
+            (1e-5, "1.0000000000000001e-05"),
+            (0.012, "0.012"),
+            (1e300, "1.0000000000000001e+300"),
+            (5e-324, "4.9406564584124654e-324"),
+            (f64::NEG_INFINITY, "-inf"),
+        ];
+        for (value, expected) in cases {
+            let mut text = Vec::new();
+            write_17_digits(&mut text, *value);
+            assert_eq!(String::from_utf8_lossy(&text), *expected);
         }
     }
 

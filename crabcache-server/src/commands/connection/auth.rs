@@ -4,7 +4,7 @@ use super::client::set_name;
 use crate::acl::{Context, DEFAULT_USER, Incident, Reason};
 use crate::client::ClientFlags;
 use crate::command::{Args, CommandResult, Ctx};
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use crate::start::arguments::REDIS_VERSION;
 use crabcache_resp::Protocol;
 use crabcache_resp::number::parse_i64;
@@ -85,7 +85,7 @@ pub(super) fn hello(ctx: &mut Ctx, args: Args) -> CommandResult {
             super::client::check_name(args.get(index + 1))?;
             index += 2;
         } else {
-            let option = String::from_utf8_lossy(args.get(index)).into_owned();
+            let option = error::shown(args.get(index));
             return Err(CommandError::HelloOption(option));
         }
     }

@@ -4,7 +4,7 @@ use super::{client_kill, client_list, client_tracking as tracking};
 use crate::blocking::{Unblock, WaitKind};
 use crate::client::{Client, ClientFlags, ReplyMode};
 use crate::command::{Args, Command, CommandResult, Ctx, Flags, help, server};
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use crabcache_resp::number::parse_i64;
 
 const FLAGS: Flags = Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE);
@@ -266,7 +266,7 @@ fn reply(ctx: &mut Ctx, args: Args) -> CommandResult {
 /// CLIENT SETINFO LIB-NAME libname | LIB-VER libver
 fn setinfo(ctx: &mut Ctx, args: Args) -> CommandResult {
     let (is_name, is_version) = (args.is(2, "lib-name"), args.is(2, "lib-ver"));
-    let attribute = || String::from_utf8_lossy(args.get(2)).into_owned();
+    let attribute = || error::shown(args.get(2));
     if !is_name && !is_version {
         return Err(CommandError::UnrecognizedOption(attribute()));
     }

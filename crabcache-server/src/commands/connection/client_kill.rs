@@ -3,7 +3,7 @@
 use super::client_list::client_type;
 use crate::client::{ClientFlags, ClientHandle, ClientType};
 use crate::command::{Args, CommandResult, Ctx};
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use crabcache_resp::number::parse_i64;
 
 /// Which clients are meant: those that fit in every respect.
@@ -44,7 +44,7 @@ impl<'a> Filter<'a> {
             } else if words.accept("user") {
                 let name = words.word()?;
                 if ctx.server.users.get(name).is_none() {
-                    let name = String::from_utf8_lossy(name).into_owned();
+                    let name = error::shown(name);
                     return Err(CommandError::NoSuchUser(name));
                 }
                 filter.user = Some(name);

@@ -2,7 +2,7 @@
 
 use crate::client::{ClientHandle, ClientType, Running, describe};
 use crate::command::{Args, CommandResult, Ctx};
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use crabcache_resp::number::parse_i64;
 
 /// CLIENT INFO
@@ -42,8 +42,7 @@ pub(super) fn list(ctx: &mut Ctx, args: Args) -> CommandResult {
 
 /// The type of client of this name.
 pub(super) fn client_type(name: &[u8]) -> Result<ClientType, CommandError> {
-    ClientType::by_name(name)
-        .ok_or_else(|| CommandError::UnknownClientType(String::from_utf8_lossy(name).into_owned()))
+    ClientType::by_name(name).ok_or_else(|| CommandError::UnknownClientType(error::shown(name)))
 }
 
 fn append(text: &mut String, ctx: &Ctx, args: Args, client: &ClientHandle) {

@@ -2,7 +2,7 @@
 
 use crate::command::args::Words;
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, KeySpec, read, write};
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use crate::notify::Event;
 use crabcache_store::{Expiry, Lookup, ReadDb, WriteDb};
 
@@ -132,7 +132,7 @@ impl Condition {
                 b"gt" => &mut condition.gt,
                 b"lt" => &mut condition.lt,
                 _ => {
-                    let option = String::from_utf8_lossy(option).into_owned();
+                    let option = error::shown(option);
                     return Err(CommandError::UnsupportedOption(option));
                 }
             };

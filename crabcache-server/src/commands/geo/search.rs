@@ -4,7 +4,7 @@ use super::position::parse_position;
 use super::{distance_text, parse_unit};
 use crate::command::{Args, CommandResult, Ctx, Words};
 use crate::commands::sorted_set::{parse_double, store};
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use crate::notify::Event;
 use crabcache_store::algorithms::geohash::{Extent, Position, Shape};
 use crabcache_store::types::zset::{ScoreRange, ZSet};
@@ -195,7 +195,7 @@ impl<'a> Request<'a> {
 
     /// Refuses what does not fit together.
     fn check(&self, args: Args, form: Form) -> CommandResult {
-        let command = || String::from_utf8_lossy(args.get(0)).into_owned();
+        let command = || error::shown(args.get(0));
         if self.target.is_some() && (self.with_distance || self.with_hash || self.with_position) {
             let command = match form {
                 Form::SearchStore => "GEOSEARCHSTORE",

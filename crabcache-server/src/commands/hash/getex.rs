@@ -5,7 +5,7 @@ use super::expire::{Condition, SetResult, propagate_deleted, propagate_expire, s
 use super::set::changed_fields;
 use crate::command::{Args, CommandResult, Ctx};
 use crate::commands::string::reply_string;
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use crate::notify::Event;
 use crabcache_resp::number::parse_i64;
 use crabcache_store::types::hash::Hash;
@@ -203,9 +203,7 @@ impl SetOptions {
                     return Err(CommandError::TwoFieldConditions);
                 }
             } else {
-                let word = args.get(at).split(|byte| *byte == 0).next().unwrap_or_default();
-                let word = String::from_utf8_lossy(word).into_owned();
-                return Err(CommandError::UnknownArgument(word));
+                return Err(CommandError::UnknownArgument(error::shown(args.get(at))));
             }
             at += 1;
         }

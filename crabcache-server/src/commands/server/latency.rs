@@ -1,7 +1,7 @@
 //! LATENCY and its subcommands.
 
 use crate::command::{Args, Command, CommandResult, CommandRow, Ctx, Flags, help, server};
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use crate::latency::{Series, graph};
 
 const FLAGS: Flags = Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::LOADING).union(Flags::STALE);
@@ -62,7 +62,7 @@ fn doctor(ctx: &mut Ctx, _: Args) -> CommandResult {
 /// LATENCY GRAPH event
 fn latency_graph(ctx: &mut Ctx, args: Args) -> CommandResult {
     let Some((event, series)) = ctx.server.latency.get(args.get(2)) else {
-        let event = String::from_utf8_lossy(args.get(2)).into_owned();
+        let event = error::shown(args.get(2));
         return Err(CommandError::NoLatencySamples(event));
     };
     let latencies = || series.samples.iter().map(|sample| sample.latency_ms);

@@ -217,13 +217,14 @@ fn unite(inputs: &mut Inputs<'_>, aggregate: Aggregate) -> HashMap<Vec<u8>, f64>
     all
 }
 
+// Compat: replies show what is stored in a small set as well, but with the signs of zeros.
 fn compute(
     operation: Operation,
     inputs: &mut Inputs<'_>,
     options: &Options,
     limits: &Limits,
 ) -> ZSet {
-    let mut result = ZSet::default();
+    let mut result = ZSet::large();
     match operation {
         Operation::Intersection => intersect(inputs, options.aggregate, |member, score| {
             result.insert(member, score, limits);
@@ -347,11 +348,13 @@ fn store_result(
         }
     }
     let options = Options::parse(args, 3 + n_keys, n_keys, operation, Mode::Stored)?;
-    let result = {
+    let limits = ctx.config.limits();
+    let mut result = {
         let sources = read_sources(&db.as_read(), ctx, args.from(3), n_keys, Lookup::Peek)?;
         let mut inputs = sources.into_iter().zip(options.weights.iter().copied()).collect();
-        compute(operation, &mut inputs, &options, &ctx.config.limits())
+        compute(operation, &mut inputs, &options, &limits)
     };
+    result.pack_if_small(&limits);
     store(db, ctx, &target, result, event);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Entries, ids and names in replies, and what all commands of the group share.
 
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use crabcache_resp::Reply;
 use crabcache_store::types::stream::{Entry, Fields, Stream, StreamId};
 use crabcache_store::{Key, StrRef, WriteDb};
@@ -67,7 +67,7 @@ pub(super) fn edit<T>(
 
 /// A name in an error.
 pub(super) fn text(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
+    error::shown(name)
 }
 
 /// The error of commands that need a key and a group.

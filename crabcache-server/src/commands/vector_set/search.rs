@@ -3,7 +3,7 @@
 use super::vector::Given;
 use super::{check_arity, similarity};
 use crate::command::{Args, CommandResult, Ctx};
-use crate::error::{CommandError, VectorSetError};
+use crate::error::{self, CommandError, VectorSetError};
 use crabcache_resp::number::parse_i64;
 use crabcache_resp::{Protocol, Reply};
 use crabcache_store::ReadDb;
@@ -89,10 +89,8 @@ fn positive(word: &[u8], option: &'static str) -> Result<usize, VectorSetError> 
 }
 
 fn filter(expression: &[u8]) -> Result<Filter<'_>, VectorSetError> {
-    Filter::new(expression).map_err(|Invalid { at }| {
-        let near = expression[at..].split(|byte| *byte == 0).next().unwrap_or_default();
-        VectorSetError::FilterSyntax(String::from_utf8_lossy(near).into_owned())
-    })
+    Filter::new(expression)
+        .map_err(|Invalid { at }| VectorSetError::FilterSyntax(error::shown(&expression[at..])))
 }
 
 /// VSIM key ELE | FP32 | VALUES num vector-or-element [WITHSCORES] [WITHATTRIBS] [COUNT num]

@@ -41,6 +41,28 @@ impl Default for Encoding {
 }
 
 impl ZSet {
+    /// An empty set in the encoding of large ones: scores are kept as they are, a zero's sign
+    /// among them, until [`ZSet::pack_if_small`] is called.
+    pub fn large() -> ZSet {
+        ZSet(Encoding::Large(Box::default()))
+    }
+
+    /// Takes the compact encoding if the limits allow it.
+    pub fn pack_if_small(&mut self, limits: &Limits) {
+        let Encoding::Large(large) = &self.0 else { return };
+        let len_max = limits.zset_listpack_value_bytes_max;
+        if large.len() > limits.zset_listpack_entries_max
+            || large.iter(0..large.len(), false).any(|(member, _)| member.len() > len_max)
+        {
+            return;
+        }
+        let mut packed = Packed::default();
+        for (member, score) in large.iter(0..large.len(), false) {
+            packed.insert(member, score);
+        }
+        self.0 = Encoding::Packed(packed);
+    }
+
     /// The set that a listpack of members and scores is; `None` if it is not one.
     pub fn from_listpack(pack: Listpack, limits: &Limits) -> Option<ZSet> {
         let mut set = ZSet(Encoding::Packed(Packed::from_listpack(pack)?));

@@ -4,7 +4,7 @@ mod users;
 
 use crate::acl::Known;
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, Flags, help, server};
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use std::fmt::Write;
 
 const FLAGS: Flags = Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE);
@@ -122,11 +122,8 @@ fn cat(ctx: &mut Ctx, args: Args) -> CommandResult {
             names.iter().for_each(|name| ctx.reply.bulk(name.as_bytes()));
         }
         3 => {
-            let category = Categories::by_name(args.get(2)).ok_or_else(|| {
-                let name = args.get(2);
-                let name = String::from_utf8_lossy(&name[..name.len().min(128)]).into_owned();
-                CommandError::UnknownCategory(name)
-            })?;
+            let category = Categories::by_name(args.get(2))
+                .ok_or_else(|| CommandError::UnknownCategory(error::excerpt(args.get(2))))?;
             let found: Vec<_> =
                 rows.iter().filter(|row| row.categories.contains(category)).collect();
             ctx.reply.array(found.len());

@@ -4,7 +4,7 @@ use super::known;
 use crate::acl::{DEFAULT_USER, Selector, Sessions, User, check, drop_revoked};
 use crate::command::table::Found;
 use crate::command::{Args, CommandResult, Ctx};
-use crate::error::CommandError;
+use crate::error::{self, CommandError};
 use crabcache_resp::Reply;
 
 /// ACL SETUSER username [rule [rule ...]]
@@ -116,7 +116,7 @@ pub(super) fn save(ctx: &mut Ctx, _: Args) -> CommandResult {
 
 /// ACL DRYRUN username command [arg [arg ...]]
 pub(super) fn dryrun(ctx: &mut Ctx, args: Args) -> CommandResult {
-    let text = |index: usize| String::from_utf8_lossy(args.get(index)).into_owned();
+    let text = |index: usize| error::shown(args.get(index));
     let user = ctx.server.users.get(args.get(2));
     let user = user.ok_or_else(|| CommandError::AclUserNotFound(text(2)))?;
     let request = args.skip(3);
