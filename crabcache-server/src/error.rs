@@ -654,6 +654,12 @@ pub enum CommandError {
     /// DEBUG SDSLEN of something else than a string of bytes.
     #[error("ERR Not an sds encoded string.")]
     NotSds,
+    /// DEBUG LISTPACK of something else.
+    #[error("ERR Not a listpack encoded object.")]
+    NotListpack,
+    /// DEBUG QUICKLIST of something else.
+    #[error("ERR Not a quicklist encoded object.")]
+    NotQuicklist,
     /// DEBUG PROTOCOL of what RESP2 does not have.
     #[error("ERR RESP2 is not supported by this command")]
     Resp2NotSupported,

@@ -300,6 +300,22 @@ mod tests {
     }
 
     #[test]
+    fn empty_requests_may_stand_between_others_however_they_are_split() {
+        let input = b"PING\r\n\r\n\n*0\r\n*2\r\n$4\r\nECHO\r\n$1\r\na\r\n\r\nPING\r\n\n*1\r\n$4\r\nPING\r\n";
+        for split in 0..input.len() {
+            for second in split..input.len() {
+                let mut t = TestServer::new();
+                let mut client = t.client();
+                let mut out = Vec::new();
+                for piece in [&input[..split], &input[split..second], &input[second..]] {
+                    out.extend(t.send_as(&mut client, piece).0);
+                }
+                assert_eq!(out, b"+PONG\r\n$1\r\na\r\n+PONG\r\n+PONG\r\n", "{split} {second}");
+            }
+        }
+    }
+
+    #[test]
     fn transactions_are_one() {
         let mut t = TestServer::new();
         let mut other = t.client();
@@ -330,5 +346,8 @@ mod tests {
         t.run_as(&mut other, "SET a 1");
         t.check_all(&[("MULTI", "+OK"), ("UNWATCH", "+QUEUED"), ("EXEC", "[+OK]")]);
         assert_eq!(t.server.interests.n_watching(), 0);
+        t.check("WATCH a", "+OK");
+        t.run_as(&mut other, "SET a 2");
+        t.check_all(&[("MULTI", "+OK"), ("GET a", "+QUEUED"), ("EXEC", "nil")]);
     }
 }

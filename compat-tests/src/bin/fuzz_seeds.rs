@@ -1,6 +1,6 @@
 //! Writes the commands of each compatibility case as a beginning for the fuzz targets.
 
-use compat_tests::case::{Action, Case, load_all};
+use compat_tests::case::{Action, Case, CaseFile, load_all};
 use compat_tests::server::repository;
 use compat_tests::wire::request;
 use std::error::Error;
@@ -21,7 +21,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    let folder = repository().join("fuzz/corpus/restore");
+    fs::create_dir_all(&folder)?;
+    for (number, value) in cases.iter().flat_map(payloads).enumerate() {
+        fs::write(folder.join(format!("case-{number}")), value)?;
+    }
     Ok(())
+}
+
+/// The values of the payloads that a file's cases restore, without version and checksum.
+fn payloads(file: &CaseFile) -> impl Iterator<Item = &[u8]> {
+    const FOOTER_BYTES: usize = 10;
+    file.cases.iter().flat_map(|case| &case.steps).filter_map(|step| match &step.action {
+        Action::Command(words) if words[0].eq_ignore_ascii_case(b"RESTORE") => {
+            let payload = words.get(3)?;
+            payload.get(..payload.len().checked_sub(FOOTER_BYTES)?)
+        }
+        _ => None,
+    })
 }
 
 fn bytes(case: &Case) -> Vec<u8> {

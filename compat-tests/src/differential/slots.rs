@@ -271,7 +271,41 @@ fn stream_id(random: &mut StdRng) -> Vec<u8> {
 /// # Panics
 /// If there is no such slot: the tables are part of the program.
 pub(super) fn fill(name: &str, slots: &Slots, random: &mut StdRng, words: &mut Vec<Vec<u8>>) {
-    let word = match name {
+    match name {
+        // Many words that are all different: pairs, numbers first.
+        "crowd" => {
+            let start: i64 = random.random_range(-50..50) * 20;
+            let len = *pick(&[10, 64, 65, 128, 129, 256, 257, 300, 513], random);
+            words.extend((start..start + 2 * len).map(|number| number.to_string().into_bytes()));
+        }
+        "noise" => {
+            words.extend((0..1000).map(|_| random.random::<u64>().to_string().into_bytes()));
+        }
+        "ids" => counted(words, random, stream_id),
+        "fields" => counted(words, random, element),
+        "numkeys" => counted(words, random, |random| slots.key(random)),
+        _ => {
+            let word = general(name, slots, random).or_else(|| special(name, random));
+            words.push(word.unwrap_or_else(|| panic!("no slot is called {name}")));
+        }
+    }
+}
+
+/// Appends a number and so many words, mostly.
+fn counted(
+    words: &mut Vec<Vec<u8>>,
+    random: &mut StdRng,
+    mut word: impl FnMut(&mut StdRng) -> Vec<u8>,
+) {
+    let count = random.random_range(1..=3);
+    let said = if random.random_bool(0.9) { count } else { 7 };
+    words.push(said.to_string().into_bytes());
+    words.extend((0..count).map(|_| word(random)));
+}
+
+/// Slots that families share.
+fn general(name: &str, slots: &Slots, random: &mut StdRng) -> Option<Vec<u8>> {
+    Some(match name {
         "key" => slots.key(random),
         "anykey" => pick(&slots.all_keys, random).clone(),
         "value" => value(random),
@@ -286,6 +320,8 @@ pub(super) fn fill(name: &str, slots: &Slots, random: &mut StdRng, words: &mut V
         },
         "pattern" => pattern(random),
         "position" => position(random),
+        // The reference cuts a larger one to 32 bits, and changes the wrong element.
+        "index" => random.random_range(-12..=12).to_string().into_bytes(),
         "seconds" => time_to_live(1, random),
         "milliseconds" => time_to_live(1000, random),
         "unixseconds" => unix_time(1, slots, random),
@@ -299,8 +335,16 @@ pub(super) fn fill(name: &str, slots: &Slots, random: &mut StdRng, words: &mut V
         "type" => {
             one_of(&["string", "hash", "list", "set", "zset", "stream", "STRING", "nosuch"], random)
         }
+        _ => return None,
+    })
+}
+
+/// Slots of one family.
+fn special(name: &str, random: &mut StdRng) -> Option<Vec<u8>> {
+    Some(match name {
         "lexkey" => one_of(&["y0", "y1", "y2"], random),
         "sortkey" => one_of(&["w0", "w1", "w2"], random),
+        "hllkey" => one_of(&["q0", "q1", "q2"], random),
         "vectorkey" => one_of(&["v0", "v1", "v2"], random),
         "lexbound" => one_of(LEXICAL_BOUNDS, random),
         "bittype" => one_of(
@@ -337,40 +381,6 @@ pub(super) fn fill(name: &str, slots: &Slots, random: &mut StdRng, words: &mut V
             6 => [b"(", &stream_id(random)[..]].concat(),
             _ => stream_id(random),
         },
-        // Many words that are all different: pairs, numbers first.
-        "crowd" => {
-            let start: i64 = random.random_range(-50..50) * 20;
-            let len = *pick(&[10, 64, 65, 128, 129, 256, 257, 300, 513], random);
-            words.extend((start..start + 2 * len).map(|number| number.to_string().into_bytes()));
-            return;
-        }
-        "noise" => {
-            words.extend((0..1000).map(|_| random.random::<u64>().to_string().into_bytes()));
-            return;
-        }
-        "ids" => {
-            let count = random.random_range(1..=3);
-            let said = if random.random_bool(0.9) { count } else { 2 };
-            words.push(said.to_string().into_bytes());
-            words.extend((0..count).map(|_| stream_id(random)));
-            return;
-        }
-        "fields" => {
-            let count = random.random_range(1..=3);
-            let said = if random.random_bool(0.9) { count } else { 2 };
-            words.push(said.to_string().into_bytes());
-            words.extend((0..count).map(|_| element(random)));
-            return;
-        }
-        // A number and so many keys, mostly.
-        "numkeys" => {
-            let n_keys = random.random_range(1..=3);
-            let said = if random.random_bool(0.9) { n_keys.to_string() } else { "7".to_string() };
-            words.push(said.into_bytes());
-            words.extend((0..n_keys).map(|_| slots.key(random)));
-            return;
-        }
-        _ => panic!("no slot is called {name}"),
-    };
-    words.push(word);
+        _ => return None,
+    })
 }

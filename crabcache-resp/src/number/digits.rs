@@ -175,7 +175,7 @@ fn power_of_ten_for(exponent: i32) -> (Float, i32) {
     // The first 64 bits of 10^k stand at floor(k * log2(10)) - 63.
     let exponent_of = |index: i32| {
         let power = i64::from(FIRST_POWER + index * POWER_STEP);
-        (power * 217_706 >> 16) as i32 - 63
+        ((power * 217_706) >> 16) as i32 - 63
     };
     // A step is 26.6 bits.
     let mut index = ((-125 - exponent - exponent_of(0)) / 27).max(0);

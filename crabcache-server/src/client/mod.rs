@@ -189,6 +189,11 @@ impl Client {
         client
     }
 
+    /// Wants all watches to end, if there are any: those to come stay.
+    pub fn forget_watches(&mut self) {
+        self.forgets_watches |= !self.watched.is_empty();
+    }
+
     /// A client that a request of another one runs as, on whatever thread. Others do not see it.
     pub(crate) fn stand_in(
         handle: Arc<ClientHandle>,

@@ -180,6 +180,11 @@ impl Pipeline {
                 Progress::Complete { consumed } => start += consumed,
             }
             if self.spans.len() == first {
+                // An empty request goes with the one before it: what the parser has read of the
+                // next one is to stand at the front when that was served.
+                if let Some(last) = self.requests.last_mut() {
+                    last.end = start;
+                }
                 continue;
             }
             let args = Args::new(input, &self.spans[first..]);

@@ -44,7 +44,7 @@ fn discard(ctx: &mut Ctx, _: Args) -> CommandResult {
     if transaction::end(ctx).is_none() {
         return Err(CommandError::DiscardWithoutMulti);
     }
-    ctx.client.forgets_watches = true;
+    ctx.client.forget_watches();
     ctx.reply.ok();
     Ok(())
 }
@@ -66,7 +66,7 @@ fn multi(ctx: &mut Ctx, _: Args) -> CommandResult {
 
 /// UNWATCH
 fn unwatch(ctx: &mut Ctx, _: Args) -> CommandResult {
-    ctx.client.forgets_watches = true;
+    ctx.client.forget_watches();
     ctx.reply.ok();
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! INFO: a table of sections, each with the function that writes it.
 //!
 //! Names, order and form of the fields are the reference's. What we do not have is a true zero.
-//! Values come from counters and from single passes over clients and workers; nothing here waits
-//! for the keyspace.
+//! Values come from counters and from single passes over clients and workers; only what is asked
+//! for by name goes through the keyspace.
 
 mod clients;
 mod commands;
@@ -15,6 +15,7 @@ mod stats;
 
 use crate::config::Config;
 use crate::server::Server;
+use crabcache_store::{Entry, Walk};
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 
@@ -62,13 +63,20 @@ const SECTIONS: &[Section] = &[
     section(&["latencystats"], "Latencystats", Shown::WithAll, commands::latencystats),
     section(&["cluster"], "Cluster", Shown::ByDefault, server::cluster),
     section(&["keyspace"], "Keyspace", Shown::ByDefault, keyspace::keyspace),
+    // Compat: the reference counts sizes with every change, and shows this by default.
+    section(&["keysizes"], "Keysizes", Shown::IfNamed, keyspace::keysizes),
     section(&["debug"], "Debug", Shown::IfNamed, stats::debug),
 ];
+
+/// Calls a function with each entry of a database.
+type Entries<'s> = &'s mut dyn FnMut(usize, &mut dyn FnMut(&Entry));
 
 /// What a section's function writes into.
 pub(crate) struct Fields<'s> {
     pub(crate) server: &'s Server,
     pub(crate) config: Arc<Config>,
+    /// Shows all entries of a database.
+    entries: Entries<'s>,
     text: String,
 }
 
@@ -86,7 +94,7 @@ impl Fields<'_> {
 }
 
 /// The text of the sections that are asked for, in any letter case; without any, the default ones.
-pub fn report(server: &Server, names: &[&[u8]]) -> String {
+pub fn report(server: &Server, walk: &mut Walk<'_, '_>, names: &[&[u8]]) -> String {
     let is_named = |name: &str| names.iter().any(|own| own.eq_ignore_ascii_case(name.as_bytes()));
     let wants_all = is_named("all") || is_named("everything");
     let wants_default = names.is_empty() || is_named("default");
@@ -98,7 +106,9 @@ pub fn report(server: &Server, names: &[&[u8]]) -> String {
         };
         is_general || section.names.iter().any(|name| is_named(name))
     };
-    let mut fields = Fields { server, config: server.config.get(), text: String::new() };
+    let mut entries = |db, visit: &mut dyn FnMut(&Entry)| walk.each(db, None, visit);
+    let config = server.config.get();
+    let mut fields = Fields { server, config, entries: &mut entries, text: String::new() };
     for section in SECTIONS.iter().filter(is_wanted) {
         let gap = if fields.text.is_empty() { "" } else { "\r\n" };
         // Writing to a `String` does not fail.

@@ -36,8 +36,8 @@ enum Repr {
 pub enum Encoded<'a> {
     /// The bytes of an intset.
     Ints(&'a [u8]),
-    /// The bytes of a listpack.
-    Pack(&'a [u8]),
+    /// All members in a listpack.
+    Pack(&'a Listpack),
     /// Member by member.
     Table,
 }
@@ -113,7 +113,7 @@ impl Set {
     pub fn encoded(&self) -> Encoded<'_> {
         match &self.0 {
             Repr::Ints(ints) => Encoded::Ints(ints.as_bytes()),
-            Repr::Pack(pack) => Encoded::Pack(pack.as_bytes()),
+            Repr::Pack(pack) => Encoded::Pack(pack),
             Repr::Table(_) => Encoded::Table,
         }
     }

@@ -121,7 +121,7 @@ fn reset(ctx: &mut Ctx, _: Args) -> CommandResult {
     tracking::end(ctx.server, ctx.client);
     ctx.set_protocol(Protocol::Resp2);
     let client = &mut *ctx.client;
-    client.forgets_watches = true;
+    client.forget_watches();
     client.select(0);
     client.reply_mode = ReplyMode::On;
     let options = ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT | ClientFlags::PUBSUB;

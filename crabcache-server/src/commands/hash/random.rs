@@ -1,16 +1,12 @@
 //! HRANDFIELD: fields drawn at random.
 
 use crate::command::{Args, CommandResult, Ctx};
+use crate::commands::drawn::reply_drawn;
 use crate::commands::string::reply_string;
 use crate::error::CommandError;
 use crabcache_store::types::hash::{FieldRef, Hash};
 use crabcache_store::{Collection, ReadDb};
 use std::collections::HashSet;
-
-/// A reply of more bytes is refused: the reference would run out of memory.
-const REPLY_BYTES_MAX: usize = 1 << 30;
-/// Bytes that a field takes in a reply, at least.
-const FIELD_BYTES_MIN: usize = 6;
 
 /// HRANDFIELD key [count [WITHVALUES]]
 pub(super) fn hrandfield(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
@@ -40,28 +36,15 @@ pub(super) fn hrandfield(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResul
         return Ok(());
     };
     if count < 0 || count == 1 {
-        return reply_drawn(ctx, &fields, n_drawn, has_values);
+        let begin = |ctx: &mut Ctx| begin(ctx, n_drawn, has_values);
+        return reply_drawn(ctx, n_drawn, begin, |ctx| {
+            if let Some(field) = fields.draw() {
+                reply_field(ctx, field, has_values);
+            }
+        });
     }
     begin(ctx, n_drawn.min(fields.len()), has_values);
     fields.each_distinct(n_drawn, |field| reply_field(ctx, field, has_values));
-    Ok(())
-}
-
-/// Draws each field from all of them.
-fn reply_drawn(ctx: &mut Ctx, fields: &Fields, n_drawn: usize, has_values: bool) -> CommandResult {
-    if n_drawn > REPLY_BYTES_MAX / FIELD_BYTES_MIN {
-        return Err(CommandError::OutOfRange);
-    }
-    let begin_at = ctx.reply.len();
-    begin(ctx, n_drawn, has_values);
-    for _ in 0..n_drawn {
-        if let Some(field) = fields.draw() {
-            reply_field(ctx, field, has_values);
-        }
-        if ctx.reply.len() - begin_at > REPLY_BYTES_MAX {
-            return Err(CommandError::OutOfRange);
-        }
-    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ mod shutdown;
 mod slowlog;
 mod time;
 
-use crate::command::{Categories, Command, Flags, container, exclusive, gated, server};
+use crate::command::{Categories, Command, Flags, container, exclusive, gated, server, walk};
 
 const REPLICAOF_FLAGS: Flags =
     Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE).union(Flags::NO_ASYNC_LOADING);
@@ -51,7 +51,8 @@ pub(super) const COMMANDS: &[Command] = &[
         "Reads and changes parameters.",
     ),
     debug::DEBUG,
-    server("info", info::info)
+    walk("info", info::info)
+        .without(Flags::READONLY)
         .arity(-1)
         .flags(Flags::LOADING.union(Flags::STALE))
         .categories(Categories::DANGEROUS)

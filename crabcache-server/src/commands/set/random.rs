@@ -2,6 +2,7 @@
 
 use super::reply_member;
 use crate::command::{Args, CommandResult, Ctx};
+use crate::commands::drawn::reply_drawn;
 use crate::error::CommandError;
 use crate::notify::Event;
 use crabcache_resp::number::parse_i64;
@@ -10,9 +11,6 @@ use crabcache_store::{Edited, Lookup, ReadDb, WriteDb};
 
 /// Members that one replicated SREM names.
 const REPLICATED_MEMBERS_MAX: usize = 1024;
-
-/// Members that SRANDMEMBER returns at most when it may return one twice.
-const DRAWN_MAX: u64 = 1 << 27;
 
 fn below(end: usize) -> usize {
     rand::random_range(0..end)
@@ -109,15 +107,10 @@ pub(super) fn srandmember(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResu
         set.sample(n_drawn, below, |member| reply_member(&mut ctx.reply, member));
         return Ok(());
     }
-    // Compat: the reference begins an answer of any length, which would not end.
-    if count.unsigned_abs() > DRAWN_MAX {
-        return Err(CommandError::OutsideRange(-(DRAWN_MAX as i64), i64::MAX));
-    }
-    ctx.reply.array(n_wanted);
-    for _ in 0..n_wanted {
+    let begin = |ctx: &mut Ctx| ctx.reply.array(n_wanted);
+    reply_drawn(ctx, n_wanted, begin, |ctx| {
         if let Some(member) = set.random(below) {
             reply_member(&mut ctx.reply, member);
         }
-    }
-    Ok(())
+    })
 }

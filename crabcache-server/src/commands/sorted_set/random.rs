@@ -2,12 +2,10 @@
 
 use super::reply_member;
 use crate::command::{Args, CommandResult, Ctx};
+use crate::commands::drawn::reply_drawn;
 use crate::error::CommandError;
 use crabcache_store::ReadDb;
 use crabcache_store::types::zset::ZSet;
-
-/// Members that are returned at most where one may be returned twice.
-const DRAWN_MAX: u64 = 1 << 27;
 
 /// ZRANDMEMBER key [count [WITHSCORES]]
 pub(super) fn zrandmember(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
@@ -48,17 +46,12 @@ pub(super) fn zrandmember(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResu
         }
         return Ok(());
     }
-    // Compat: the reference begins an answer of any length, which would not end.
-    if count.unsigned_abs() > DRAWN_MAX {
-        return Err(CommandError::OutsideRange(-(DRAWN_MAX as i64), i64::MAX));
-    }
-    begin(ctx, n_wanted, with_scores);
-    for _ in 0..n_wanted {
+    let begin = |ctx: &mut Ctx| begin(ctx, n_wanted, with_scores);
+    reply_drawn(ctx, n_wanted, begin, |ctx| {
         if let Some(element) = set.get(rand::random_range(0..set.len())) {
             tell(ctx, element, with_scores);
         }
-    }
-    Ok(())
+    })
 }
 
 fn begin(ctx: &mut Ctx, len: usize, with_scores: bool) {

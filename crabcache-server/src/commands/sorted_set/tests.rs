@@ -202,10 +202,7 @@ fn huge_numbers_do_no_harm() {
         ("ZRANGEBYSCORE z 0 9 LIMIT 9223372036854775807 9223372036854775807", "[]"),
         ("ZRANGEBYSCORE z 0 9 LIMIT -9223372036854775808 1", "[]"),
         ("ZREMRANGEBYRANK z 9223372036854775807 9223372036854775807", ":0"),
-        (
-            "ZRANDMEMBER z -9223372036854775807",
-            "-ERR value is out of range, value must between -134217728 and 9223372036854775807",
-        ),
+        ("ZRANDMEMBER z -9223372036854775807", "-ERR value is out of range"),
         ("ZUNION 9223372036854775807 z", "-ERR syntax error"),
         ("ZMPOP 9223372036854775807 z MIN", "-ERR syntax error"),
         (

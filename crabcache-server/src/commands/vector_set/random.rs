@@ -2,13 +2,11 @@
 
 use super::check_arity;
 use crate::command::{Args, CommandResult, Ctx};
-use crate::error::{CommandError, VectorSetError};
+use crate::commands::drawn::reply_drawn;
+use crate::error::VectorSetError;
 use crabcache_resp::number::parse_i64;
 use crabcache_store::ReadDb;
 use crabcache_store::types::vector_set::VectorSet;
-
-/// Elements that are returned at most where one may be returned twice.
-const DRAWN_MAX: u64 = 1 << 27;
 
 /// VRANDMEMBER key [count]
 pub(super) fn vrandmember(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
@@ -37,13 +35,8 @@ pub(super) fn vrandmember(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResu
         nodes.into_iter().for_each(|node| ctx.reply.bulk(set.name(node as u32)));
         return Ok(());
     }
-    // Compat: the reference begins an answer of any length, which would not end.
-    if count.unsigned_abs() > DRAWN_MAX {
-        return Err(CommandError::OutsideRange(-(DRAWN_MAX as i64), i64::MAX));
-    }
-    ctx.reply.array(n_wanted);
-    (0..n_wanted).for_each(|_| ctx.reply.bulk(set.name(drawn(set))));
-    Ok(())
+    let begin = |ctx: &mut Ctx| ctx.reply.array(n_wanted);
+    reply_drawn(ctx, n_wanted, begin, |ctx| ctx.reply.bulk(set.name(drawn(set))))
 }
 
 fn drawn(set: &VectorSet) -> u32 {

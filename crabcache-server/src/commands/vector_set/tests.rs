@@ -158,10 +158,7 @@ fn huge_numbers_are_no_trouble() {
     ] {
         t.check(&line, "[\"a\", \"c\"]");
     }
-    t.check(
-        "VRANDMEMBER v -9223372036854775808",
-        "-ERR value is out of range, value must between -134217728 and 9223372036854775807",
-    );
+    t.check("VRANDMEMBER v -9223372036854775808", "-ERR value is out of range");
     assert_eq!(t.run(&format!("VRANDMEMBER v {most}")).matches('"').count(), 6);
     t.check("VADD odd VALUES 2 inf 1e300 a NOQUANT", ":1");
     t.check("VSIM odd VALUES 2 1 1 WITHSCORES", "[\"a\", \"nan\"]");

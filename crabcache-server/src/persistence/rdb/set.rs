@@ -17,9 +17,9 @@ pub fn write(out: &mut Vec<u8>, set: &Set, compress: bool) {
             out.push(opcodes::TYPE_SET_INTSET);
             write_string(out, bytes, compress);
         }
-        Encoded::Pack(bytes) => {
+        Encoded::Pack(pack) => {
             out.push(opcodes::TYPE_SET_LISTPACK);
-            write_string(out, bytes, compress);
+            write_string(out, pack.as_bytes(), compress);
         }
         Encoded::Table => {
             out.push(opcodes::TYPE_SET);

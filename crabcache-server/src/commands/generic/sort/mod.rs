@@ -11,7 +11,7 @@ use crate::acl;
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, Flags, KeySpec, read, write};
 use crate::error::CommandError;
 use crate::notify::Event;
-use crabcache_store::types::list::{End, List};
+use crabcache_store::types::list::List;
 use crabcache_store::types::set::Set;
 use crabcache_store::types::zset::ZSet;
 use crabcache_store::{Entry, Kind, Lookup, ReadDb, StrRef, WriteDb};
@@ -91,10 +91,11 @@ fn sort(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
         let db = db.as_read();
         let (elements, _) = sorted(&db, ctx, args, &sort)?;
         each_output(&db, &sort, &elements, |output| {
-            list.push(End::Back, output.as_deref().unwrap_or_default(), &limits);
+            list.push_long(output.as_deref().unwrap_or_default(), &limits);
             n_elements += 1;
         });
     }
+    list.settle(&limits);
     let key = ctx.key(target);
     if n_elements > 0 {
         let old = db.set_collection(&key, list);

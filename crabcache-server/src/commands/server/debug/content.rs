@@ -1,5 +1,6 @@
 //! What DEBUG tells of entries and tables, and POPULATE, which makes many.
 
+use super::layout;
 use crate::command::{Args, CommandResult, Ctx};
 use crate::error::CommandError;
 use crate::memory;
@@ -10,7 +11,7 @@ use crabcache_store::{
 use std::fmt::Write;
 
 /// Calls `tell` with the entry of the key that a request names, even if its time has come.
-fn with_entry<T>(
+pub(super) fn with_entry<T>(
     db: &mut WriteDb,
     ctx: &Ctx,
     args: Args,
@@ -29,13 +30,14 @@ pub(super) fn object(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResu
         let mut saved = Vec::new();
         write_object(&mut saved, entry, ctx.config.rdbcompression);
         Ok(format!(
-            "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+            "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
             entry.key().as_ptr(),
             entry.encoding(),
             // The type is not part of it.
             saved.len() - 1,
             entry.clock(),
             ctx.env.access.idle_s(entry.clock()),
+            layout::of_nodes(entry, ctx),
         ))
     })?;
     ctx.reply.status(&text);

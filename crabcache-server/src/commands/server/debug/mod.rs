@@ -8,6 +8,7 @@
 
 mod content;
 mod digest;
+mod layout;
 mod protocol;
 mod reload;
 
@@ -90,6 +91,12 @@ const FORMS: &[Form] = &[
         ),
     },
     Form {
+        name: "listpack",
+        n_words: 3..=3,
+        run: layout::listpack,
+        usage: ("LISTPACK <key>", "Print the elements of a listpack on stdout."),
+    },
+    Form {
         name: "loadaof",
         n_words: 2..=2,
         run: reload::load_aof,
@@ -137,6 +144,15 @@ const FORMS: &[Form] = &[
             "PROTOCOL <type>",
             "A reply of this type: string, integer, double, bignum, null, array, set, map,\n\
              attrib, push, verbatim, true, false.",
+        ),
+    },
+    Form {
+        name: "quicklist",
+        n_words: 3..=4,
+        run: layout::quicklist,
+        usage: (
+            "QUICKLIST <key> [<0|1>]",
+            "Print the nodes of a list on stdout, with 1 their elements, too.",
         ),
     },
     Form {
