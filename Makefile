@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.tools/cargo/bin:$(PATH)
 N ?= 1000000
 FUZZ_SECONDS ?= 20
 
-.PHONY: run build test lint fmt compat differential fuzz-smoke miri tcl bench docs ci help
+.PHONY: run build test lint fmt compat differential fuzz-smoke miri miri-short tcl bench docs ci help
 
 ## Builds the server and starts it on port 6379.
 run: build
@@ -47,6 +47,10 @@ fuzz-smoke:
 ## The tests of the store under Miri.
 miri:
 	scripts/miri
+
+## Those of its modules that have unsafe code: some minutes.
+miri-short:
+	scripts/miri --short
 
 ## Redis's own test suite: make tcl SUITE=path-of-a-checkout UNITS="unit/type/string unit/expire" [TLS=yes]
 tcl: build

@@ -23,7 +23,6 @@ pub use tracking::TrackingError;
 pub use vector_set::VectorSetError;
 pub use words::{bytes, excerpt, shown};
 
-use crate::command::Args;
 use crabcache_resp::ProtocolError;
 use crabcache_store::StoreError;
 use crabcache_store::types::hyperloglog::Corrupted;
@@ -944,31 +943,6 @@ pub enum CommandError {
     /// ACL LOAD of a file that cannot be used.
     #[error("ERR {0}")]
     AclFile(#[from] AclFileError),
-}
-
-impl CommandError {
-    /// The refusal of a request whose second word is no subcommand, or wants other arguments.
-    pub fn subcommand_syntax(args: Args<'_>, command: &'static str) -> CommandError {
-        let word = args.get(1);
-        CommandError::SubcommandSyntax(excerpt(word), command)
-    }
-
-    /// The code that the line begins with.
-    pub fn code(line: &str) -> &str {
-        line.split(' ').next().unwrap_or("ERR")
-    }
-
-    /// The text without its code.
-    pub fn text(&self) -> String {
-        let line = self.to_string();
-        line.split_once(' ').map_or(String::new(), |(_, text)| text.to_string())
-    }
-
-    /// The text, without the code if that says no more than that it is an error.
-    pub fn without_code(&self) -> String {
-        let line = self.to_string();
-        line.strip_prefix("ERR ").map(str::to_string).unwrap_or(line)
-    }
 }
 
 impl From<StoreError> for CommandError {

@@ -1,6 +1,8 @@
-//! Words of a request in an error: any bytes, while a text consists of characters.
+//! Words of a request in an error: any bytes, while a text consists of characters. And the parts of
+//! an error's line.
 
 use super::CommandError;
+use crate::command::Args;
 use std::fmt::Write as _;
 
 /// Bytes that belong to no character stand in a text as the last 256 characters there are.
@@ -49,6 +51,29 @@ pub fn bytes(text: String) -> Vec<u8> {
 }
 
 impl CommandError {
+    /// The refusal of a request whose second word is no subcommand, or wants other arguments.
+    pub fn subcommand_syntax(args: Args<'_>, command: &'static str) -> CommandError {
+        let word = args.get(1);
+        CommandError::SubcommandSyntax(excerpt(word), command)
+    }
+
+    /// The code that the line begins with.
+    pub fn code(line: &str) -> &str {
+        line.split(' ').next().unwrap_or("ERR")
+    }
+
+    /// The text without its code.
+    pub fn text(&self) -> String {
+        let line = self.to_string();
+        line.split_once(' ').map_or(String::new(), |(_, text)| text.to_string())
+    }
+
+    /// The text, without the code if that says no more than that it is an error.
+    pub fn without_code(&self) -> String {
+        let line = self.to_string();
+        line.strip_prefix("ERR ").map(str::to_string).unwrap_or(line)
+    }
+
     /// The line on the wire, without `-` and CR LF.
     pub fn line(&self) -> Vec<u8> {
         let mut text = String::new();
