@@ -5,6 +5,7 @@
 
 mod acl;
 mod aof;
+mod module;
 mod param;
 mod rdb;
 mod replication;
@@ -15,10 +16,11 @@ mod words;
 
 pub use acl::{AclFileError, AclLineError, AclStartError, PROTECTED_MODE, RuleError, no_access};
 pub use aof::{AofError, ManifestError};
+pub use module::ModuleError;
 pub use param::ParamError;
 pub use rdb::{ModuleName, RdbError, RdbFileError};
 pub use replication::ReplicationError;
-pub use scripting::{LuaError, RegisterError, with_code, with_some_code};
+pub use scripting::{FunctionError, LuaError, RegisterError, with_code, with_some_code};
 pub use tracking::TrackingError;
 pub use vector_set::VectorSetError;
 pub use words::{bytes, excerpt, shown};
@@ -68,6 +70,11 @@ pub enum CommandError {
     /// A script that may write, called where none may.
     #[error("ERR Can not execute a script with write flag using *_ro command.")]
     WriteScriptFromReader,
+    /// A script that declares itself, but not that it may run while memory is full.
+    #[error(
+        "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
+    )]
+    ScriptNeedsMemory,
     /// A script calls a command that does not exist.
     #[error("ERR Unknown Redis command called from script")]
     UnknownScriptCommand,
@@ -86,30 +93,6 @@ pub enum CommandError {
     /// FCALL with a number of keys that is none.
     #[error("ERR Bad number of keys provided")]
     BadKeyCount,
-    /// A library that is no Lua; what the compiler says.
-    #[error("ERR Error compiling function: {0}")]
-    FunctionSyntax(String),
-    /// A library failed while it was loaded; what it says.
-    #[error("ERR Error registering functions: {0}")]
-    FunctionFailed(String),
-    /// A library takes too long to be loaded.
-    #[error("ERR FUNCTION LOAD timeout")]
-    FunctionLoadTimeout,
-    /// A library without functions.
-    #[error("ERR No functions registered")]
-    NoFunctions,
-    /// There is a function of this name.
-    #[error("ERR Function {0} already exists")]
-    FunctionExists(String),
-    /// There is a library of this name.
-    #[error("ERR Library '{0}' already exists")]
-    LibraryExists(String),
-    /// The same, of one that is restored.
-    #[error("ERR Library {0} already exists")]
-    LibraryExistsAlready(String),
-    /// There is no library of this name.
-    #[error("ERR Library not found")]
-    LibraryNotFound,
     /// A library or function cannot have this name.
     #[error(
         "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"
@@ -133,30 +116,6 @@ pub enum CommandError {
     /// A library in another language.
     #[error("ERR Engine '{0}' not found")]
     EngineNotFound(String),
-    /// FUNCTION LOAD with another option.
-    #[error("ERR Unknown option given: {0}")]
-    UnknownLoadOption(String),
-    /// FUNCTION LIST with another option.
-    #[error("ERR Unknown argument {0}")]
-    UnknownListArgument(String),
-    /// FUNCTION LIST LIBRARYNAME without one.
-    #[error("ERR library name argument was not given")]
-    NoLibraryName,
-    /// FUNCTION FLUSH with another option.
-    #[error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")]
-    FunctionFlushOption,
-    /// FUNCTION RESTORE with another policy.
-    #[error("ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")]
-    RestorePolicy,
-    /// FUNCTION RESTORE of something else.
-    #[error("ERR given type is not a function")]
-    NotAFunction,
-    /// FUNCTION RESTORE of functions of a release candidate.
-    #[error("ERR Pre-GA function format not supported")]
-    PreReleaseFunction,
-    /// FUNCTION RESTORE of damaged functions.
-    #[error("ERR Failed loading library")]
-    FunctionsUnreadable,
     /// A script's user may not run a command; why, without a code.
     #[error("ERR ACL failure in script: {0}")]
     ScriptAcl(String),
@@ -878,6 +837,12 @@ pub enum CommandError {
     /// DEBUG RELOAD: the file cannot be loaded.
     #[error("ERR Error trying to load the RDB dump, check server logs.")]
     ReloadFailed,
+    /// A command about libraries of functions.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
+    /// A command about modules.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
     /// A command on a vector set.
     #[error(transparent)]
     VectorSet(#[from] VectorSetError),

@@ -8,7 +8,7 @@
 use crate::Entry;
 use crate::keyspace::{Keyspace, Locked, Mode, Pass};
 use crate::structures::table::Table;
-use crate::view::{Env, Trace, is_expired};
+use crate::view::{Env, Expiry, Trace, is_expired};
 
 /// How the entries are reached.
 enum Source<'a, 'k> {
@@ -197,6 +197,13 @@ impl<'a, 'k> Walk<'a, 'k> {
             found = entries.iter().find(|entry| !is_expired(env, entry)).map(|entry| look(&entry));
             found.is_some()
         });
+        if found.is_none() && env.expiry == Expiry::Hide {
+            // Compat: where keys that have expired stay, one of them is given rather than none.
+            self.until(db, first, |entries| {
+                found = entries.iter().next().map(|entry| look(&entry));
+                found.is_some()
+            });
+        }
         found
     }
 

@@ -249,16 +249,67 @@ fn set_category(
 
 /// `+command`, `-command`, `-command|subcommand`
 fn set_command(selector: &mut Selector, known: Known<'_>, name: &[u8], is_allowed: bool) -> Result {
-    let row = known.commands.original(name).ok_or(RuleError::Unknown)?;
-    selector.set_command(row, known.commands.rows().len(), is_allowed);
-    selector.note_rule(is_allowed, row.original_name().as_bytes());
+    match known.commands.original(name) {
+        Some(row) => selector.set_command(row, known.commands.rows().len(), is_allowed),
+        None if is_of_reference(name) => {}
+        None => return Err(RuleError::Unknown),
+    }
+    selector.note_rule(is_allowed, name);
     Ok(())
+}
+
+/// Commands of the reference that are not here. Rules about them are kept and mean nothing, so that
+/// users who are described for the reference can be loaded.
+const OF_REFERENCE: &[&str] = &[
+    "asking",
+    "bgrewriteaof",
+    "cluster",
+    "failover",
+    "migrate",
+    "module",
+    "psync",
+    "readonly",
+    "readwrite",
+    "replconf",
+    "replicaof",
+    "restore-asking",
+    "slaveof",
+    "sync",
+    "waitaof",
+];
+
+/// The same of subcommands.
+const PARTS_OF_REFERENCE: &[(&str, &str)] = &[
+    (
+        "cluster",
+        "addslots addslotsrange bumpepoch count-failure-reports countkeysinslot delslots \
+         delslotsrange failover flushslots forget getkeysinslot help info keyslot links meet myid \
+         myshardid nodes replicas replicate reset saveconfig set-config-epoch setslot shards slaves \
+         slot-stats slots",
+    ),
+    ("module", "help list load loadex unload"),
+];
+
+/// Whether the reference has a command, or `container|subcommand`, of this name.
+fn is_of_reference(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    match name.split(|byte| *byte == b'|').collect::<Vec<_>>()[..] {
+        [name] => OF_REFERENCE.iter().any(|own| own.as_bytes() == name),
+        [container, part] => PARTS_OF_REFERENCE.iter().any(|(own, parts)| {
+            own.as_bytes() == container && parts.split(' ').any(|own| own.as_bytes() == part)
+        }),
+        _ => false,
+    }
 }
 
 /// `+command|subcommand`, or `+command|word` with what its first argument must be.
 fn allow_part(selector: &mut Selector, known: Known<'_>, rule: &[u8]) -> Result {
     let bar = rule.iter().rposition(|byte| *byte == b'|').ok_or(RuleError::Syntax)?;
     let (name, part) = (&rule[..bar], &rule[bar + 1..]);
+    if known.commands.original(name).is_none() && is_of_reference(rule) {
+        selector.note_rule(true, rule);
+        return Ok(());
+    }
     let row = known.commands.original(name).ok_or(RuleError::Unknown)?;
     if row.parent.is_some() {
         return Err(RuleError::FirstArgOfSubcommand);

@@ -123,6 +123,7 @@ pub fn mem_bytes(client: &ClientHandle) -> usize {
         + load(&client.output_bytes)
         + load(&client.n_watched) * WATCHED_KEY_BYTES
         + client.multi_mem_bytes()
+        + load(&client.prefix_bytes)
         + client.subscriptions.lock().as_ref().map_or(0, |own| own.mem_bytes())
 }
 

@@ -100,6 +100,8 @@ pub struct ClientHandle {
     pub redirect: AtomicU64,
     /// Whether that client is gone.
     pub is_redirect_broken: AtomicBool,
+    /// Bytes of the prefixes that it tracks.
+    pub prefix_bytes: AtomicUsize,
     /// What it is blocked in, if it is.
     pub wait: Mutex<Option<Arc<Wait>>>,
     is_killed: AtomicBool,
@@ -140,6 +142,7 @@ impl ClientHandle {
             subscriptions: Mutex::default(),
             redirect: AtomicU64::new(0),
             is_redirect_broken: AtomicBool::new(false),
+            prefix_bytes: AtomicUsize::new(0),
             wait: Mutex::default(),
             is_killed: AtomicBool::new(false),
             has_mail: AtomicBool::new(false),

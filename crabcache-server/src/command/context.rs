@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::error::CommandError;
 use crate::notify::Event;
 use crate::replication::log::Targets;
-use crate::scripting::Script;
+use crate::scripting::FoundScript;
 use crate::server::Server;
 use crate::server::interest::Interest;
 use crabcache_resp::{Protocol, Reply};
@@ -55,8 +55,10 @@ pub struct Ctx<'a> {
     pub(crate) mark: usize,
     /// Whether a script runs the command.
     pub(crate) in_script: bool,
+    /// What the script that runs takes for the time, once it has asked: Unix microseconds.
+    pub(crate) script_time_us: Option<i64>,
     /// The script that is about to run, once it was found for its keys.
-    pub(crate) script: Option<Arc<Script>>,
+    pub(crate) script: Option<FoundScript>,
     /// Lines for monitors, sent at the end of the batch.
     pub(crate) shown: Vec<u8>,
 }
@@ -94,6 +96,7 @@ impl<'a> Ctx<'a> {
             lacks_memory: false,
             mark: 0,
             in_script: false,
+            script_time_us: None,
             script: None,
             shown: Vec::new(),
         }

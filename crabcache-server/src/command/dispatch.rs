@@ -317,11 +317,11 @@ fn check_subscribed(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn check_memory(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+fn check_memory(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
     // Queueing takes memory; the commands that end a transaction without queueing do not.
     let is_queued = ctx.client.flags.contains(ClientFlags::MULTI)
         && !matches!(ctx.row.spec.name, "exec" | "discard" | "quit" | "reset");
-    let needs_memory = is_queued || flags_of(ctx).contains(Flags::DENYOOM);
+    let needs_memory = is_queued || flags_of(ctx, args).contains(Flags::DENYOOM);
     if ctx.lacks_memory && needs_memory { Err(CommandError::OutOfMemory.into()) } else { Ok(()) }
 }
 
@@ -332,10 +332,14 @@ fn check_busy(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The command's flags; of EXEC, with those of all that it will run.
-fn flags_of(ctx: &Ctx<'_>) -> Flags {
+/// The command's flags; of EXEC, with those of all that it will run; of a script, with those that
+/// it declares.
+fn flags_of(ctx: &Ctx<'_>, args: Args<'_>) -> Flags {
     match &ctx.client.multi {
         Some(multi) if ctx.row.spec.name == "exec" => ctx.row.flags | multi.flags,
+        _ if matches!(ctx.row.spec.handler, Handler::Script(_)) => {
+            scripting::effective_flags(ctx, args)
+        }
         _ => ctx.row.flags,
     }
 }
@@ -362,9 +366,9 @@ pub fn disk_error(ctx: &Ctx<'_>) -> Option<CommandError> {
 
 /// While data cannot be written to disk, nothing may be changed that would be lost: somebody should
 /// look.
-fn check_disk(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+fn check_disk(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
     // Compat: PING tells of it too, to those who look whether the server is well.
-    let is_meant = flags_of(ctx).contains(Flags::WRITE) || ctx.row.spec.name == "ping";
+    let is_meant = flags_of(ctx, args).contains(Flags::WRITE) || ctx.row.spec.name == "ping";
     match disk_error(ctx) {
         Some(error) if is_meant => Err(error.into()),
         _ => Ok(()),
@@ -372,17 +376,17 @@ fn check_disk(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
 }
 
 /// Without enough replicas near, nothing may be changed that could be lost.
-fn check_replicas(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+fn check_replicas(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
     let n_wanted = usize::try_from(ctx.config.min_replicas_to_write).unwrap_or(0);
     let is_refused = ctx.server.conditions.lacks_replicas()
-        && flags_of(ctx).contains(Flags::WRITE)
+        && flags_of(ctx, args).contains(Flags::WRITE)
         && ctx.server.replication.replicas.n_good() < n_wanted;
     if is_refused { Err(ReplicationError::NotEnoughReplicas.into()) } else { Ok(()) }
 }
 
 /// A replica has what its primary has.
-fn check_read_only(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
-    let is_refused = is_read_only(ctx) && flags_of(ctx).contains(Flags::WRITE);
+fn check_read_only(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
+    let is_refused = is_read_only(ctx) && flags_of(ctx, args).contains(Flags::WRITE);
     if is_refused { Err(ReplicationError::ReadOnly.into()) } else { Ok(()) }
 }
 
@@ -394,10 +398,10 @@ pub fn is_read_only(ctx: &Ctx<'_>) -> bool {
 }
 
 /// What a replica has whose link is down may be old.
-fn check_stale(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+fn check_stale(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
     let is_refused = !ctx.config.replica_serve_stale_data
         && ctx.server.conditions.is_replica()
-        && !flags_of(ctx).contains(Flags::STALE)
+        && !flags_of(ctx, args).contains(Flags::STALE)
         && !ctx.server.replication.link.is_connected();
     if is_refused { Err(ReplicationError::PrimaryDown.into()) } else { Ok(()) }
 }
@@ -408,14 +412,14 @@ fn check_loading(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
 }
 
 /// Compat: the reference takes a monitor for a replica here.
-fn check_monitor(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
+fn check_monitor(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
     let is_refused = ctx.client.flags.contains(ClientFlags::MONITOR)
-        && flags_of(ctx).intersects(MAY_REPLICATE | Flags::READONLY);
+        && flags_of(ctx, args).intersects(MAY_REPLICATE | Flags::READONLY);
     if is_refused { Err(CommandError::ReplicaTouchesKeyspace.into()) } else { Ok(()) }
 }
 
-fn check_pause(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
-    let may_replicate = flags_of(ctx).intersects(MAY_REPLICATE);
+fn check_pause(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
+    let may_replicate = flags_of(ctx, args).intersects(MAY_REPLICATE);
     let is_paused = ctx.server.conditions.is_paused(may_replicate, ctx.env.now_ms)
         && !ctx.client.flags.contains(ClientFlags::MONITOR);
     if is_paused { Err(Refusal::Postpone) } else { Ok(()) }

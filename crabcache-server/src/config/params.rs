@@ -66,7 +66,7 @@ params! {
     /// A file that holds the process id while the server runs.
     "pidfile" => pidfile: String = String::new(), Optional(ANY), [];
     /// The working directory: relative paths, snapshots and logs are there.
-    "dir" => dir: String = apply::current_dir(), Directory, [MUTABLE PROTECTED], apply = apply::dir;
+    "dir" => dir: String = apply::current_dir(), Directory, [MUTABLE PROTECTED NOT_LOADING], apply = apply::dir;
     /// Number of databases.
     "databases" => databases: i64 = 16, Int(1, INT_MAX), [];
     /// Worker threads, each of which runs commands; 0 is one for each core.

@@ -16,6 +16,7 @@ use crate::server::Server;
 /// The first pair that may not be set.
 fn find_all<'p>(
     config: &Config,
+    is_loading: bool,
     client: &ClientHandle,
     pairs: &'p [(&'p [u8], &'p [u8])],
 ) -> Result<Vec<(&'static Param, &'static str)>, CommandError> {
@@ -32,6 +33,9 @@ fn find_all<'p>(
         let is_protected = param.flags.contains(ParamFlags::PROTECTED);
         if is_protected && !config.enable_protected_configs.allows(client) {
             return refuse(ParamError::Protected);
+        }
+        if is_loading && param.flags.contains(ParamFlags::NOT_LOADING) {
+            return Err(CommandError::Loading);
         }
         if found.iter().any(|(_, other)| *other == name) {
             return refuse(ParamError::Duplicate);
@@ -63,7 +67,7 @@ pub fn set(
 ) -> Result<(), CommandError> {
     let _change = server.config.begin_change();
     let old = server.config.get();
-    let params = find_all(&old, client, pairs)?;
+    let params = find_all(&old, server.conditions.is_loading(), client, pairs)?;
     let mut new = Config::clone(&old);
     for ((param, name), (_, value)) in params.iter().zip(pairs) {
         let words: &Words = &words_of(param, value);

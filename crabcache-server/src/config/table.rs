@@ -28,6 +28,8 @@ bitflags! {
         const NOOP = 1 << 5;
         /// Put in force by each CONFIG SET, even of the value that it has: it names a file.
         const VOLATILE = 1 << 7;
+        /// No CONFIG SET while data is being loaded.
+        const NOT_LOADING = 1 << 8;
         /// CrabCache's own: the reference does not know it.
         const OWN = 1 << 6;
     }

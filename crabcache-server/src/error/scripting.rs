@@ -54,6 +54,59 @@ pub enum RegisterError {
     Twice,
 }
 
+/// What is wrong with a library of functions, or a command about them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FunctionError {
+    /// FUNCTION RESTORE with another policy.
+    #[error("ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")]
+    RestorePolicy,
+    /// FUNCTION LOAD with another option.
+    #[error("ERR Unknown option given: {0}")]
+    UnknownLoadOption(String),
+    /// FUNCTION FLUSH with another option.
+    #[error("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")]
+    FunctionFlushOption,
+    /// FUNCTION LIST LIBRARYNAME without one.
+    #[error("ERR library name argument was not given")]
+    NoLibraryName,
+    /// FUNCTION LIST with another option.
+    #[error("ERR Unknown argument {0}")]
+    UnknownListArgument(String),
+    /// There is no library of this name.
+    #[error("ERR Library not found")]
+    LibraryNotFound,
+    /// There is a library of this name.
+    #[error("ERR Library '{0}' already exists")]
+    LibraryExists(String),
+    /// The same, of one that is restored.
+    #[error("ERR Library {0} already exists")]
+    LibraryExistsAlready(String),
+    /// A library without functions.
+    #[error("ERR No functions registered")]
+    NoFunctions,
+    /// FUNCTION RESTORE of functions of a release candidate.
+    #[error("ERR Pre-GA function format not supported")]
+    PreReleaseFunction,
+    /// FUNCTION RESTORE of something else.
+    #[error("ERR given type is not a function")]
+    NotAFunction,
+    /// FUNCTION RESTORE of damaged functions.
+    #[error("ERR Failed loading library")]
+    FunctionsUnreadable,
+    /// There is a function of this name.
+    #[error("ERR Function {0} already exists")]
+    FunctionExists(String),
+    /// A library that is no Lua; what the compiler says.
+    #[error("ERR Error compiling function: {0}")]
+    FunctionSyntax(String),
+    /// A library failed while it was loaded; what it says.
+    #[error("ERR Error registering functions: {0}")]
+    FunctionFailed(String),
+    /// A library takes too long to be loaded.
+    #[error("ERR FUNCTION LOAD timeout")]
+    FunctionLoadTimeout,
+}
+
 /// What the libraries of scripts complain about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LuaError {

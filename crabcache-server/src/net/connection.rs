@@ -11,6 +11,8 @@
 //! - After a turn of work the connection goes to the end of the worker's queue, however much more
 //!   its client has sent.
 //! - A command that panics ends its connection and nothing else.
+//! - While one of the worker's scripts is over its time, the script itself has the other connections
+//!   served from time to time ([`Shared::stand_in`]), so that somebody can end it.
 
 use super::stream::Stream;
 use crate::client::{Client, ClientFlags, ClientHandle, Running, describe};
@@ -19,10 +21,12 @@ use crate::replication::sender;
 use crate::server::Server;
 use crate::{client_eviction, output_limits};
 use bytes::{Buf, BytesMut};
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
@@ -47,8 +51,12 @@ const UNLIMITED_OUTPUT_BYTES: usize = 16 * 1024;
 /// What all connections of a worker share.
 pub(super) struct Shared {
     server: Arc<Server>,
-    pub(super) pipeline: RefCell<Pipeline>,
+    pipeline: RefCell<Pipeline>,
+    /// Serves while a script keeps the other pipeline.
+    stand_in: RefCell<Pipeline>,
     buffers: RefCell<Buffers>,
+    /// The connections by their clients' ids.
+    connections: RefCell<HashMap<u64, Weak<RefCell<Connection>>>>,
 }
 
 struct Buffers {
@@ -57,18 +65,42 @@ struct Buffers {
 }
 
 impl Shared {
-    pub(super) fn new(pipeline: Pipeline) -> Shared {
+    /// For worker number `index`, without connections.
+    pub(super) fn new(server: Arc<Server>, index: usize) -> Shared {
         let buffers = Buffers { input: BytesMut::new(), output: Vec::new() };
-        let server = pipeline.server().clone();
-        Shared { server, pipeline: RefCell::new(pipeline), buffers: RefCell::new(buffers) }
+        Shared {
+            pipeline: RefCell::new(Pipeline::new(server.clone(), index)),
+            stand_in: RefCell::new(Pipeline::new(server.clone(), server.stand_in_worker())),
+            buffers: RefCell::new(buffers),
+            connections: RefCell::default(),
+            server,
+        }
+    }
+
+    fn pipeline(&self) -> RefMut<'_, Pipeline> {
+        self.pipeline.try_borrow_mut().unwrap_or_else(|_| self.stand_in.borrow_mut())
+    }
+
+    /// Serves the worker's connections on the stack of one of them, which runs a script that is over
+    /// its time. Of other commands, only those run that are meant for that.
+    pub(super) fn stand_in(&self) {
+        let connections = self.connections.borrow();
+        let connections: Vec<_> = connections.values().filter_map(Weak::upgrade).collect();
+        for connection in connections {
+            // The one that runs the script cannot be borrowed.
+            if let Ok(mut connection) = connection.try_borrow_mut() {
+                connection.stand_in();
+            }
+        }
     }
 }
 
 /// The end of a connection; why does not matter to anybody but the log.
 struct Closed;
 
-struct Connection<'w> {
-    shared: &'w Shared,
+/// See the module's text.
+pub(super) struct Connection {
+    shared: Rc<Shared>,
     stream: Stream,
     client: Client,
     /// Input that has not been served: an unfinished request, or more while the client waits.
@@ -93,41 +125,77 @@ struct Connection<'w> {
     is_at_end: bool,
     /// Nothing can be sent to the client any more.
     is_deaf: bool,
+    /// It has ended while a script had it served.
+    is_over: bool,
     /// The client has become a replica, which somebody else serves.
     is_handed_over: bool,
 }
 
 /// Serves a client until its connection ends.
-pub(super) async fn serve(shared: &Shared, stream: Stream, client: Client) {
-    let mut connection = Connection {
-        shared,
-        stream,
-        client,
-        input: BytesMut::new(),
-        wanted: 1,
-        pending: BytesMut::new(),
-        held_until: None,
-        is_unflushed: false,
-        timer: None,
-        waker: None,
-        has_work: false,
-        yields: false,
-        is_at_end: false,
-        is_deaf: false,
-        is_handed_over: false,
-    };
-    poll_fn(|cx| connection.poll_safely(cx)).await;
-    shared.pipeline.borrow_mut().forget(&mut connection.client);
+pub(super) async fn serve(connection: Rc<RefCell<Connection>>) {
+    poll_fn(|cx| connection.borrow_mut().poll_to_end(cx)).await;
+    // Scripts have it only while they run, and then no task does.
+    let Some(connection) = Rc::into_inner(connection) else { return };
+    let mut connection = connection.into_inner();
+    connection.forget();
     if connection.is_handed_over && !connection.client.handle.is_killed() {
         connection.serve_replica().await;
     } else {
         connection.take_leave().await;
     }
+    let server = connection.shared.server.clone();
     drop(connection);
-    shared.server.memory.used.note();
+    server.memory.used.note();
 }
 
-impl Connection<'_> {
+impl Connection {
+    /// A connection that is known to the worker.
+    pub(super) fn new(
+        shared: &Rc<Shared>,
+        stream: Stream,
+        client: Client,
+    ) -> Rc<RefCell<Connection>> {
+        let id = client.handle.id;
+        let connection = Rc::new(RefCell::new(Connection {
+            shared: shared.clone(),
+            stream,
+            client,
+            input: BytesMut::new(),
+            wanted: 1,
+            pending: BytesMut::new(),
+            held_until: None,
+            is_unflushed: false,
+            timer: None,
+            waker: None,
+            has_work: false,
+            yields: false,
+            is_at_end: false,
+            is_deaf: false,
+            is_over: false,
+            is_handed_over: false,
+        }));
+        shared.connections.borrow_mut().insert(id, Rc::downgrade(&connection));
+        connection
+    }
+
+    /// Goes on as far as possible on the stack of a script. Of what cannot be done now, the
+    /// connection's own task will learn.
+    fn stand_in(&mut self) {
+        // What it waits for may need stripes that the script holds.
+        if self.is_over || self.client.blocked.is_some() {
+            return;
+        }
+        let waker = self.waker.clone().unwrap_or_else(|| Waker::noop().clone());
+        self.stream.set_direct(true);
+        self.is_over = self.poll_safely(&mut Context::from_waker(&waker)).is_ready();
+        self.stream.set_direct(false);
+        waker.wake();
+    }
+
+    fn poll_to_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_over { Poll::Ready(()) } else { self.poll_safely(cx) }
+    }
+
     /// Tells a TLS client that this is the end, if its socket takes that at once.
     async fn take_leave(&mut self) {
         if let Stream::Tls(stream) = &mut self.stream {
@@ -138,6 +206,13 @@ impl Connection<'_> {
             })
             .await;
         }
+    }
+
+    /// Ends what the client has under way.
+    fn forget(&mut self) {
+        let Connection { shared, client, .. } = self;
+        shared.connections.borrow_mut().remove(&client.handle.id);
+        shared.pipeline().forget(client);
     }
 
     /// Serves a client that has become a replica, to its end.
@@ -160,7 +235,7 @@ impl Connection<'_> {
                 "A command failed, its connection is closed: {}",
                 describe(&self.shared.server, &self.client.handle, Running::default())
             );
-            self.shared.pipeline.borrow_mut().recover();
+            self.shared.pipeline().recover();
             Poll::Ready(())
         })
     }
@@ -170,6 +245,10 @@ impl Connection<'_> {
         if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             self.waker = Some(cx.waker().clone());
             self.client.handle.register(cx.waker());
+            if let Some(end) = self.held_until {
+                // Woken otherwise, it would not learn that it may go on.
+                self.shared.server.aof.barrier.wait(end, cx.waker());
+            }
         }
         loop {
             match self.step(cx) {
@@ -250,7 +329,7 @@ impl Connection<'_> {
         act: impl FnOnce(&mut Pipeline, &mut Client, &mut Vec<u8>),
     ) -> Result<(), Closed> {
         let mut out = Vec::new();
-        act(&mut self.shared.pipeline.borrow_mut(), &mut self.client, &mut out);
+        act(&mut self.shared.pipeline(), &mut self.client, &mut out);
         self.has_work = true;
         self.set_timer(cx);
         self.send(cx, &out)
@@ -270,7 +349,7 @@ impl Connection<'_> {
 
     /// Reads once and serves what has come.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
-        let shared = self.shared;
+        let shared = self.shared.clone();
         let uses_shared = self.input.len() <= SMALL_INPUT_BYTES && self.wanted <= READ_BYTES;
         let mut buffers = shared.buffers.borrow_mut();
         let input = if uses_shared {
@@ -386,10 +465,13 @@ impl Connection<'_> {
 
     /// Serves the requests in `input`, and sends the replies or keeps them.
     fn serve_input(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Result<(), Closed> {
-        let shared = self.shared;
+        let shared = self.shared.clone();
         let mut output = std::mem::take(&mut shared.buffers.borrow_mut().output);
-        self.client.handle.input_bytes.store(input.len(), Ordering::Relaxed);
-        let stop = shared.pipeline.borrow_mut().run(&mut self.client, input, &mut output);
+        // Compat: where other threads read, a request in a shared buffer is not seen as input.
+        let is_seen = shared.server.n_workers == 1 || input.len() > SMALL_INPUT_BYTES;
+        let n_seen = if is_seen { input.len() } else { 0 };
+        self.client.handle.input_bytes.store(n_seen, Ordering::Relaxed);
+        let stop = shared.pipeline().run(&mut self.client, input, &mut output);
         match stop {
             Stop::NeedsInput { wanted } => self.wanted = wanted,
             Stop::NeedsFlush => (self.has_work, self.yields) = (true, true),
@@ -454,7 +536,7 @@ impl Connection<'_> {
     #[cold]
     fn check_output(&mut self, n_bytes: usize) -> Result<(), Closed> {
         let server = &self.shared.server;
-        let pipeline = self.shared.pipeline.borrow();
+        let pipeline = self.shared.pipeline();
         let now_ms = server.clock.unix_ms();
         let client = &self.client.handle;
         let is_cut = output_limits::enforce(server, pipeline.config(), client, n_bytes, now_ms);

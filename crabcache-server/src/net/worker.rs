@@ -1,11 +1,12 @@
 //! A worker: a thread with a Tokio runtime that serves the connections it is given.
 
-use super::connection::{Shared, serve};
-use super::stream::RawStream;
+use super::connection::{Connection, Shared, serve};
+use super::stream::{RawStream, Stream};
 use crate::client::{Client, ClientHandle};
-use crate::command::pipeline::Pipeline;
+use crate::scripting::running::set_stand_in;
 use crate::server::Server;
 use parking_lot::Mutex;
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -100,38 +101,90 @@ impl Drop for Registered {
     }
 }
 
+/// What a worker has on its own thread.
+struct Work {
+    server: Arc<Server>,
+    shared: Rc<Shared>,
+    accepted: RefCell<UnboundedReceiver<Accepted>>,
+    n_connections: Arc<AtomicUsize>,
+}
+
 /// Serves connections until the queue ends.
 async fn work(
     server: Arc<Server>,
     index: usize,
-    mut accepted: UnboundedReceiver<Accepted>,
+    accepted: UnboundedReceiver<Accepted>,
     n_connections: Arc<AtomicUsize>,
 ) {
-    let shared = Rc::new(Shared::new(Pipeline::new(server.clone(), index)));
     let post = server.clone();
     tokio::task::spawn_local(poll_fn(move |cx| post.post.poll_round(index, cx)));
-    while let Some(Accepted { stream, handle, needs_auth }) = accepted.recv().await {
+    let shared = Rc::new(Shared::new(server.clone(), index));
+    let accepted = RefCell::new(accepted);
+    let work = Rc::new(Work { server, shared, accepted, n_connections });
+    let weak = Rc::downgrade(&work);
+    set_stand_in(move || {
+        if let Some(work) = weak.upgrade() {
+            work.stand_in();
+        }
+    });
+    while let Some(accepted) = poll_fn(|cx| work.accepted.borrow_mut().poll_recv(cx)).await {
+        work.take_in(accepted);
+    }
+}
+
+impl Work {
+    /// Begins to serve a connection.
+    fn take_in(&self, Accepted { stream, handle, needs_auth }: Accepted) {
         let registered = Registered {
-            server: server.clone(),
+            server: self.server.clone(),
             handle: handle.clone(),
-            n_connections: n_connections.clone(),
+            n_connections: self.n_connections.clone(),
         };
-        let shared = shared.clone();
-        tokio::task::spawn_local(async move {
-            let registered = registered;
-            let stream = match stream.open().await {
-                Ok(stream) => stream,
-                Err(error) => {
-                    let peer = &registered.handle.peer;
-                    tracing::debug!(
-                        "Error accepting a client connection: {error} (addr={} laddr={})",
-                        peer.addr,
-                        peer.laddr
-                    );
-                    return;
-                }
-            };
-            serve(&shared, stream, Client::new(handle, needs_auth)).await;
-        });
+        let client = Client::new(handle, needs_auth);
+        match stream.open() {
+            Ok(Ok(stream)) => {
+                let connection = Connection::new(&self.shared, stream, client);
+                tokio::task::spawn_local(async move {
+                    let _registered = registered;
+                    serve(connection).await;
+                });
+            }
+            Ok(Err(stream)) => {
+                let shared = self.shared.clone();
+                tokio::task::spawn_local(async move {
+                    match stream.accept().await {
+                        Ok(stream) => {
+                            let stream = Stream::Tls(Box::new(stream));
+                            serve(Connection::new(&shared, stream, client)).await;
+                        }
+                        Err(error) => registered.tell(&error),
+                    }
+                });
+            }
+            Err(error) => registered.tell(&error),
+        }
+    }
+
+    /// Serves new and old connections while a script keeps the thread. TLS connections that have
+    /// not shaken hands must wait.
+    fn stand_in(&self) {
+        loop {
+            let accepted = self.accepted.borrow_mut().try_recv();
+            let Ok(accepted) = accepted else { break };
+            self.take_in(accepted);
+        }
+        self.shared.stand_in();
+    }
+}
+
+impl Registered {
+    /// Tells of a connection that does not come about.
+    fn tell(&self, error: &io::Error) {
+        let peer = &self.handle.peer;
+        tracing::debug!(
+            "Error accepting a client connection: {error} (addr={} laddr={})",
+            peer.addr,
+            peer.laddr
+        );
     }
 }

@@ -99,13 +99,11 @@ fn flush(file: &mut TempFile, out: &mut Vec<u8>, sync: &mut IncrementalSync) -> 
 }
 
 /// To be called after everything was removed: the snapshot under way is of no interest any more, and
-/// if there are save points the file must not bring back what is gone.
-pub fn save_flushed(server: &Server, config: &Config, locked: &Locked<'_>) {
+/// if there are save points the file must not bring back what is gone. Whether it was written.
+pub fn save_flushed(server: &Server, config: &Config, locked: &Locked<'_>) -> bool {
     server.persistence.abort(Purpose::Save);
-    if !config.save.is_empty() {
-        // The log says what failed; the flush itself has succeeded.
-        let _ = save_held(server, config, locked);
-    }
+    // The log says what failed; the flush itself has succeeded.
+    !config.save.is_empty() && save_held(server, config, locked).is_ok()
 }
 
 /// Notes that a snapshot has failed.

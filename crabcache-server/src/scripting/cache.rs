@@ -10,7 +10,7 @@ use crate::command::CommandTable;
 use crate::error::CommandError;
 use parking_lot::Mutex;
 use sha1::{Digest, Sha1};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,6 +33,10 @@ pub struct Script {
     pub shebang_len: usize,
     /// The keys that it can reach.
     pub reach: Reach,
+    /// Whether its text is a single line.
+    pub is_one_line: bool,
+    /// When it was last used, as the cache counts.
+    last_use: AtomicU64,
 }
 
 impl Script {
@@ -43,7 +47,15 @@ impl Script {
     pub fn new(body: &[u8], commands: &CommandTable) -> Result<Script, CommandError> {
         let (flags, shebang_len) = shebang::read_eval(body)?;
         let reach = reach_of(&body[shebang_len..], commands);
-        Ok(Script { sha: sha1_hex(body), body: body.into(), flags, shebang_len, reach })
+        Ok(Script {
+            sha: sha1_hex(body),
+            body: body.into(),
+            flags,
+            shebang_len,
+            reach,
+            is_one_line: memchr::memchr(b'\n', body).is_none(),
+            last_use: AtomicU64::new(0),
+        })
     }
 
     /// The name as text.
@@ -67,19 +79,39 @@ pub fn sha1_hex(bytes: &[u8]) -> Sha {
     hex
 }
 
+/// A script in the cache.
+#[derive(Debug)]
+struct Cached {
+    script: Arc<Script>,
+    /// Whether EVAL has brought it, so that it may go again.
+    is_eval: bool,
+}
+
 #[derive(Debug, Default)]
 struct Scripts {
-    by_sha: HashMap<Sha, (Arc<Script>, Option<u64>)>,
-    /// Scripts of EVAL by when they were last used.
-    by_use: BTreeMap<u64, Sha>,
-    last_use: u64,
+    by_sha: HashMap<Sha, Cached>,
+    n_eval: usize,
     mem_bytes: usize,
+}
+
+impl Scripts {
+    /// Removes the script of EVAL that was not used for the longest time.
+    fn remove_oldest(&mut self) {
+        let of_eval = self.by_sha.values().filter(|cached| cached.is_eval);
+        let oldest = of_eval.min_by_key(|cached| cached.script.last_use.load(Ordering::Relaxed));
+        let Some(sha) = oldest.map(|cached| cached.script.sha) else { return };
+        if let Some(gone) = self.by_sha.remove(&sha) {
+            self.mem_bytes -= gone.script.mem_bytes();
+            self.n_eval -= 1;
+        }
+    }
 }
 
 /// See the module's text.
 #[derive(Debug, Default)]
 pub struct ScriptCache {
     scripts: Mutex<Scripts>,
+    n_uses: AtomicU64,
     /// Counts SCRIPT FLUSH and evictions: what workers keep of scripts may be outdated.
     generation: AtomicU64,
     /// Scripts forgotten to make room.
@@ -89,45 +121,35 @@ pub struct ScriptCache {
 impl ScriptCache {
     /// The script of this name, in any letter case.
     pub fn find(&self, sha: &[u8]) -> Option<Arc<Script>> {
-        let sha: Sha = sha.to_ascii_lowercase().try_into().ok()?;
-        self.scripts.lock().by_sha.get(&sha).map(|(script, _)| script.clone())
+        let mut sha: Sha = sha.try_into().ok()?;
+        sha.make_ascii_lowercase();
+        self.scripts.lock().by_sha.get(&sha).map(|cached| cached.script.clone())
     }
 
     /// Keeps a script that EVAL or SCRIPT LOAD brought and that compiles. Gives the one that is kept.
     pub fn add(&self, script: Arc<Script>, is_eval: bool) -> Arc<Script> {
         let mut scripts = self.scripts.lock();
-        if let Some((known, _)) = scripts.by_sha.get(&script.sha) {
-            return known.clone();
+        if let Some(known) = scripts.by_sha.get(&script.sha) {
+            return known.script.clone();
         }
-        let mut last_use = None;
         if is_eval {
-            while scripts.by_use.len() >= N_EVAL_SCRIPTS_MAX {
-                let Some((_, oldest)) = scripts.by_use.pop_first() else { break };
-                if let Some((gone, _)) = scripts.by_sha.remove(&oldest) {
-                    scripts.mem_bytes -= gone.mem_bytes();
-                }
+            while scripts.n_eval >= N_EVAL_SCRIPTS_MAX {
+                scripts.remove_oldest();
                 self.evicted_scripts.fetch_add(1, Ordering::Relaxed);
                 self.generation.fetch_add(1, Ordering::Release);
             }
-            scripts.last_use += 1;
-            let use_number = scripts.last_use;
-            scripts.by_use.insert(use_number, script.sha);
-            last_use = Some(use_number);
+            scripts.n_eval += 1;
+            self.touch(&script);
         }
         scripts.mem_bytes += script.mem_bytes();
-        scripts.by_sha.insert(script.sha, (script.clone(), last_use));
+        scripts.by_sha.insert(script.sha, Cached { script: script.clone(), is_eval });
         script
     }
 
     /// Notes that a script was used.
     pub fn touch(&self, script: &Script) {
-        let mut scripts = self.scripts.lock();
-        let next = scripts.last_use + 1;
-        let Some((_, Some(last_use))) = scripts.by_sha.get_mut(&script.sha) else { return };
-        let old = std::mem::replace(last_use, next);
-        scripts.by_use.remove(&old);
-        scripts.by_use.insert(next, script.sha);
-        scripts.last_use = next;
+        let number = self.n_uses.fetch_add(1, Ordering::Relaxed);
+        script.last_use.store(number, Ordering::Relaxed);
     }
 
     /// Forgets all scripts.
@@ -157,7 +179,7 @@ impl ScriptCache {
 
     /// Bytes that the scripts take.
     pub fn mem_bytes(&self) -> usize {
-        const ENTRY_BYTES: usize = 2 * size_of::<Sha>() + size_of::<(Arc<Script>, Option<u64>)>();
+        const ENTRY_BYTES: usize = size_of::<Sha>() + size_of::<Cached>();
         let scripts = self.scripts.lock();
         scripts.mem_bytes + scripts.by_sha.len() * ENTRY_BYTES
     }

@@ -8,12 +8,14 @@ use super::functions::{FunctionInfo, Library};
 use super::host::{CommandBuffer, HOST};
 use super::libraries;
 use super::value;
-use crate::error::{CommandError, with_code};
+use crate::command::Args;
+use crate::error::{CommandError, FunctionError, with_code};
 use crate::server::Server;
 use mlua::{
     Chunk, ChunkMode, Error, Function, HookTriggers, Lua, LuaOptions, MultiValue, StdLib, Table,
     Value, VmState,
 };
+use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -26,8 +28,17 @@ const HOOK_EVERY: u32 = 100_000;
 const MEMORY_BYTES_MAX: usize = 1 << 30;
 /// Patterns longer than this are refused: the matcher recurses with them.
 const PATTERN_BYTES_MAX: usize = 16 * 1024;
-/// Scripts after which the collector takes a step.
-const GC_PERIOD: u32 = 50;
+/// Scripts after which the memory is looked at.
+const SETTLE_PERIOD: u32 = 50;
+/// The collector begins anew when memory has grown so much since it ended, in percent: an
+/// interpreter that is small anyway can afford some garbage.
+const GC_PAUSE: i32 = 400;
+/// The same in an interpreter that takes more than [`LARGE_BYTES`].
+const GC_PAUSE_LARGE: i32 = 150;
+/// How fast the collector works, in percent of what is allocated. Lua's own default.
+const GC_STEP: i32 = 200;
+/// See [`GC_PAUSE_LARGE`].
+const LARGE_BYTES: usize = 16 << 20;
 /// Scripts that are found by their text without hashing it cryptographically.
 const N_RECENT_MAX: usize = 64;
 /// The name of the sandbox's own code in positions.
@@ -92,6 +103,9 @@ pub(super) struct Failure {
 /// A function that a library has registered.
 pub(super) type Registered = (FunctionInfo, Function);
 
+/// A script, and what it was compiled to.
+type Compiled = (Arc<Script>, Rc<Function>);
+
 /// A library as it was when it was loaded here, and its functions by name.
 type LoadedLibrary = (Arc<Library>, HashMap<String, Function>);
 
@@ -101,8 +115,9 @@ pub(super) struct Engine {
     /// The hidden table of globals.
     globals: Table,
     run: Function,
-    scripts: RefCell<HashMap<Sha, Function>>,
-    recent: RefCell<HashMap<Box<[u8]>, Arc<Script>>>,
+    run_function: Function,
+    scripts: RefCell<HashMap<Sha, Compiled, ahash::RandomState>>,
+    recent: RefCell<HashMap<Box<[u8]>, Arc<Script>, ahash::RandomState>>,
     generation: Cell<u64>,
     n_runs: Cell<u32>,
     failure: Rc<RefCell<Option<Failure>>>,
@@ -152,7 +167,8 @@ impl Engine {
         let one_line = is_one_line.clone();
         let note = lua.create_function(move |lua, error: Value| {
             *noted.borrow_mut() = Some(failure_of(lua, &error, one_line.get()));
-            Ok(())
+            // It may have been made to interrupt everything. The script is over.
+            if error.is_error() { set_hook(lua, HOOK_EVERY) } else { Ok(()) }
         })?;
         let one_line = is_one_line.clone();
         let unwrap =
@@ -165,7 +181,7 @@ impl Engine {
             .into_function()?;
         let registered: Rc<RefCell<Option<Vec<Registered>>>> = Rc::default();
         let library = super::api::library_table(&lua, &registered)?;
-        let (run, library_api): (Function, Table) = sandbox.call((
+        let (run, run_function, library_api): (Function, Function, Table) = sandbox.call((
             globals.clone(),
             front.clone(),
             library,
@@ -177,9 +193,11 @@ impl Engine {
         let globals_seen = front.metatable().ok_or(Error::StackError)?;
         lua.set_globals(front)?;
         set_hook(&lua, HOOK_EVERY)?;
+        lua.gc_inc(GC_PAUSE, GC_STEP, 0);
         Ok(Engine {
             globals,
             run,
+            run_function,
             scripts: RefCell::default(),
             recent: RefCell::default(),
             generation: Cell::new(server.scripting.cache.generation()),
@@ -213,42 +231,41 @@ impl Engine {
     pub(super) fn script(
         &self,
         server: &Server,
-        script: &Script,
-    ) -> Result<Function, CommandError> {
+        script: &Arc<Script>,
+    ) -> Result<Rc<Function>, CommandError> {
         self.refresh(server);
-        if let Some(function) = self.scripts.borrow().get(&script.sha) {
+        if let Some((_, function)) = self.scripts.borrow().get(&script.sha) {
             return Ok(function.clone());
         }
         let text = &script.body[script.shebang_len..];
         let function = load(&self.lua, text, SCRIPT)
             .map_err(|message| CommandError::ScriptSyntax(plain_text(&message)))?;
-        self.scripts.borrow_mut().insert(script.sha, function.clone());
+        let function = Rc::new(function);
+        let compiled = (script.clone(), function.clone());
+        self.scripts.borrow_mut().insert(script.sha, compiled);
         Ok(function)
     }
 
     /// Keeps a script to be found by its text.
     pub(super) fn keep_recent(&self, script: &Arc<Script>) {
         let mut recent = self.recent.borrow_mut();
-        if !recent.contains_key(&script.body) {
-            if recent.len() >= N_RECENT_MAX {
-                recent.clear();
-            }
-            recent.insert(script.body.clone(), script.clone());
+        if recent.len() >= N_RECENT_MAX {
+            recent.clear();
         }
+        recent.insert(script.body.clone(), script.clone());
     }
 
     /// Runs a script with these keys and arguments. `None`: it failed, see [`Engine::failure`].
-    pub(super) fn run<'w>(
+    pub(super) fn run(
         &self,
         (script, is_one_line): (&Function, bool),
-        keys: impl ExactSizeIterator<Item = &'w [u8]>,
-        arguments: impl ExactSizeIterator<Item = &'w [u8]>,
+        keys: Args<'_>,
+        arguments: Args<'_>,
     ) -> Option<Value> {
         self.is_one_line.set(is_one_line);
         let ran = (|| {
-            self.globals.raw_set("KEYS", list(&self.lua, keys)?)?;
-            self.globals.raw_set("ARGV", list(&self.lua, arguments)?)?;
-            self.run.call::<(bool, Value)>(script)
+            let (keys, arguments) = (list(&self.lua, keys)?, list(&self.lua, arguments)?);
+            self.run.call::<(bool, Value)>((script, keys, arguments))
         })();
         self.outcome(ran)
     }
@@ -259,7 +276,7 @@ impl Engine {
     /// If it is no Lua or fails.
     pub(super) fn load(&self, text: &[u8]) -> Result<Vec<Registered>, CommandError> {
         let function = load(&self.lua, text, "@user_function")
-            .map_err(|message| CommandError::FunctionSyntax(plain_text(&message)))?;
+            .map_err(|message| FunctionError::FunctionSyntax(plain_text(&message)))?;
         self.is_one_line.set(false);
         *self.registered.borrow_mut() = Some(Vec::new());
         let ran = self.globals_seen.raw_set("__index", &self.library_api).and_then(|()| {
@@ -271,7 +288,7 @@ impl Engine {
         self.settings.reset();
         match self.outcome(ran) {
             Some(_) => Ok(registered),
-            None => Err(CommandError::FunctionFailed(plain_text(&self.failure().line))),
+            None => Err(FunctionError::FunctionFailed(plain_text(&self.failure().line)).into()),
         }
     }
 
@@ -303,18 +320,16 @@ impl Engine {
     }
 
     /// Runs a function with these keys and arguments. As [`Engine::run`].
-    pub(super) fn run_function<'w>(
+    pub(super) fn run_function(
         &self,
         function: &Function,
-        keys: impl ExactSizeIterator<Item = &'w [u8]>,
-        arguments: impl ExactSizeIterator<Item = &'w [u8]>,
+        keys: Args<'_>,
+        arguments: Args<'_>,
     ) -> Option<Value> {
         self.is_one_line.set(false);
         let ran = (|| {
-            self.globals.raw_set("KEYS", Value::Nil)?;
-            self.globals.raw_set("ARGV", Value::Nil)?;
             let (keys, arguments) = (list(&self.lua, keys)?, list(&self.lua, arguments)?);
-            self.run.call::<(bool, Value)>((function, keys, arguments))
+            self.run_function.call::<(bool, Value)>((function, keys, arguments))
         })();
         self.outcome(ran)
     }
@@ -342,7 +357,7 @@ impl Engine {
         })
     }
 
-    /// Cleans up after a script; from time to time, collects garbage.
+    /// Cleans up after a script; from time to time, looks at the memory.
     pub(super) fn settle(&self, server: &Server, worker: usize, was_killed: bool) {
         self.settings.reset();
         if was_killed {
@@ -350,11 +365,16 @@ impl Engine {
             let _ = set_hook(&self.lua, HOOK_EVERY);
         }
         self.n_runs.set(self.n_runs.get() + 1);
-        if self.n_runs.get() >= GC_PERIOD || was_killed {
+        if self.n_runs.get() >= SETTLE_PERIOD || was_killed {
             self.n_runs.set(0);
-            // An error of a finalizer is nobody's.
-            let _ = self.lua.gc_step_kbytes(GC_PERIOD as i32);
             let bytes = self.lua.used_memory();
+            let pause = if bytes > LARGE_BYTES { GC_PAUSE_LARGE } else { GC_PAUSE };
+            self.lua.gc_inc(pause, GC_STEP, 0);
+            if bytes > LARGE_BYTES {
+                // What a large script has left behind is not to stay until many small ones have run.
+                // An error of a finalizer is nobody's.
+                let _ = self.lua.gc_step_kbytes((bytes >> 10) as i32 / 8);
+            }
             if let Some(shown) = server.scripting.vm_bytes.get(worker) {
                 shown.store(bytes, std::sync::atomic::Ordering::Relaxed);
             }
@@ -364,10 +384,21 @@ impl Engine {
 
 /// A script that the calling worker has run lately, by its text.
 pub(super) fn recent(server: &Server, body: &[u8]) -> Option<Arc<Script>> {
+    look_up(server, |engine| engine.recent.borrow().get(body).cloned())
+}
+
+/// A script that the calling worker has compiled, by its name in any letter case.
+pub(super) fn recent_by_sha(server: &Server, sha: &[u8]) -> Option<Arc<Script>> {
+    let mut sha: Sha = sha.try_into().ok()?;
+    sha.make_ascii_lowercase();
+    look_up(server, |engine| engine.scripts.borrow().get(&sha).map(|(script, _)| script.clone()))
+}
+
+fn look_up<R>(server: &Server, find: impl FnOnce(&Engine) -> Option<R>) -> Option<R> {
     ENGINE.with_borrow(|slot| {
         let engine = slot.as_ref().filter(|engine| engine.run_id == server.run_id)?;
         engine.refresh(server);
-        engine.recent.borrow().get(body).cloned()
+        find(engine)
     })
 }
 
@@ -375,7 +406,7 @@ pub(super) fn recent(server: &Server, body: &[u8]) -> Option<Arc<Script>> {
 ///
 /// # Errors
 /// If it is no Lua.
-pub fn compile(server: &Server, script: &Script) -> Result<(), CommandError> {
+pub fn compile(server: &Server, script: &Arc<Script>) -> Result<(), CommandError> {
     Engine::get(server).script(server, script).map(drop)
 }
 
@@ -386,7 +417,11 @@ fn set_hook(lua: &Lua, every: u32) -> mlua::Result<()> {
         if !HOST.is_set() {
             return Ok(VmState::Continue);
         }
-        if lua.used_memory() > MEMORY_BYTES_MAX {
+        let bytes = lua.used_memory();
+        if bytes > LARGE_BYTES {
+            lua.gc_inc(GC_PAUSE_LARGE, GC_STEP, 0);
+        }
+        if bytes > MEMORY_BYTES_MAX {
             return Err(Error::MemoryError(CommandError::LuaMemory.without_code()));
         }
         if let Some(error) = HOST.with(|host| host.interrupt()) {
@@ -408,9 +443,14 @@ fn keep_only_clock(lua: &Lua, globals: &Table) -> mlua::Result<()> {
     globals.raw_set("os", kept)
 }
 
-fn list<'w>(lua: &Lua, words: impl ExactSizeIterator<Item = &'w [u8]>) -> mlua::Result<Table> {
+fn list(lua: &Lua, words: Args<'_>) -> mlua::Result<Table> {
+    // Text goes straight into the table; other bytes need a reference each.
+    let texts: Result<SmallVec<[&str; 8]>, _> = words.iter().map(std::str::from_utf8).collect();
+    if let Ok(texts) = texts {
+        return lua.create_sequence_from(texts);
+    }
     let table = lua.create_table_with_capacity(words.len(), 0)?;
-    for (index, word) in words.enumerate() {
+    for (index, word) in words.iter().enumerate() {
         table.raw_set(index + 1, lua.create_string(word)?)?;
     }
     Ok(table)
@@ -570,6 +610,10 @@ pub(super) fn take_words(
     for value in values {
         match value {
             Value::String(bytes) => buffer.push(&bytes.as_bytes()),
+            // All numbers of scripts are floating-point numbers, and huge ones are written as such.
+            Value::Integer(number) if number.unsigned_abs() > 1 << 53 => {
+                buffer.push_number(*number as f64);
+            }
             Value::Integer(number) => buffer.push(itoa::Buffer::new().format(*number).as_bytes()),
             Value::Number(number) => buffer.push_number(*number),
             _ => return Err(CommandError::ScriptArguments),

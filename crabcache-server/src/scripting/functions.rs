@@ -6,8 +6,10 @@
 
 use super::engine::Engine;
 use super::host::load_host;
+use super::library_reach::reach_of_library;
+use super::reach::Reach;
 use super::shebang::{self, ScriptFlags};
-use crate::error::CommandError;
+use crate::error::{CommandError, FunctionError};
 use crate::persistence::rdb::opcodes::{FUNCTION_PRE_GA, FUNCTION2};
 use crate::persistence::rdb::payload;
 use crate::persistence::rdb::string::{read_string, write_string};
@@ -37,7 +39,15 @@ pub struct Library {
     /// Bytes of the line that declares it.
     pub shebang_len: usize,
     /// What it has registered.
-    pub functions: Vec<FunctionInfo>,
+    pub functions: Vec<Arc<FunctionInfo>>,
+    /// The keys that its functions can reach.
+    pub reach: Reach,
+}
+
+impl FunctionInfo {
+    fn key(&self) -> Vec<u8> {
+        self.name.to_ascii_lowercase().into_bytes()
+    }
 }
 
 impl Library {
@@ -50,7 +60,8 @@ impl Library {
 #[derive(Debug, Default, Clone)]
 pub struct Libraries {
     by_name: BTreeMap<String, Arc<Library>>,
-    by_function: HashMap<String, Arc<Library>>,
+    /// By names in lower case: letter case does not matter where a function is called.
+    by_function: HashMap<Vec<u8>, (Arc<Library>, Arc<FunctionInfo>)>,
 }
 
 impl Libraries {
@@ -80,53 +91,59 @@ impl Libraries {
     }
 
     /// The library of a function, and what is known of it.
-    pub fn function(&self, name: &[u8]) -> Option<(Arc<Library>, FunctionInfo)> {
-        let name = std::str::from_utf8(name).ok()?;
-        let library = self.by_function.get(name)?;
-        let info = library.functions.iter().find(|function| function.name == name)?;
-        Some((library.clone(), info.clone()))
+    pub fn function(&self, name: &[u8]) -> Option<(Arc<Library>, Arc<FunctionInfo>)> {
+        self.by_function.get(&name.to_ascii_lowercase()).cloned()
     }
 
     fn remove(&mut self, name: &str) -> bool {
         let Some(library) = self.by_name.remove(name) else { return false };
         for function in &library.functions {
-            self.by_function.remove(&function.name);
+            self.by_function.remove(&function.key());
         }
         true
     }
 
-    fn add(&mut self, library: Arc<Library>) -> Result<(), CommandError> {
+    /// Fails if another library than one of the same name has a function of `library`.
+    fn check_functions(&self, library: &Library) -> Result<(), CommandError> {
         for function in &library.functions {
-            if self.by_function.contains_key(&function.name) {
-                return Err(CommandError::FunctionExists(function.name.clone()));
+            let known = self.by_function.get(&function.key());
+            if known.is_some_and(|(other, _)| other.name != library.name) {
+                return Err(FunctionError::FunctionExists(function.name.clone()).into());
             }
         }
+        Ok(())
+    }
+
+    fn add(&mut self, library: Arc<Library>) -> Result<(), CommandError> {
+        self.check_functions(&library)?;
         for function in &library.functions {
-            self.by_function.insert(function.name.clone(), library.clone());
+            let entry = (library.clone(), function.clone());
+            self.by_function.entry(function.key()).or_insert(entry);
         }
         self.by_name.insert(library.name.clone(), library);
         Ok(())
     }
 }
 
-/// The libraries of a server.
+/// The libraries of a server. Whoever looks at all of them shares them; they are copied only if they
+/// change meanwhile.
 #[derive(Debug, Default)]
-pub struct Functions(RwLock<Libraries>);
+pub struct Functions(RwLock<Arc<Libraries>>);
 
 impl Functions {
     /// The libraries now.
-    pub fn get(&self) -> Libraries {
+    pub fn get(&self) -> Arc<Libraries> {
         self.0.read().clone()
     }
 
     /// As [`Libraries::function`].
-    pub fn function(&self, name: &[u8]) -> Option<(Arc<Library>, FunctionInfo)> {
+    pub fn function(&self, name: &[u8]) -> Option<(Arc<Library>, Arc<FunctionInfo>)> {
         self.0.read().function(name)
     }
 
     /// Removes all libraries.
     pub fn flush(&self) {
-        *self.0.write() = Libraries::default();
+        *self.0.write() = Arc::default();
     }
 
     /// Removes a library.
@@ -134,8 +151,12 @@ impl Functions {
     /// # Errors
     /// If there is none of this name.
     pub fn delete(&self, name: &[u8]) -> Result<(), CommandError> {
-        let is_removed = self.0.write().remove(&String::from_utf8_lossy(name));
-        if is_removed { Ok(()) } else { Err(CommandError::LibraryNotFound) }
+        let is_removed = Arc::make_mut(&mut self.0.write()).remove(&String::from_utf8_lossy(name));
+        if is_removed {
+            Ok(())
+        } else {
+            Err(CommandError::Function(FunctionError::LibraryNotFound))
+        }
     }
 }
 
@@ -148,11 +169,11 @@ pub fn load(server: &Server, code: &[u8], replaces: bool) -> Result<String, Comm
         !replaces && server.scripting.functions.0.read().by_name.contains_key(name)
     })?;
     let mut libraries = server.scripting.functions.0.write();
-    let mut new = libraries.clone();
-    new.remove(&library.name);
+    libraries.check_functions(&library)?;
+    let libraries = Arc::make_mut(&mut libraries);
     let name = library.name.clone();
-    new.add(Arc::new(library))?;
-    *libraries = new;
+    libraries.remove(&name);
+    libraries.add(Arc::new(library))?;
     Ok(name)
 }
 
@@ -164,14 +185,15 @@ fn read(
 ) -> Result<Library, CommandError> {
     let (name, shebang_len) = shebang::read_library(code)?;
     if is_taken(&name) {
-        return Err(CommandError::LibraryExists(name));
+        return Err(FunctionError::LibraryExists(name).into());
     }
     let registered = load_host(server, || Engine::get(server).load(&code[shebang_len..]))?;
-    let functions: Vec<FunctionInfo> = registered.into_iter().map(|(info, _)| info).collect();
+    let functions: Vec<_> = registered.into_iter().map(|(info, _)| Arc::new(info)).collect();
     if functions.is_empty() {
-        return Err(CommandError::NoFunctions);
+        return Err(CommandError::Function(FunctionError::NoFunctions));
     }
-    Ok(Library { name, code: code.into(), shebang_len, functions })
+    let reach = reach_of_library(&code[shebang_len..], &server.commands);
+    Ok(Library { name, code: code.into(), shebang_len, functions, reach })
 }
 
 /// All libraries as FUNCTION RESTORE takes them.
@@ -206,10 +228,13 @@ pub fn restore(server: &Server, bytes: &[u8], policy: RestorePolicy) -> Result<(
         rest = after;
         match *kind {
             FUNCTION2 => {}
-            FUNCTION_PRE_GA => return Err(CommandError::PreReleaseFunction),
-            _ => return Err(CommandError::NotAFunction),
+            FUNCTION_PRE_GA => {
+                return Err(CommandError::Function(FunctionError::PreReleaseFunction));
+            }
+            _ => return Err(CommandError::Function(FunctionError::NotAFunction)),
         }
-        let code = read_string(&mut rest).map_err(|_| CommandError::FunctionsUnreadable)?;
+        let code = read_string(&mut rest)
+            .map_err(|_| CommandError::Function(FunctionError::FunctionsUnreadable))?;
         let code = code.into_bytes();
         let library = read(server, &code, |name| loaded.by_name.contains_key(name))?;
         loaded.add(Arc::new(library))?;
@@ -217,17 +242,17 @@ pub fn restore(server: &Server, bytes: &[u8], policy: RestorePolicy) -> Result<(
     let mut libraries = server.scripting.functions.0.write();
     let mut new = match policy {
         RestorePolicy::Flush => Libraries::default(),
-        _ => libraries.clone(),
+        _ => Libraries::clone(&libraries),
     };
     for name in loaded.by_name.keys() {
         if new.by_name.contains_key(name) && policy == RestorePolicy::Append {
-            return Err(CommandError::LibraryExistsAlready(name.clone()));
+            return Err(FunctionError::LibraryExistsAlready(name.clone()).into());
         }
         new.remove(name);
     }
     for library in loaded.all() {
         new.add(library.clone())?;
     }
-    *libraries = new;
+    *libraries = Arc::new(new);
     Ok(())
 }

@@ -3,18 +3,18 @@
 //! Invariant: a command runs only if the stripes of its keys are held, whatever was thought about
 //! the script before.
 
-use super::cache::Script;
 use super::engine::{Engine, Failure};
-use super::running::Call;
+use super::plan::{self, FoundScript};
+use super::reply;
+use super::running::{Call, stand_in};
 use super::shebang::ScriptFlags;
-use super::{plan, reply};
 use crate::acl;
 use crate::command::dispatch::{
     count_rejected, disk_error, is_read_only, run_locked, stripes_of, write_error,
 };
 use crate::command::table::Found;
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler};
-use crate::error::{CommandError, ReplicationError, with_code};
+use crate::error::{CommandError, FunctionError, ReplicationError, with_code};
 use crate::monitor;
 use crate::replication::log::Targets;
 use crate::server::Server;
@@ -22,12 +22,14 @@ use crate::transaction::expire_met;
 use crabcache_resp::{Protocol, Span, number};
 use crabcache_store::{Locked, Trace};
 use scoped_tls_hkt::scoped_thread_local;
-use std::sync::Arc;
 
 scoped_thread_local!(
     /// The call of the script that this thread runs. Not set while one of its commands runs.
     pub(super) static mut HOST: for<'a> &'a mut (dyn Host + 'a)
 );
+
+/// While a script is over its time, its worker's connections are served so often at most.
+const STAND_IN_PERIOD_NS: u64 = 5_000_000;
 
 /// What scripts can ask for.
 pub(super) trait Host {
@@ -91,9 +93,13 @@ struct ScriptCall<'s, 'l, 'p, 'c> {
     protocol: Protocol,
     targets: Targets,
     is_reader: bool,
+    /// Whether its commands may take memory although memory is full.
+    ignores_memory: bool,
     is_overtime: bool,
     has_written: bool,
     began_ns: u64,
+    /// When the worker's connections are served again while the script is over its time.
+    stand_in_ns: u64,
     name: &'s str,
     request: Args<'s>,
     is_function: bool,
@@ -128,13 +134,39 @@ impl ScriptCall<'_, '_, '_, '_> {
         write_error(self.ctx, error);
     }
 
+    /// Whether the script is over its time, of which others learn here.
+    fn notices_overtime(&mut self, now_ns: u64) -> bool {
+        let (server, worker) = (self.ctx.server, self.ctx.worker);
+        let limit_ms = u64::try_from(self.ctx.config.busy_reply_threshold).unwrap_or(0);
+        let elapsed_ms = now_ns.saturating_sub(self.began_ns) / 1_000_000;
+        if limit_ms == 0 || elapsed_ms < limit_ms {
+            return false;
+        }
+        self.is_overtime = true;
+        tracing::warn!(
+            "Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try \
+             killing the script using the {} command. Script name is: {}.",
+            if self.is_function { "FUNCTION KILL" } else { "SCRIPT KILL" },
+            self.name
+        );
+        let words = self.request.iter().map(<[u8]>::to_vec).collect();
+        let (name, began_ns) = (self.name.to_string(), self.began_ns);
+        let call = Call { name, words, is_function: self.is_function, began_ns };
+        server.scripting.running.note_overtime(worker, call);
+        server.set_busy(true);
+        self.locked.let_others_pass();
+        true
+    }
+
     /// What may stand in the way of a script's command.
     fn check(&mut self, args: Args<'_>) -> Result<(), CommandError> {
         let row = self.ctx.row;
         if !row.arity_fits(args.len()) {
             return Err(CommandError::ScriptArity);
         }
-        let is_denied = row.flags.contains(Flags::NOSCRIPT)
+        let denies_nothing =
+            || self.ctx.server.scripting.denies_nothing.load(std::sync::atomic::Ordering::Relaxed);
+        let is_denied = (row.flags.contains(Flags::NOSCRIPT) && !denies_nothing())
             || matches!(row.spec.handler, Handler::Gated(_) | Handler::Script(_));
         if is_denied {
             return Err(CommandError::NotFromScript);
@@ -146,6 +178,14 @@ impl ScriptCall<'_, '_, '_, '_> {
         }
         if self.is_reader && row.flags.intersects(Flags::WRITE | Flags::MAY_REPLICATE) {
             return Err(CommandError::WriteFromReader);
+        }
+        // What has begun to write cannot stop in the middle.
+        if self.ctx.lacks_memory
+            && row.flags.contains(Flags::DENYOOM)
+            && !self.has_written
+            && !self.ignores_memory
+        {
+            return Err(CommandError::OutOfMemory);
         }
         self.find_keys(args)?;
         if row.flags.contains(Flags::WRITE) && !self.has_written {
@@ -200,25 +240,15 @@ impl Host for ScriptCall<'_, '_, '_, '_> {
     fn interrupt(&mut self) -> Option<CommandError> {
         let (server, worker) = (self.ctx.server, self.ctx.worker);
         let now_ns = server.clock.elapsed_ns();
-        if !self.is_overtime {
-            let limit_ms = u64::try_from(self.ctx.config.busy_reply_threshold).unwrap_or(0);
-            let elapsed_ms = now_ns.saturating_sub(self.began_ns) / 1_000_000;
-            if limit_ms == 0 || elapsed_ms < limit_ms {
-                return None;
-            }
-            self.is_overtime = true;
-            tracing::warn!(
-                "Slow script detected: still in execution after {elapsed_ms} milliseconds. You can \
-                 try killing the script using the {} command. Script name is: {}.",
-                if self.is_function { "FUNCTION KILL" } else { "SCRIPT KILL" },
-                self.name
-            );
-            let words = self.request.iter().map(<[u8]>::to_vec).collect();
-            let (name, began_ns) = (self.name.to_string(), self.began_ns);
-            let call = Call { name, words, is_function: self.is_function, began_ns };
-            server.scripting.running.note_overtime(worker, call);
-            server.set_busy(true);
-            self.locked.let_others_pass();
+        if !self.is_overtime && !self.notices_overtime(now_ns) {
+            return None;
+        }
+        if now_ns >= self.stand_in_ns {
+            stand_in();
+            let ended_ns = server.clock.elapsed_ns();
+            // It must not take much of the script's time, however many connections there are.
+            let pause_ns = (ended_ns.saturating_sub(now_ns) * 8).max(STAND_IN_PERIOD_NS);
+            self.stand_in_ns = ended_ns + pause_ns;
         }
         if server.is_stopping() {
             return Some(CommandError::ScriptKilled);
@@ -258,18 +288,20 @@ pub fn run(
     monitor::show_now(ctx, args);
     let known = ctx.script.take();
     let n_keys = plan::n_keys(args)?;
-    let script = match known {
-        Some(script) => script,
+    let FoundScript { mut script, is_recent } = match known {
+        Some(found) => found,
         None => plan::script_of(ctx, args)?,
     };
-    let is_new = !ctx.row.spec.name.starts_with("evalsha");
     let engine = Engine::get(ctx.server);
     let function = engine.script(ctx.server, &script)?;
-    let script = if is_new { keep(ctx, &engine, script) } else { script };
-    let is_reader = check_flags(script.flags, ctx.row.spec.name)?;
+    if !is_recent {
+        script = ctx.server.scripting.cache.add(script, true);
+        engine.keep_recent(&script);
+    }
+    let call = (script.name(), args, false, check_flags(ctx, script.flags)?);
     let (keys, arguments) = plan::words(args, n_keys);
-    let ran = in_call(locked, ctx, trace, (script.name(), args, false, is_reader), || {
-        engine.run((&function, !script.body.contains(&b'\n')), keys.iter(), arguments.iter())
+    let ran = in_call(locked, ctx, trace, call, || {
+        engine.run((&function, script.is_one_line), keys, arguments)
     });
     ctx.server.scripting.cache.touch(&script);
     finish(ctx, &engine, script.name(), ran)
@@ -289,13 +321,11 @@ pub fn run_function(
         CommandError::NotInteger => CommandError::BadKeyCount,
         other => other,
     })?;
-    let is_reader = check_flags(info.flags, ctx.row.spec.name)?;
+    let call = (&*info.name, args, true, check_flags(ctx, info.flags)?);
     let engine = Engine::get(ctx.server);
     let function = load_host(ctx.server, || engine.function(ctx.server, &library, &info.name))?;
     let (keys, arguments) = plan::words(args, n_keys);
-    let ran = in_call(locked, ctx, trace, (&info.name, args, true, is_reader), || {
-        engine.run_function(&function, keys.iter(), arguments.iter())
-    });
+    let ran = in_call(locked, ctx, trace, call, || engine.run_function(&function, keys, arguments));
     finish(ctx, &engine, &info.name, ran)
 }
 
@@ -319,7 +349,7 @@ impl Host for LoadHost<'_> {
     fn interrupt(&mut self) -> Option<CommandError> {
         const LIMIT_NS: u64 = 500_000_000;
         let took_ns = self.server.clock.elapsed_ns().saturating_sub(self.began_ns);
-        (took_ns > LIMIT_NS).then_some(CommandError::FunctionLoadTimeout)
+        (took_ns > LIMIT_NS).then_some(CommandError::Function(FunctionError::FunctionLoadTimeout))
     }
 
     fn may_run(&mut self, _: &CommandBuffer) -> Option<bool> {
@@ -331,23 +361,30 @@ impl Host for LoadHost<'_> {
     fn set_targets(&mut self, _: Targets) {}
 }
 
-fn keep(ctx: &Ctx<'_>, engine: &Engine, script: Arc<Script>) -> Arc<Script> {
-    let kept = ctx.server.scripting.cache.add(script, true);
-    engine.keep_recent(&kept);
-    kept
-}
-
-/// Whether a call only reads.
+/// What a call may do, of what its script or function declares.
 ///
 /// # Errors
-/// If the command must only read, and the script declares nothing of the kind.
-fn check_flags(flags: ScriptFlags, command: &str) -> Result<bool, CommandError> {
-    let declares_writes =
-        !flags.contains(ScriptFlags::COMPAT) && !flags.contains(ScriptFlags::NO_WRITES);
-    if command.ends_with("_ro") && declares_writes {
+/// If it must not run: from a command that only reads, unless it declares that it does; while memory
+/// is full.
+fn check_flags(ctx: &Ctx<'_>, flags: ScriptFlags) -> Result<Rights, CommandError> {
+    let command = ctx.row.spec.name;
+    let declares = !flags.contains(ScriptFlags::COMPAT);
+    if command.ends_with("_ro") && declares && !flags.contains(ScriptFlags::NO_WRITES) {
         return Err(CommandError::WriteScriptFromReader);
     }
-    Ok(flags.is_reader(command))
+    if declares && ctx.lacks_memory && flags.needs_memory() {
+        return Err(CommandError::ScriptNeedsMemory);
+    }
+    Ok(Rights {
+        is_reader: flags.is_reader(command),
+        ignores_memory: flags.contains(ScriptFlags::ALLOW_OOM),
+    })
+}
+
+/// What the commands of a script may do.
+struct Rights {
+    is_reader: bool,
+    ignores_memory: bool,
 }
 
 /// What a script left behind: its value, unless it failed, and the protocol that it had chosen.
@@ -358,7 +395,7 @@ fn in_call(
     locked: &mut Locked<'_>,
     ctx: &mut Ctx<'_>,
     trace: &Trace,
-    (name, request, is_function, is_reader): (&str, Args<'_>, bool, bool),
+    (name, request, is_function, rights): (&str, Args<'_>, bool, Rights),
     run: impl FnOnce() -> Option<mlua::Value>,
 ) -> Ran {
     let server = ctx.server;
@@ -371,16 +408,19 @@ fn in_call(
         trace,
         protocol: Protocol::Resp2,
         targets: Targets::all(),
-        is_reader,
+        is_reader: rights.is_reader,
+        ignores_memory: rights.ignores_memory,
         is_overtime: false,
         has_written: false,
         began_ns,
+        stand_in_ns: 0,
         name,
         request,
         is_function,
     };
     // What a script has done is replicated as one.
     let unit = server.unit_if(server.interests.get(), || true);
+    call.ctx.script_time_us = None;
     let value = HOST.set(&mut call, run);
     drop(unit);
     let (protocol, worker) = (call.protocol, call.ctx.worker);
@@ -407,6 +447,8 @@ fn finish(ctx: &mut Ctx<'_>, engine: &Engine, name: &str, ran: Ran) -> CommandRe
                 ctx.reply.error(&with_code(error.to_string().as_bytes()));
             }
         }
+        // The process is about to end: whoever waits learns that by the end of the connection.
+        None if ctx.server.is_stopping() => drop(engine.failure()),
         None => write_failure(ctx, name, &engine.failure()),
     }
     engine.settle(ctx.server, ctx.worker, was_killed);

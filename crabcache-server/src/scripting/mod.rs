@@ -22,6 +22,7 @@ pub mod functions;
 mod host;
 mod lexer;
 mod libraries;
+mod library_reach;
 mod plan;
 mod reach;
 mod reply;
@@ -32,7 +33,7 @@ mod value;
 pub use cache::{Script, ScriptCache, sha1_hex};
 pub use engine::compile;
 pub use host::{run, run_function};
-pub use plan::{Plan, plan};
+pub use plan::{FoundScript, Plan, effective_flags, plan};
 pub use shebang::ScriptFlags;
 
 use running::Running;
@@ -46,6 +47,8 @@ pub struct Scripting {
     pub functions: functions::Functions,
     /// The scripts under way.
     pub running: Running,
+    /// Whether scripts may call commands that are denied to them otherwise: for tests.
+    pub denies_nothing: std::sync::atomic::AtomicBool,
     /// Bytes that each worker's interpreter takes.
     pub vm_bytes: Box<[std::sync::atomic::AtomicUsize]>,
 }
@@ -57,6 +60,7 @@ impl Scripting {
             cache: ScriptCache::default(),
             functions: functions::Functions::default(),
             running: Running::new(n_workers),
+            denies_nothing: std::sync::atomic::AtomicBool::new(false),
             vm_bytes: (0..n_workers).map(|_| std::sync::atomic::AtomicUsize::new(0)).collect(),
         }
     }

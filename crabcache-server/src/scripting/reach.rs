@@ -32,8 +32,12 @@ pub enum Reach {
 
 /// Reads a script's text.
 pub(super) fn reach_of(source: &[u8], commands: &CommandTable) -> Reach {
-    let Some(tokens) = tokens(source) else { return Reach::Everything };
-    let mut reader = Reader::new(&tokens, commands);
+    tokens(source).map_or(Reach::Everything, |tokens| reach_of_tokens(&tokens, commands))
+}
+
+/// Reads the words of a script.
+pub(super) fn reach_of_tokens(tokens: &[Token<'_>], commands: &CommandTable) -> Reach {
+    let mut reader = Reader::new(tokens, commands);
     if reader.read().is_none() {
         return Reach::Everything;
     }

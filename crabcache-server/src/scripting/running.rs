@@ -2,10 +2,29 @@
 //!
 //! A worker that runs a script cannot be interrupted by other threads, but its interpreter calls a
 //! hook every so many instructions, and the hook looks here. So others leave what they want of it:
-//! that it ends (SCRIPT KILL), that the process is about to end (SHUTDOWN NOSAVE).
+//! that it ends (SCRIPT KILL), that the process is about to end (SHUTDOWN NOSAVE). The worker's own
+//! connections have nobody else: the hook has them served from time to time.
 
 use parking_lot::Mutex;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+thread_local! {
+    static STAND_IN: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
+}
+
+/// Has `serve` called on this thread from time to time while a script of its is over its time.
+pub fn set_stand_in(serve: impl Fn() + 'static) {
+    STAND_IN.set(Some(Rc::new(serve)));
+}
+
+/// Serves the connections of the calling thread, if it has any.
+pub(super) fn stand_in() {
+    if let Some(serve) = STAND_IN.with_borrow(Clone::clone) {
+        serve();
+    }
+}
 
 /// What others know about a script that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -238,13 +238,16 @@ setmetatable(G, globals)
 -- What libraries of functions see while they are loaded.
 local api = setmetatable({ redis = protect(setmetatable(library, globals)) }, globals)
 
--- Runs a script. Its failure is noted, not returned.
-local function run(script, ...)
-  local keys, arguments = ...
-  if keys == nil then
-    return xpcall(script, note)
-  end
-  return xpcall(function() return script(keys, arguments) end, note)
+-- Runs a script, or the text of a library. Its failure is noted, not returned.
+local function run(script, keys, arguments)
+  G.KEYS, G.ARGV = keys, arguments
+  return xpcall(script, note)
 end
 
-return run, api
+-- Runs a function of a library.
+local function run_function(f, keys, arguments)
+  G.KEYS, G.ARGV = nil, nil
+  return xpcall(function() return f(keys, arguments) end, note)
+end
+
+return run, run_function, api

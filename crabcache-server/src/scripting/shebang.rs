@@ -38,6 +38,12 @@ impl ScriptFlags {
         command.ends_with("_ro") || self.contains(ScriptFlags::NO_WRITES)
     }
 
+    /// Whether a script that declares this may not run while memory is full. One that writes nothing
+    /// may.
+    pub fn needs_memory(self) -> bool {
+        !self.intersects(ScriptFlags::ALLOW_OOM | ScriptFlags::NO_WRITES)
+    }
+
     /// The flag of this name.
     pub fn by_name(name: &[u8]) -> Option<ScriptFlags> {
         let found = Self::NAMES.iter().find(|(_, own)| own.as_bytes() == name);

@@ -39,7 +39,10 @@ impl<'r> Reader<'r> {
                 Some(bytes) => Value::String(lua.create_string(bytes)?),
                 None => Value::Boolean(false),
             },
-            b'+' => self.single("ok", Value::String(lua.create_string(text)?))?,
+            b'+' => match std::str::from_utf8(text) {
+                Ok(text) => Value::Table(lua.create_table_from([("ok", text)])?),
+                Err(_) => self.single("ok", Value::String(lua.create_string(text)?))?,
+            },
             b'-' => Value::Table(error_table(lua, text, true)?),
             b'*' | b'>' => match len() {
                 Some(len) => self.array(len)?,

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::error::Logged;
 use std::sync::OnceLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// An order to the main thread.
@@ -11,8 +12,9 @@ pub enum Order {
     /// Close the listening TCP sockets and open those of this configuration, or the old ones again
     /// if that fails.
     Listen(Box<Config>, SyncSender<Result<(), Logged>>),
-    /// End the process; all that could speak against it was checked.
-    Shutdown,
+    /// End the process; all that could speak against it was checked. Who asks waits until the other
+    /// end is gone: until nobody can connect any more.
+    Shutdown(SyncSender<()>),
 }
 
 /// The way to the main thread. In tests there is none.
@@ -42,11 +44,16 @@ impl Control {
         is_done.recv().unwrap_or(Err(Logged))
     }
 
-    /// Ends the process.
+    /// Ends the process. Waits until nobody can connect any more: who sees a connection end because
+    /// of it must not find the server again.
     pub fn shutdown(&self) {
-        if let Some(orders) = self.orders.get() {
-            // If nobody listens the process is ending already.
-            let _ = orders.send(Order::Shutdown);
+        const TIME_MAX: Duration = Duration::from_secs(1);
+        let Some(orders) = self.orders.get() else { return };
+        let (asked, is_closed) = sync_channel(0);
+        // If nobody listens the process is ending already.
+        if orders.send(Order::Shutdown(asked)).is_ok() {
+            // The answer is that there will be none.
+            let _ = is_closed.recv_timeout(TIME_MAX);
         }
     }
 }

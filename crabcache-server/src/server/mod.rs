@@ -125,9 +125,9 @@ pub(crate) struct Recorded {
     pub(crate) propagated: parking_lot::Mutex<Vec<(usize, Vec<Vec<u8>>)>>,
 }
 
-/// Threads beside the workers that touch data: the expire cycle, whoever saves or loads, and the link
-/// to a primary.
-const N_BACKGROUND_THREADS: usize = 3;
+/// Gates beside those of the workers: of the expire cycle, of whoever saves or loads, of the link to a
+/// primary, and of workers that serve their connections while a script of theirs has their own gate.
+const N_FURTHER_GATES: usize = 4;
 
 impl Server {
     /// A server with this configuration, without network.
@@ -140,7 +140,7 @@ impl Server {
             Ok(n_threads) => n_threads,
         };
         let commands = CommandTable::new(&config.renames)?;
-        let n_gates = n_workers + N_BACKGROUND_THREADS;
+        let n_gates = n_workers + N_FURTHER_GATES;
         let n_databases = usize::try_from(config.databases).map_err(|error| error.to_string())?;
         let users = Users::new(&config, &commands).map_err(|error| error.to_string())?;
         let server = Server {
@@ -201,6 +201,11 @@ impl Server {
     /// Number of the gate and counters that the link to a primary uses.
     pub fn link_worker(&self) -> usize {
         self.n_workers + 2
+    }
+
+    /// Number of the gate that a worker uses whose own is taken by a script of its own.
+    pub fn stand_in_worker(&self) -> usize {
+        self.n_workers + N_FURTHER_GATES - 1
     }
 
     /// Whether the server is about to end.

@@ -27,6 +27,7 @@ use arguments::{Arguments, CRABCACHE_VERSION, REDIS_VERSION};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -236,7 +237,11 @@ async fn run(server: &Arc<Server>) -> Result<(), Logged> {
     // A score that cannot be set was logged, and is no reason not to serve.
     let _ = oom::adjust(&server.oom_base, &config);
     let outcome = wait_for_end(server, orders, &mut listeners).await;
-    finish(server, listeners, threads).await;
+    let (asked, outcome) = match outcome {
+        Ok(asked) => (asked, Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    finish(server, listeners, asked, threads).await;
     outcome.map_err(|error| give_up("wait for signals", &error))
 }
 
@@ -278,12 +283,13 @@ fn tell_fatal(logged: Logged) -> Logged {
     logged
 }
 
-/// Carries out orders and signals until one of them is the end.
+/// Carries out orders and signals until one of them is the end. Gives who asked for it, if a client
+/// did.
 async fn wait_for_end(
     server: &Arc<Server>,
     mut orders: UnboundedReceiver<Order>,
     listeners: &mut Listeners,
-) -> io::Result<()> {
+) -> io::Result<Option<SyncSender<()>>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Received and forgotten: a server outlives the terminal that it was started from.
@@ -297,7 +303,8 @@ async fn wait_for_end(
                     let _ = done.send(result);
                     false
                 }
-                Some(Order::Shutdown) | None => true,
+                Some(Order::Shutdown(asked)) => return Ok(Some(asked)),
+                None => true,
             },
             _ = terminate.recv() => {
                 signalled(server, "SIGTERM", |config| config.shutdown_on_sigterm)
@@ -308,7 +315,7 @@ async fn wait_for_end(
             _ = hangup.recv() => false,
         };
         if is_end {
-            return Ok(());
+            return Ok(None);
         }
     }
 }
@@ -328,7 +335,12 @@ fn signalled(server: &Server, name: &str, flags: fn(&Config) -> ShutdownFlags) -
 }
 
 /// Ends in order: no new connections, last replies, threads, files.
-async fn finish(server: &Arc<Server>, listeners: Listeners, threads: Threads) {
+async fn finish(
+    server: &Arc<Server>,
+    listeners: Listeners,
+    asked: Option<SyncSender<()>>,
+    threads: Threads,
+) {
     let config = server.config.get();
     if !config.pidfile.is_empty() {
         tracing::info!("Removing the pid file.");
@@ -337,6 +349,7 @@ async fn finish(server: &Arc<Server>, listeners: Listeners, threads: Threads) {
     }
     let is_unix = !config.unixsocket.is_empty();
     listeners.close().await;
+    drop(asked);
     if is_unix {
         tracing::info!("Removing the unix socket file.");
         let _ = std::fs::remove_file(&config.unixsocket);

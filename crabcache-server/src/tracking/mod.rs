@@ -94,6 +94,7 @@ impl Tracking {
     pub fn forget(&self, server: &Server, client: &ClientHandle) {
         let mut clients = self.clients.write();
         let Some(tracker) = clients.remove(&client.id) else { return };
+        client.prefix_bytes.store(0, Ordering::Relaxed);
         self.prefixes.leave(client.id, &tracker.prefixes);
         if clients.is_empty() {
             server.interests.set(Interest::TRACKING, false);
@@ -126,6 +127,8 @@ pub fn begin(server: &Server, client: &mut Client, options: &Options<'_>) {
         for prefix in prefixes {
             if let Err(at) = tracker.prefixes.binary_search_by(|own| (**own).cmp(prefix)) {
                 tracker.prefixes.insert(at, (*prefix).into());
+                let n_bytes = prefix.len() + size_of::<Box<[u8]>>();
+                handle.prefix_bytes.fetch_add(n_bytes, Ordering::Relaxed);
                 server.tracking.prefixes.enter(prefix, handle);
             }
         }

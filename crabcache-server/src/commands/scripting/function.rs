@@ -1,7 +1,7 @@
 //! FUNCTION: libraries of functions.
 
 use crate::command::{Args, Command, CommandResult, Ctx, Flags, exclusive, help, server};
-use crate::error::CommandError;
+use crate::error::{CommandError, FunctionError};
 use crate::scripting::ScriptFlags;
 use crate::scripting::functions::{self, Library, RestorePolicy};
 use crate::scripting::running::Kill;
@@ -84,7 +84,7 @@ fn function_load(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let mut replaces = false;
     for index in 2..last {
         if !args.is(index, "replace") {
-            return Err(CommandError::UnknownLoadOption(text(args.get(index))));
+            return Err(FunctionError::UnknownLoadOption(text(args.get(index))).into());
         }
         replaces = true;
     }
@@ -108,7 +108,7 @@ fn function_flush(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
         return Err(CommandError::subcommand_syntax(args, "FUNCTION"));
     }
     if args.len() == 3 && !args.is(2, "sync") && !args.is(2, "async") {
-        return Err(CommandError::FunctionFlushOption);
+        return Err(CommandError::Function(FunctionError::FunctionFlushOption));
     }
     ctx.server.scripting.functions.flush();
     ctx.effects.n_dirty += 1;
@@ -131,7 +131,7 @@ fn function_restore(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult
         4 if args.is(3, "append") => RestorePolicy::Append,
         4 if args.is(3, "replace") => RestorePolicy::Replace,
         4 if args.is(3, "flush") => RestorePolicy::Flush,
-        4 => return Err(CommandError::RestorePolicy),
+        4 => return Err(CommandError::Function(FunctionError::RestorePolicy)),
         _ => return Err(CommandError::subcommand_syntax(args, "FUNCTION")),
     };
     functions::restore(ctx.server, args.get(2), policy)?;
@@ -148,9 +148,11 @@ fn function_list(ctx: &mut Ctx, args: Args) -> CommandResult {
         if !with_code && words.accept("withcode") {
             with_code = true;
         } else if pattern.is_none() && words.accept("libraryname") {
-            pattern = Some(words.word().map_err(|_| CommandError::NoLibraryName)?);
+            pattern = Some(
+                words.word().map_err(|_| CommandError::Function(FunctionError::NoLibraryName))?,
+            );
         } else {
-            return Err(CommandError::UnknownListArgument(text(words.word()?)));
+            return Err(FunctionError::UnknownListArgument(text(words.word()?)).into());
         }
     }
     let libraries = ctx.server.scripting.functions.get();

@@ -97,12 +97,17 @@ fn config_resetstat(ctx: &mut Ctx, _: Args) -> CommandResult {
 
 /// CONFIG REWRITE
 fn config_rewrite(ctx: &mut Ctx, _: Args) -> CommandResult {
+    rewrite_file(ctx, Extent::Changed)
+}
+
+/// Writes the configuration into its file.
+pub(super) fn rewrite_file(ctx: &mut Ctx, extent: Extent) -> CommandResult {
     // Nobody may set parameters while they are written.
     let _change = ctx.server.config.begin_change();
     let config = ctx.server.config.get();
     let path = config.file.as_ref().ok_or(CommandError::NoConfigFile)?;
     let users: Vec<Vec<u8>> = ctx.server.users.all().iter().map(|user| user.describe()).collect();
-    rewrite(path, &config, &users, Extent::Changed).map_err(|why| {
+    rewrite(path, &config, &users, extent).map_err(|why| {
         tracing::warn!("CONFIG REWRITE failed: {why}");
         CommandError::RewriteFailed(why)
     })?;

@@ -50,7 +50,10 @@ fn flushall(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let n_databases = ctx.server.keyspace.n_databases();
     flush(db, ctx, args, 0..n_databases)?;
     // So that a restart does not bring back what was removed.
-    save::save_flushed(ctx.server, &ctx.config, db.locked());
+    if save::save_flushed(ctx.server, &ctx.config, db.locked()) {
+        // There is no change since the last snapshot.
+        ctx.effects.n_dirty = 0;
+    }
     Ok(())
 }
 

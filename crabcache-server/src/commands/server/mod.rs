@@ -11,6 +11,7 @@ pub(super) mod keyspace;
 mod latency;
 mod lolwut;
 mod memory;
+mod module;
 mod monitor;
 mod replication;
 mod save;
@@ -157,6 +158,12 @@ pub(super) const COMMANDS: &[Command] = &[
             "[save-selector:{NOSAVE | SAVE}] [NOW@7.0.0] [FORCE@7.0.0] [ABORT@7.0.0]",
             "Ends the server.",
         ),
+    container("module", module::SUBCOMMANDS).doc(
+        "4.0.0",
+        "Depends on subcommand.",
+        "",
+        "Commands about modules, of which none can be loaded.",
+    ),
     container("slowlog", slowlog::SUBCOMMANDS).doc(
         "2.2.12",
         "Depends on subcommand.",

@@ -4,7 +4,12 @@ use crate::command::{Args, CommandResult, Ctx};
 
 /// TIME
 pub(super) fn time(ctx: &mut Ctx, _: Args) -> CommandResult {
-    let now_us = ctx.server.clock.unix_us();
+    let now_us = match ctx.script_time_us {
+        // Within a script no time passes.
+        Some(now_us) if ctx.in_script => now_us,
+        _ => ctx.server.clock.unix_us(),
+    };
+    ctx.script_time_us = ctx.in_script.then_some(now_us);
     ctx.reply.array(2);
     ctx.reply.bulk_int(now_us / 1_000_000);
     ctx.reply.bulk_int(now_us % 1_000_000);

@@ -11,6 +11,7 @@ mod ciphers;
 mod files;
 mod settings;
 
+use super::stream::Socket;
 use crate::config::Config;
 use crate::error::Logged;
 use arc_swap::ArcSwapOption;
@@ -92,12 +93,12 @@ pub(super) struct RawTls {
 
 impl RawTls {
     /// Shakes hands. The socket is registered with the runtime of the calling thread.
-    pub(super) async fn accept(self) -> io::Result<TlsStream<tokio::net::TcpStream>> {
+    pub(super) async fn accept(self) -> io::Result<TlsStream<Socket<tokio::net::TcpStream>>> {
         let late = |_| io::Error::from(io::ErrorKind::TimedOut);
         tokio::time::timeout(HANDSHAKE_TIME, self.shake_hands()).await.map_err(late)?
     }
 
-    async fn shake_hands(self) -> io::Result<TlsStream<tokio::net::TcpStream>> {
+    async fn shake_hands(self) -> io::Result<TlsStream<Socket<tokio::net::TcpStream>>> {
         /// The first byte of a handshake.
         const HANDSHAKE: u8 = 22;
         let socket = tokio::net::TcpStream::from_std(self.socket)?;
@@ -107,7 +108,7 @@ impl RawTls {
         if first != [HANDSHAKE] {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        TlsAcceptor::from(self.settings).accept(socket).await
+        TlsAcceptor::from(self.settings).accept(Socket::new(socket)).await
     }
 
     /// Says `line` and closes, on the runtime of the calling thread. Where many are to be told at

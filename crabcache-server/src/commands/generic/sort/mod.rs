@@ -162,8 +162,9 @@ fn sorted<'a>(
     let mut elements = entry.map_or(Ok(Vec::new()), elements)?;
     let (mut by, mut is_alpha) = (sort.by, sort.is_alpha);
     if sort.is_unsorted {
-        // A set has no order of its own; what is stored must be the same on every server.
-        if kind == Some(Kind::Set) && sort.store.is_some() {
+        // A set has no order of its own; what is stored, or may be by a script, must be the same on
+        // every server.
+        if kind == Some(Kind::Set) && (sort.store.is_some() || ctx.in_script) {
             (by, is_alpha) = (None, true);
         } else {
             if kind != Some(Kind::Set) && sort.is_descending {

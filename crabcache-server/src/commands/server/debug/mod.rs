@@ -12,8 +12,10 @@ mod layout;
 mod protocol;
 mod reload;
 
+use super::config::rewrite_file;
 use crate::command::{Args, Command, CommandResult, Ctx, Flags, exclusive, help};
 use crate::config::Memory;
+use crate::config::rewrite::Extent;
 use crate::error::CommandError;
 use crabcache_store::WriteDb;
 use crabcache_store::types::list::set_plain_bytes_min;
@@ -61,6 +63,12 @@ const FORMS: &[Form] = &[
         n_words: 2..=2,
         run: change_repl_id,
         usage: ("CHANGE-REPL-ID", "Give the history of the data a new name."),
+    },
+    Form {
+        name: "config-rewrite-force-all",
+        n_words: 2..=2,
+        run: |_, ctx, _| rewrite_file(ctx, Extent::All),
+        usage: ("CONFIG-REWRITE-FORCE-ALL", "Write all parameters into the configuration file."),
     },
     Form {
         name: "digest",
@@ -190,6 +198,15 @@ const FORMS: &[Form] = &[
         ),
     },
     Form {
+        name: "set-disable-deny-scripts",
+        n_words: 3..=3,
+        run: set_disable_deny_scripts,
+        usage: (
+            "SET-DISABLE-DENY-SCRIPTS <0|1>",
+            "Whether scripts may call commands that are denied to them otherwise.",
+        ),
+    },
+    Form {
         name: "sleep",
         n_words: 3..=3,
         run: sleep,
@@ -269,6 +286,14 @@ fn quicklist_packed_threshold(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> Com
 /// DEBUG SET-ACTIVE-EXPIRE 0|1
 fn set_active_expire(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     ctx.server.active_expire.enable(leading_int(args.get(2)) != 0);
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// DEBUG SET-DISABLE-DENY-SCRIPTS 0|1
+fn set_disable_deny_scripts(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    let denies_nothing = &ctx.server.scripting.denies_nothing;
+    denies_nothing.store(leading_int(args.get(2)) != 0, Ordering::Relaxed);
     ctx.reply.ok();
     Ok(())
 }
