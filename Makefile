@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.tools/cargo/bin:$(PATH)
 N ?= 1000000
 FUZZ_SECONDS ?= 20
 
-.PHONY: run build test lint fmt compat differential fuzz-smoke miri miri-short tcl bench docs ci help
+.PHONY: run build test test-apps lint fmt compat differential fuzz-smoke miri miri-short tcl bench docs ci help
 
 ## Builds the server and starts it on port 6379.
 run: build
@@ -20,6 +20,10 @@ test:
 	scripts/install_tests
 	$(MAKE) lint
 	scripts/run_tests --workspace
+
+## Applications on top: job queues, workers, caches, sessions, limits, locks, tools.
+test-apps:
+	scripts/test_apps
 
 ## Form and lints.
 lint:
@@ -68,7 +72,7 @@ docs:
 	scripts/run_tests --workspace fresh || scripts/run_tests --workspace fresh
 
 ## What CI runs.
-ci: test
+ci: test test-apps
 
 ## This list.
 help:
