@@ -33,12 +33,11 @@ pub fn serve(input: &[u8], piece_len: usize) -> (Vec<u8>, bool) {
                 Stop::NeedsFlush => {}
                 // Nobody comes to wake it.
                 Stop::Waits => break 'pieces,
-                Stop::Closes => {
-                    is_closed = true;
-                    break 'pieces;
-                }
-                Stop::Aborts => {
-                    out.clear();
+                // Closed at once, or no longer a client's.
+                stop => {
+                    if stop != Stop::Closes {
+                        out.clear();
+                    }
                     is_closed = true;
                     break 'pieces;
                 }

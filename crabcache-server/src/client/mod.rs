@@ -189,6 +189,12 @@ impl Client {
         client
     }
 
+    /// Whether its commands have been accepted elsewhere: those of a primary, and of an append-only
+    /// file, whose client has no number.
+    pub fn is_obeyed(&self) -> bool {
+        self.handle.id == 0 || self.flags.contains(ClientFlags::PRIMARY)
+    }
+
     /// Wants all watches to end, if there are any: those to come stay.
     pub fn forget_watches(&mut self) {
         self.forgets_watches |= !self.watched.is_empty();

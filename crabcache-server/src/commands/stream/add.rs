@@ -145,6 +145,10 @@ impl Options {
             }
             at += n_words;
         }
+        if ctx.client.is_obeyed() {
+            // The threshold was made exact, and LIMIT stayed where it was.
+            parser.limit = None;
+        }
         let trim = parser.trim(is_xadd, ctx.config.limits().stream_node_entries_max)?;
         let Parser { only_if_present, threshold_at, .. } = parser;
         Ok(Options { only_if_present, trim, threshold_at, end: at, id })

@@ -3,14 +3,12 @@
 use super::string::{read_array, read_plain_len, read_string, write_len, write_string};
 use super::{RdbError, opcodes, ziplist, zipmap};
 use crabcache_store::structures::listpack::Listpack;
-use crabcache_store::types::hash::{Form, Hash};
+use crabcache_store::types::hash::{AT_MS_MAX, Form, Hash};
 use crabcache_store::{Limits, StrRef};
 use std::collections::HashSet;
 use std::io::Read;
 
 const MALFORMED: RdbError = RdbError::Malformed("hash");
-/// Times have 48 bits.
-const AT_MS_MAX: i64 = (1 << 48) - 2;
 
 /// Writes the type and the value.
 pub fn write(out: &mut Vec<u8>, hash: &Hash, compress: bool) {
@@ -155,4 +153,25 @@ fn of_elements(elements: &[StrRef<'_>], limits: &Limits) -> Result<Hash, RdbErro
         hash.insert_new(&name.bytes(), &value.bytes(), None, limits);
     }
     Ok(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_beyond_48_bits_are_refused_in_listpacks_too() {
+        for (at_ms, is_sound) in [(AT_MS_MAX, true), (AT_MS_MAX + 1, false), (i64::MAX, false)] {
+            let mut pack = Listpack::new();
+            // Out of order, so that the fields go into a table.
+            for element in ["a", "1", &at_ms.to_string(), "b", "2", "5"] {
+                pack.push_back(element.as_bytes());
+            }
+            let mut value = Vec::new();
+            write_string(&mut value, pack.as_bytes(), false);
+            let kind = opcodes::TYPE_HASH_LISTPACK_EX_PRE_GA;
+            let hash = read(&mut &value[..], kind, &Limits::default());
+            assert_eq!(hash.is_ok(), is_sound, "{at_ms}");
+        }
+    }
 }

@@ -36,6 +36,9 @@ enum Encoding {
 }
 use Encoding::{Pack, Table, TimedPack};
 
+/// The last time at which a field may expire: times have 48 bits.
+pub const AT_MS_MAX: i64 = (1 << 48) - 2;
+
 /// One field with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FieldRef<'a> {
@@ -86,7 +89,8 @@ impl Hash {
                 return Err(Malformed);
             }
             if index % tuple_len == 2 {
-                let at_ms = element.to_int().filter(|at_ms| *at_ms >= 0).ok_or(Malformed)?;
+                let at_ms = element.to_int().filter(|at_ms| (0..=AT_MS_MAX).contains(at_ms));
+                let at_ms = at_ms.ok_or(Malformed)?;
                 let at_ms = if at_ms == 0 { i64::MAX } else { at_ms };
                 is_sorted &= last_ms <= at_ms;
                 last_ms = at_ms;
