@@ -360,6 +360,7 @@ impl Server {
     pub fn reset_stats(&self, worker: usize) {
         self.stats.reset(worker);
         self.lazyfree.reset_stats();
+        self.scripting.cache.evicted_scripts.store(0, Ordering::Relaxed);
         self.persistence.rdb_saves.store(0, Ordering::Relaxed);
         self.aof.rewrites.n_begun.store(0, Ordering::Relaxed);
         self.aof.n_delayed_syncs.store(0, Ordering::Relaxed);
