@@ -2,9 +2,10 @@
 
 export PATH := $(CURDIR)/.tools/cargo/bin:$(PATH)
 N ?= 1000000
+ROUNDS ?= 200
 FUZZ_SECONDS ?= 20
 
-.PHONY: run build test test-apps lint fmt compat differential fuzz-smoke miri miri-short tcl bench docs ci help
+.PHONY: run build test test-apps lint fmt compat crash differential fuzz-smoke miri miri-short tcl bench docs ci help
 
 ## Builds the server and starts it on port 6379.
 run: build
@@ -38,6 +39,11 @@ fmt:
 compat:
 	scripts/install_tests
 	scripts/run_tests --package compat-tests --test cases
+
+## Kills the server at random moments under load, ROUNDS times: make crash ROUNDS=200 [SEED=1]
+crash: build
+	CRABCACHE_SERVER=$(CURDIR)/target/release/crabcache-server \
+		cargo run --package compat-tests --bin crash -- --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 ## N random commands on the reference and on CrabCache: make differential N=1000000 [SEED=1]
 differential:

@@ -3,6 +3,7 @@
 //! - [`case`]: the case files, their syntax.
 //! - [`runner`]: runs a case on both servers and compares.
 //! - [`differential`]: random commands on both.
+//! - [`crash`]: what is left when a server is killed.
 //! - [`compare`]: when two replies count as equal.
 //! - [`skip`]: the list of known differences.
 //! - [`server`]: server processes, each on a port and in a folder of its own.
@@ -14,6 +15,7 @@
 
 pub mod case;
 pub mod compare;
+pub mod crash;
 pub mod differential;
 pub mod frame;
 pub mod runner;

@@ -56,6 +56,8 @@ pub enum Which {
     Reference,
     /// The server under test.
     CrabCache,
+    /// Redis 7.0, which many still run: files are to go there and come from there.
+    Older,
 }
 
 impl Which {
@@ -67,6 +69,7 @@ impl Which {
         match self {
             Which::Reference => reference(),
             Which::CrabCache => crabcache(),
+            Which::Older => Ok(tool("redis-server")),
         }
     }
 }
@@ -183,29 +186,42 @@ impl Server {
         options: &[&str],
     ) -> Result<Server, StartError> {
         let folder = TempDir::new().map_err(|error| StartError::Io("temporary folder", error))?;
-        let log_path = folder.path().join("output");
-        let log = || File::options().create(true).append(true).open(&log_path);
-        let (stdout, stderr) = match (log(), log()) {
-            (Ok(stdout), Ok(stderr)) => (stdout, stderr),
-            (Err(error), _) | (_, Err(error)) => return Err(StartError::Io("log", error)),
-        };
-        let mut command = ending_with_us(program);
-        command
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--enable-debug-command", "yes"])
-            .args(options)
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(stderr);
-        let child = spawn(command).map_err(|error| StartError::Io("start", error))?;
+        let child = run(program, &folder, port, options)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut server = Server { which, address, folder, child };
         if server.comes_up() {
             return Ok(server);
         }
-        let log = std::fs::read_to_string(&log_path).unwrap_or_default();
-        Err(StartError::Start { program: program.to_path_buf(), log })
+        Err(StartError::Start { program: program.to_path_buf(), log: server.log() })
+    }
+
+    /// Ends the server as if it crashed, and starts it or the other one again with its files.
+    ///
+    /// # Errors
+    /// See [`StartError`]. There is no server then.
+    pub fn restart(&mut self, which: Which, options: &[&str]) -> Result<(), StartError> {
+        self.kill();
+        let program = which.program()?;
+        self.address.set_port(free_port());
+        self.which = which;
+        self.child = run(&program, &self.folder, self.address.port(), options)?;
+        if self.comes_up() { Ok(()) } else { Err(StartError::Start { program, log: self.log() }) }
+    }
+
+    /// Ends the server as if it crashed.
+    pub fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits until the server has ended by itself. Whether it has in time.
+    pub fn has_ended(&mut self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        while self.is_alive() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        !self.is_alive()
     }
 
     fn comes_up(&mut self) -> bool {
@@ -257,10 +273,28 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
+}
+
+/// Starts a program with a folder as its working directory.
+fn run(program: &Path, folder: &TempDir, port: u16, options: &[&str]) -> Result<Child, StartError> {
+    let log_path = folder.path().join("output");
+    let log = || File::options().create(true).append(true).open(&log_path);
+    let (stdout, stderr) = match (log(), log()) {
+        (Ok(stdout), Ok(stderr)) => (stdout, stderr),
+        (Err(error), _) | (_, Err(error)) => return Err(StartError::Io("log", error)),
+    };
+    let mut command = ending_with_us(program);
+    command
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(["--enable-debug-command", "yes"])
+        .args(options)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(stderr);
+    spawn(command).map_err(|error| StartError::Io("start", error))
 }
 
 /// A command that is killed when the thread that starts it ends (see [`spawn`]).

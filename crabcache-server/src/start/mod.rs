@@ -198,6 +198,9 @@ fn start_threads(server: &Arc<Server>) -> io::Result<Threads> {
 /// Accepts connections until the server is to end.
 async fn run(server: &Arc<Server>) -> Result<(), Logged> {
     let orders = server.control.connect();
+    // Received and forgotten: a file that cannot grow is an error of whoever writes it.
+    let too_large = signal(SignalKind::from_raw(nix::libc::SIGXFSZ));
+    let _too_large = too_large.map_err(|error| give_up("wait for signals", &error))?;
     let threads =
         start_threads(server).map_err(|error| give_up("start the worker threads", &error))?;
     // Whoever connects before the data is there must not see that there is none.

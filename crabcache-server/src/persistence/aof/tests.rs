@@ -37,7 +37,7 @@ const FILL: &[&str] = &[
     "SADD ints 1 2 3",
     "ZADD z 1 a 2.5 b -inf c",
     "HSET h f v g w",
-    "HPEXPIREAT h 99999999999999 FIELDS 1 f",
+    "HPEXPIREAT h 9999999999999 FIELDS 1 f",
     "XADD x 1-1 f v",
     "XADD x 2-1 f v g w",
     "XADD x 3-1 f v",

@@ -184,11 +184,11 @@ impl Writer {
             self.wait_for_order(server);
             return;
         }
-        let config = server.config.get();
-        raise_barrier(server, &config);
         if self.bytes.is_empty() {
             self.end = server.log.take_aof(&mut self.bytes, IDLE);
         }
+        let config = server.config.get();
+        raise_barrier(server, &config);
         let start = self.end - self.bytes.len() as u64;
         if self.carry_out_before(server, start) {
             return;

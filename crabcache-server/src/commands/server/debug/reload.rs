@@ -59,7 +59,9 @@ pub(super) fn load_aof(db: &mut WriteDb, ctx: &mut Ctx, _: Args) -> CommandResul
     // What is loaded is in the file already.
     let collects = server.log.collects_for_aof();
     server.log.collect_for_aof(false);
+    server.conditions.set_loading(true);
     let loaded = aof::load::load(server, ctx.config.shared(), &mut Into::Held(db.locked()));
+    server.conditions.set_loading(false);
     if collects {
         server.log.collect_for_aof(true);
     }
