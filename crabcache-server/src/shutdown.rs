@@ -49,8 +49,7 @@ pub fn prepare(server: &Server, pass: &mut Pass<'_>, flags: ShutdownFlags) -> Re
 
 /// Brings what was logged to disk.
 fn end_aof(server: &Server, flags: ShutdownFlags) -> Result<(), Logged> {
-    let is_rewriting = server.persistence.current_purpose() == Some(Purpose::Rewrite);
-    if is_rewriting && server.aof.state() == State::Starting {
+    if server.aof.state() == State::Starting {
         if !flags.contains(ShutdownFlags::FORCE) {
             tracing::warn!("Writing initial AOF, can't exit.");
             return Err(Logged);

@@ -141,8 +141,8 @@ impl Locked<'_> {
         let mut n_unfinished = 0;
         for stripe in 0..n_stripes as u32 {
             for db in (0..n_databases).filter(|db| sizes[*db].n_keys > 0) {
-                let part = self.stripe_mut(stripe).db_mut(db);
-                if !part.table.is_empty() {
+                if self.stripe(stripe).db(db).is_some_and(|part| !part.table.is_empty()) {
+                    let part = self.stripe_mut(stripe).db_mut(db);
                     part.saving = Some(Box::new(Saving { images: images.clone(), db, cursor: 0 }));
                     n_unfinished += 1;
                 }

@@ -232,8 +232,8 @@ impl Db {
 pub(crate) struct Stripe {
     /// Database 0, which nearly everybody uses.
     db0: Db,
-    /// Databases 1.., as far as one was used.
-    others: Vec<Db>,
+    /// Databases 1.., each made when it is first used and dropped when it is flushed: few are.
+    others: Vec<Option<Box<Db>>>,
     pub(crate) watchers: Watchers,
     pub(crate) waits: Waits,
 }
@@ -241,7 +241,7 @@ pub(crate) struct Stripe {
 impl Stripe {
     #[inline]
     pub(crate) fn db(&self, db: usize) -> Option<&Db> {
-        if db == 0 { Some(&self.db0) } else { self.others.get(db - 1) }
+        if db == 0 { Some(&self.db0) } else { self.others.get(db - 1)?.as_deref() }
     }
 
     /// Whether a key of the stripe is there.
@@ -255,9 +255,9 @@ impl Stripe {
             return &mut self.db0;
         }
         if self.others.len() < db {
-            self.others.resize_with(db, Db::default);
+            self.others.resize_with(db, || None);
         }
-        &mut self.others[db - 1]
+        self.others[db - 1].get_or_insert_default()
     }
 
     /// Exchanges two databases.
@@ -271,10 +271,16 @@ impl Stripe {
 
     /// Takes a database's entries away, and what a snapshot still has to see of them.
     pub(crate) fn take_db(&mut self, db: usize) -> (Table<Entry>, Option<Box<Saving>>) {
-        if db > self.others.len() {
-            return (Table::new(), None);
-        }
-        let taken = std::mem::take(self.db_mut(db));
+        let taken = match db.checked_sub(1) {
+            None => std::mem::take(&mut self.db0),
+            Some(index) => {
+                let taken = self.others.get_mut(index).and_then(Option::take);
+                while self.others.last().is_some_and(Option::is_none) {
+                    self.others.pop();
+                }
+                taken.map(|db| *db).unwrap_or_default()
+            }
+        };
         (taken.table, taken.saving)
     }
 }
@@ -354,5 +360,8 @@ mod tests {
         assert_eq!(stripe.db(0).unwrap().table.len(), 1);
         assert_eq!((stripe.take_db(0).0.len(), stripe.take_db(9).0.len()), (1, 0));
         assert!(stripe.db(0).unwrap().table.is_empty());
+        add(stripe.db_mut(3), 1, None);
+        assert_eq!(stripe.take_db(3).0.len(), 1);
+        assert!(stripe.others.is_empty());
     }
 }

@@ -35,6 +35,9 @@ const TURN_NS: u64 = 250_000;
 /// After a command that took so long, the time of the batch is no longer the time.
 const LONG_COMMAND_NS: u64 = 500_000;
 
+/// One request of very many words must not keep its memory for ever.
+const SPANS_KEPT_MAX: usize = 8192;
+
 /// After so long into a batch, a stripe is unlocked between commands: others want it too.
 const KEPT_STRIPE_NS_MAX: u64 = 50_000;
 
@@ -156,6 +159,9 @@ impl Pipeline {
     fn parse(&mut self, client: &mut Client, input: &mut BytesMut) -> Result<usize, ProtocolError> {
         self.requests.clear();
         self.spans.clear();
+        if self.spans.capacity() > SPANS_KEPT_MAX {
+            self.spans.shrink_to(SPANS_KEPT_MAX);
+        }
         let needs_auth = client.flags.contains(ClientFlags::NEEDS_AUTH);
         // Before authentication, one at a time: AUTH changes the limits of what follows.
         let (limits, batch_len) = if needs_auth {

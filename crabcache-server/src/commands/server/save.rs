@@ -219,4 +219,16 @@ mod tests {
         t.advance_ms(101_000);
         assert!(is_due(&mut t) && !is_due(&mut t));
     }
+
+    #[test]
+    fn what_an_older_version_cannot_hold_is_refused() {
+        let dir = temp_dir("save-older");
+        let mut t = TestServer::with_config(&[("dir", dir.path().to_str().unwrap())]);
+        t.check_all(&[("SET a 1", "+OK"), ("VADD v VALUES 1 1 element", ":1")]);
+        for version in ["9", "10", "11"] {
+            t.run(&format!("CONFIG SET rdb-write-version {version}"));
+            t.check("SAVE", "-ERR");
+        }
+        t.check_all(&[("DEL v", ":1"), ("SAVE", "+OK"), ("DEBUG RELOAD", "+OK")]);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | version | written by | not known there |
 //! |---|---|---|
-//! | 11 | Redis 7.2, Valkey 8 | times of hash fields |
+//! | 11 | Redis 7.2, Valkey 8 | times of hash fields, vector sets |
 //! | 10 | Redis 7.0 | sets as listpacks; when a consumer of a stream last got something |
 //! | 9 | Redis 5 to 6.2 | listpacks, but in streams; counters of streams; functions |
 //!
@@ -36,6 +36,7 @@ pub fn write_older(
         Kind::Hash if collection::<Hash>(entry).has_times() => {
             return Err("a hash with fields that expire");
         }
+        Kind::VectorSet => return Err("a vector set"),
         Kind::Stream if version <= 10 => {
             stream::write_as(out, collection::<Stream>(entry), compress, version);
         }
