@@ -2,6 +2,7 @@
 
 pub mod acl;
 pub mod blocking;
+pub mod check;
 pub mod client;
 pub mod client_eviction;
 pub mod clients;

@@ -107,9 +107,6 @@ fn unsupported(line: &[OsString]) -> Option<&'static str> {
     if is_called("redis-sentinel") || line.iter().skip(1).any(|word| word == "--sentinel") {
         return Some("Sentinel mode is not supported. Run redis-sentinel beside this server.");
     }
-    if is_called("redis-check-rdb") || is_called("redis-check-aof") {
-        return Some("Checking files is not supported.");
-    }
     let is_memory_test = line.get(1).is_some_and(|word| word == "--test-memory");
     is_memory_test.then_some("Testing memory is not supported. Use memtester or memtest86+.")
 }

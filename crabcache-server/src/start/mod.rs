@@ -10,6 +10,7 @@ pub mod oom;
 pub mod supervisor;
 mod system;
 
+use crate::check;
 use crate::config::apply::{is_known_locale, system_text};
 use crate::config::file::{LoadError, Sources, load};
 use crate::config::{Config, ShutdownFlags, Supervised, support};
@@ -38,7 +39,11 @@ const FLUSH_TIME: Duration = Duration::from_millis(500);
 
 /// The program.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args_os()) {
+    let line: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = check::run(&line) {
+        return code;
+    }
+    let arguments = match Arguments::parse(line) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Nothing can be told to whom does not read.
