@@ -33,12 +33,13 @@ enum Broken {
     End,
     /// What stands there is none: where, and what it is.
     At(u64, String),
-    Io(io::Error),
+    /// It cannot be read.
+    Io,
 }
 
 impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Self {
-        Broken::Io(error)
+    fn from(_: io::Error) -> Self {
+        Broken::Io
     }
 }
 
@@ -223,7 +224,7 @@ impl<W: Write> Checker<'_, W> {
                     let text = format!("0x{place:>16x}: {what}");
                     return Ok((valid_up_to, Some(Ended::Broken(text))));
                 }
-                Err(Broken::Io(_)) => {
+                Err(Broken::Io) => {
                     writeln!(self.out, "Failed to read from AOF {}, aborting...", path.display())?;
                     return Err(Stop::Bad);
                 }

@@ -19,6 +19,9 @@ pub enum AofError {
         "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible."
     )]
     OtherSnapshotInProgress,
+    /// WAITAOF for a file that there is none of.
+    #[error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")]
+    WaitWithoutAof,
     /// DEBUG LOADAOF failed.
     #[error("ERR Error trying to load the AOF files, check server logs.")]
     LoadFailed,

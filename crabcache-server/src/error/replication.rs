@@ -34,4 +34,10 @@ pub enum ReplicationError {
          local and are not propagated."
     )]
     WaitOnReplica,
+    /// WAITAOF on a replica.
+    #[error(
+        "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas \
+         are just local and are not propagated."
+    )]
+    WaitAofOnReplica,
 }

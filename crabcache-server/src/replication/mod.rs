@@ -86,7 +86,7 @@ impl Replication {
     pub fn ask_for_acks(&self, server: &Server) {
         let words = [&b"REPLCONF"[..], b"GETACK", b"*"];
         server.log.append(Targets::REPLICAS, None, words.into_iter());
-        self.replicas.serve_waiting();
+        self.replicas.serve_waiting(server);
     }
 
     /// Makes this server a replica of another one, or a primary. The keyspace is held.

@@ -175,8 +175,10 @@ pub struct Wanted {
     pub n_replicas: usize,
     /// the stream up to here,
     pub offset: u64,
-    /// on disk or not.
+    /// on disk or not,
     pub is_on_disk: bool,
+    /// and our own append-only file has its stream on disk up to here.
+    pub aof_end: Option<u64>,
 }
 
 impl Replicas {
@@ -249,11 +251,12 @@ impl Replicas {
     }
 
     /// Lets those go on who have waited for what is there now, and forgets those whose wait is over.
-    pub fn serve_waiting(&self) {
+    pub fn serve_waiting(&self, server: &Server) {
         let mut waiting = self.waiting.lock();
         waiting.retain(|Waiting { client, wait, wanted }| {
             let has_enough = self.n_acked(wanted.offset, wanted.is_on_disk) >= wanted.n_replicas;
-            if has_enough && wait.end() {
+            let is_logged = wanted.aof_end.is_none_or(|end| server.aof.need_not_wait(end));
+            if has_enough && is_logged && wait.end() {
                 client.post(|mail| mail.unblock = Some(Unblock::Ended));
             }
             !wait.is_over()

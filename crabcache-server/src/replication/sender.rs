@@ -185,7 +185,7 @@ fn acknowledge(server: &Server, replica: &Replica, args: Args<'_>) {
     if replica.awaits_ack.swap(false, Ordering::Relaxed) {
         replica.news.notify_one();
     }
-    server.replication.replicas.serve_waiting();
+    server.replication.replicas.serve_waiting(server);
 }
 
 /// Sends all that the replica is to get.

@@ -1,22 +1,40 @@
-//! WAIT.
+//! WAIT, WAITAOF.
 
 use crate::blocking::WaitKind;
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, Flags, server};
-use crate::error::ReplicationError;
-use crate::replication::log;
+use crate::error::{AofError, CommandError, ReplicationError};
+use crate::persistence::aof::State;
+use crate::replication::log::{self, Ends};
 use crate::replication::replicas::Wanted;
+use crate::server::Server;
+use crabcache_resp::Reply;
 
-pub(in crate::commands) const COMMANDS: &[Command] = &[server("wait", wait)
-    .arity(3)
-    .flags(Flags::BLOCKING)
-    .categories(Categories::CONNECTION)
-    .tips(&["request_policy:all_shards", "response_policy:agg_min"])
-    .doc(
-        "3.0.0",
-        "O(1)",
-        "numreplicas:int timeout:int",
-        "Waits until replicas have the connection's changes.",
-    )];
+const TIPS: &[&str] = &["request_policy:all_shards", "response_policy:agg_min"];
+
+pub(in crate::commands) const COMMANDS: &[Command] = &[
+    server("wait", wait)
+        .arity(3)
+        .flags(Flags::BLOCKING)
+        .categories(Categories::CONNECTION)
+        .tips(TIPS)
+        .doc(
+            "3.0.0",
+            "O(1)",
+            "numreplicas:int timeout:int",
+            "Waits until replicas have the connection's changes.",
+        ),
+    server("waitaof", waitaof)
+        .arity(4)
+        .flags(Flags::BLOCKING)
+        .categories(Categories::CONNECTION)
+        .tips(TIPS)
+        .doc(
+            "7.2.0",
+            "O(1)",
+            "numlocal:int numreplicas:int timeout:int",
+            "Waits until append-only files have the connection's changes on disk.",
+        ),
+];
 
 /// WAIT numreplicas timeout
 fn wait(ctx: &mut Ctx, args: Args) -> CommandResult {
@@ -38,10 +56,56 @@ fn wait(ctx: &mut Ctx, args: Args) -> CommandResult {
     ctx.block(WaitKind::Replicas, deadline_ms, move |server, reply| {
         reply.count(server.replication.replicas.n_acked(offset, false));
     });
-    let wanted = Wanted { n_replicas, offset, is_on_disk: false };
+    let wanted = Wanted { n_replicas, offset, is_on_disk: false, aof_end: None };
     ctx.server.replication.replicas.wait(&ctx.client.handle, wanted);
     ctx.server.replication.ask_for_acks(ctx.server);
     Ok(())
+}
+
+/// WAITAOF numlocal numreplicas timeout
+fn waitaof(ctx: &mut Ctx, args: Args) -> CommandResult {
+    let n_local = args.int(1)?;
+    if !(0..=1).contains(&n_local) {
+        return Err(CommandError::OutsideRange(0, 1));
+    }
+    let n_replicas = usize::try_from(args.int(2)?).map_err(|_| CommandError::NotPositive)?;
+    let deadline_ms = args.deadline_ms(3, ctx.env.now_ms)?;
+    if ctx.server.replication.link.is_replica() {
+        return Err(ReplicationError::WaitAofOnReplica.into());
+    }
+    let wants_local = n_local > 0;
+    if wants_local && ctx.server.aof.state() == State::Off {
+        return Err(AofError::WaitWithoutAof.into());
+    }
+    if let Some(ends) = log::take_last() {
+        ctx.client.last_write = ends;
+    }
+    let ends = ctx.client.last_write;
+    let n_acked = ctx.server.replication.replicas.n_acked(ends.replicas, true);
+    let has_local = ctx.server.aof.has_on_disk(ends.aof);
+    if (n_acked >= n_replicas && (has_local || !wants_local)) || !ctx.may_block() {
+        tell_logged(ctx.server, &mut ctx.reply, ends);
+        return Ok(());
+    }
+    ctx.block(WaitKind::Replicas, deadline_ms, move |server, reply| {
+        if wants_local && server.aof.state() == State::Off {
+            reply.error(CommandError::from(AofError::WaitWithoutAof).to_string().as_bytes());
+        } else {
+            tell_logged(server, reply, ends);
+        }
+    });
+    let aof_end = wants_local.then_some(ends.aof);
+    let wanted = Wanted { n_replicas, offset: ends.replicas, is_on_disk: true, aof_end };
+    ctx.server.replication.replicas.wait(&ctx.client.handle, wanted);
+    ctx.server.replication.ask_for_acks(ctx.server);
+    Ok(())
+}
+
+/// How many files have the stream on disk: our own, and those of replicas.
+fn tell_logged(server: &Server, reply: &mut Reply<'_>, ends: Ends) {
+    reply.array(2);
+    reply.int(i64::from(server.aof.has_on_disk(ends.aof)));
+    reply.count(server.replication.replicas.n_acked(ends.replicas, true));
 }
 
 #[cfg(test)]

@@ -84,6 +84,16 @@ impl Aof {
         }
     }
 
+    /// Whether the stream is on disk up to `end`.
+    pub fn has_on_disk(&self, end: u64) -> bool {
+        self.state() == State::On && self.synced.load(Ordering::Acquire) >= end
+    }
+
+    /// The same, or it never will be.
+    pub fn need_not_wait(&self, end: u64) -> bool {
+        self.has_on_disk(end) || self.state() == State::Off
+    }
+
     fn set_state(&self, state: State) {
         self.state.store(state as u8, Ordering::Release);
     }
@@ -162,6 +172,7 @@ pub fn stop(server: &Server) {
         let _ = std::fs::remove_file(files::dir(&config).join(files::temp_increment_name(&config)));
     }
     aof.set_state(State::Off);
+    server.replication.replicas.serve_waiting(server);
     aof.rewrites.is_scheduled.store(false, Ordering::Relaxed);
     for counter in [&aof.current_size, &aof.base_size, &aof.increment_size] {
         counter.store(0, Ordering::Relaxed);

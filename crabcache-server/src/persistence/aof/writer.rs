@@ -449,6 +449,7 @@ impl Writer {
     fn note_synced(&self, server: &Server) {
         let written = self.end - self.bytes.len() as u64;
         server.aof.synced.store(written, Ordering::Release);
+        server.replication.replicas.serve_waiting(server);
     }
 
     fn tell_progress(&self, server: &Server, config: &Config) {
