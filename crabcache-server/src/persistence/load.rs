@@ -140,10 +140,16 @@ pub fn empty(server: &Server, config: &Config, locked: &mut Locked<'_>) {
 /// # Errors
 /// If it cannot be loaded; the log says why.
 pub fn from_primary(server: &Server, config: &Config, file: File) -> Result<(), Logged> {
+    // The log's files have other data: it begins anew with what is loaded.
+    let is_logged = server.aof.state() != aof::State::Off;
+    aof::stop(server);
     begin(server, &file);
     // It is left to the primary to remove what has expired.
     let loaded = read_in_parallel(server, config, file, Expired::Keep);
     server.persistence.loading.is_under_way.store(false, Ordering::Relaxed);
+    if is_logged {
+        aof::start(server);
+    }
     let loaded = loaded.map_err(|error| tell_failed(server, &error))?;
     finish(server, &loaded);
     Ok(())

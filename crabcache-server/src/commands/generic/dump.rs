@@ -93,7 +93,10 @@ fn restore(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let base_ms = if options.is_absolute { 0 } else { ctx.env.now_ms };
     let expire_at_ms = (ttl > 0).then(|| ttl.wrapping_add(base_ms));
     let value = payload::verify(args.get(3))?;
-    let entry = payload::restore(value, key.bytes, expire_at_ms, &ctx.config.limits())?;
+    let restored = payload::restore(value, key.bytes, expire_at_ms, &ctx.config.limits());
+    let entry = restored.inspect_err(|error| {
+        tracing::warn!("Internal error in RDB reading offset 0 -> {error}, integrity check failed");
+    })?;
 
     ctx.reply.ok();
     let has_expired = expire_at_ms.is_some_and(|at_ms| at_ms <= ctx.env.now_ms);

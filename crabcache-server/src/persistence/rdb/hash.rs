@@ -77,10 +77,29 @@ pub fn read(input: &mut impl Read, kind: u8, limits: &Limits) -> Result<Hash, Rd
             let bytes = read_string(input)?.into_bytes();
             let pack = Listpack::from_bytes(&bytes).map_err(|_| MALFORMED)?;
             let is_timed = kind != opcodes::TYPE_HASH_LISTPACK;
+            if is_timed && !has_ordered_times(&pack) {
+                return Err(MALFORMED);
+            }
             Hash::from_pack(pack, is_timed, limits).map_err(|_| MALFORMED)?
         }
     };
     if hash.is_empty() { Err(RdbError::Empty) } else { Ok(hash) }
+}
+
+/// Whether the times behind fields and values of a listpack are in order, those that never come last.
+fn has_ordered_times(pack: &Listpack) -> bool {
+    let times = pack.forward(pack.first()).skip(2).step_by(3);
+    let mut last_ms = 0;
+    times.into_iter().all(|time| {
+        let StrRef::Int(at_ms) = time else { return false };
+        let is_in_order = match at_ms {
+            0 => true,
+            _ => (last_ms.max(1)..=AT_MS_MAX).contains(&at_ms),
+        };
+        // Behind one that never comes, none does.
+        last_ms = if at_ms == 0 { i64::MAX } else { at_ms };
+        is_in_order
+    })
 }
 
 /// Reads fields one by one; if they have times, these count from one millisecond before `base_ms`,
