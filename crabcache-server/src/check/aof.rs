@@ -446,7 +446,7 @@ mod tests {
     fn single_files() {
         let dir = temp_dir("check-aof");
         let path = dir.path().join("file");
-        let mut check = |text: &str, is_fine: bool, expected: &str| {
+        let check = |text: &str, is_fine: bool, expected: &str| {
             std::fs::write(&path, text).unwrap();
             let (is_ok, out) = run(&path, Repair::None);
             assert!(is_ok == is_fine && out.contains(expected), "{text}: {out}");
