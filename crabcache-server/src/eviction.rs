@@ -141,7 +141,7 @@ pub fn make_room(
     let conditions = &server.conditions;
     // While clients are paused, data must not change; what is loaded must stay; and a script that
     // takes long must be the only one who changes anything.
-    if conditions.is_paused(true, env.now_ms) || conditions.is_loading() || conditions.is_busy() {
+    if conditions.is_paused(true, env.now_ms) || server.is_loading() || conditions.is_busy() {
         return Room::Enough;
     }
     let began_ns = server.clock.elapsed_ns();

@@ -176,7 +176,9 @@ pub fn fast_cycle(server: &Server) -> Option<Duration> {
 
 fn is_active(server: &Server) -> bool {
     let is_paused = server.conditions.is_paused(true, server.clock.unix_ms());
-    server.active_expire.is_enabled() && !is_paused && !server.conditions.is_replica()
+    // What is loaded must stay: commands that follow were made with it in view.
+    let is_held = is_paused || server.is_loading() || server.conditions.is_replica();
+    server.active_expire.is_enabled() && !is_held
 }
 
 fn cycle(

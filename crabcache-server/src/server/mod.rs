@@ -213,6 +213,12 @@ impl Server {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
+    /// Whether data are being loaded, also while clients are not told so because it takes no time.
+    pub fn is_loading(&self) -> bool {
+        self.conditions.is_loading()
+            || self.persistence.loading.is_under_way.load(Ordering::Relaxed)
+    }
+
     /// Lets background threads end.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);

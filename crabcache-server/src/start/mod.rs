@@ -372,5 +372,9 @@ async fn finish(
     threads.workers.iter().for_each(Worker::stop);
     // A panic of the thread has been logged.
     let _ = threads.cron.join();
+    if server.aof.state() != aof::State::Off {
+        // What came after the shutdown was asked for was acknowledged too.
+        let _ = aof::writer::flush(server);
+    }
     tracing::warn!("Redis is now ready to exit, bye bye...");
 }

@@ -142,6 +142,20 @@ fn what_has_expired_counts_until_the_log_says_otherwise() {
 }
 
 #[test]
+fn nothing_expires_by_itself_while_data_are_loaded() {
+    let mut t = TestServer::new();
+    t.check("SET k v PX 1", "+OK");
+    t.advance_ms(5);
+    let is_under_way = &t.server.persistence.loading.is_under_way;
+    is_under_way.store(true, std::sync::atomic::Ordering::Relaxed);
+    crate::expire::slow_cycle(&t.server);
+    assert_eq!(t.server.keyspace.size(0).n_keys, 1);
+    is_under_way.store(false, std::sync::atomic::Ordering::Relaxed);
+    crate::expire::slow_cycle(&t.server);
+    assert_eq!(t.server.keyspace.size(0).n_keys, 0);
+}
+
+#[test]
 fn logging_can_be_turned_on_and_off() {
     let dir = temp_dir("aof-toggle");
     let mut t = start(&dir, &[("appendonly", "no")]);
