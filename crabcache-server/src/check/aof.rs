@@ -453,7 +453,7 @@ mod tests {
         };
         check(&format!("{SET}#TS:5\r\n{SET}"), true, "ok_up_to_line=15, diff=0");
         check("", true, "is empty");
-        check(&SET[..20], false, "ok_up_to=0, ok_up_to_line=4, diff=20");
+        check(&SET[..20], false, "ok_up_to=0, ok_up_to_line=6, diff=20");
         check(&format!("{SET}x"), false, "format error");
         let multi = format!("{SET}*1\r\n$5\r\nMULTI\r\n{SET}");
         check(&multi, false, "Reached EOF before reading EXEC for MULTI");

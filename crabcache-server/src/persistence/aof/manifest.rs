@@ -123,6 +123,10 @@ impl Manifest {
                 _ => {}
             }
         }
+        if part.start_offset.is_none() {
+            // Without the one, the other says nothing.
+            part.end_offset = None;
+        }
         if part.name.is_empty() || part.seq == 0 || kind == 0 {
             return Err(ManifestError::Format);
         }
