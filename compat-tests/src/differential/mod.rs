@@ -5,6 +5,7 @@
 //! the databases. Everything follows from a printed seed. A round in which something differs is
 //! shrunk to the few commands that are needed, and these are printed as a case.
 
+mod changes;
 mod families;
 mod keyspace;
 mod round;
@@ -12,6 +13,7 @@ mod shrink;
 mod slots;
 mod syntax;
 
+pub use changes::RandomCommands;
 pub use families::{FAMILIES, Family, Row};
 
 use crate::compare::Strictness;

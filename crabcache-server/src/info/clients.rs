@@ -1,6 +1,7 @@
 //! The section about clients, and what others need to know of all clients together.
 
 use super::Fields;
+use crate::client::ClientType;
 use crate::client::mem_bytes;
 use crate::server::Server;
 use std::sync::atomic::Ordering;
@@ -26,8 +27,11 @@ impl Totals {
             let load = |number: &std::sync::atomic::AtomicUsize| number.load(Ordering::Relaxed);
             let input_bytes = load(&client.input_bytes) + load(&client.input_free_bytes);
             let output_bytes = load(&client.output_bytes);
-            totals.n_clients += 1;
-            totals.n_by_worker[client.worker] += 1;
+            totals.n_clients += usize::from(client.client_type() != ClientType::Replica);
+            // The client that is our primary has a thread of its own.
+            if let Some(n_clients) = totals.n_by_worker.get_mut(client.worker) {
+                *n_clients += 1;
+            }
             totals.input_bytes_max = totals.input_bytes_max.max(input_bytes);
             totals.output_bytes_max = totals.output_bytes_max.max(output_bytes);
             totals.bytes += mem_bytes(&client);
