@@ -242,6 +242,19 @@ impl Server {
         false
     }
 
+    /// Starts the program again, after its end, on the same port and in the same folder.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_again(&mut self, options: &[&str]) -> Result<(), StartError> {
+        let program = self.which.program()?;
+        self.child = run(&program, &self.folder, self.address.port(), options)?;
+        if self.comes_up() {
+            return Ok(());
+        }
+        Err(StartError::Start { program, log: self.log() })
+    }
+
     /// Whether the process runs.
     pub fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

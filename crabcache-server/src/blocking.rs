@@ -125,6 +125,8 @@ pub enum Unblock {
     Ended,
     /// With the error of CLIENT UNBLOCK.
     WithError,
+    /// With an error, and the connection ends: the server has become a replica.
+    RoleChanged,
 }
 
 /// Writes the reply of a command whose wait has ended.

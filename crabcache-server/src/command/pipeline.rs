@@ -11,7 +11,7 @@ use super::{Args, CommandRow};
 use crate::blocking::{Blocked, Unblock, WaitKind, keys};
 use crate::client::{Client, ClientFlags, Running, describe};
 use crate::config::Config;
-use crate::error::CommandError;
+use crate::error::{CommandError, ReplicationError};
 use crate::monitor;
 use crate::replication::link::follow;
 use crate::replication::log;
@@ -374,6 +374,10 @@ impl Pipeline {
                 let stats = &self.server.stats.workers[self.worker];
                 stats.commands[blocked.row].failed_calls.add(1);
                 write_error(&mut ctx, &CommandError::Unblocked);
+            }
+            Unblock::RoleChanged => {
+                write_error(&mut ctx, &ReplicationError::RoleChanged.into());
+                ctx.client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);
             }
         }
         withhold_reply(&mut ctx, mark);

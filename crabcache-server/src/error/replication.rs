@@ -27,6 +27,12 @@ pub enum ReplicationError {
     /// REPLICAOF while a failover is under way.
     #[error("ERR REPLICAOF not allowed while failing over.")]
     FailingOver,
+    /// What a client waited for will not come any more.
+    #[error(
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> \
+         replica?)"
+    )]
+    RoleChanged,
     /// WAIT on a replica.
     #[error(
         "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a \

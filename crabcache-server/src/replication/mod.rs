@@ -24,6 +24,7 @@ pub mod sender;
 pub mod spool;
 pub mod unit;
 
+use crate::blocking::{Unblock, WaitKind};
 use crate::config::Config;
 use crate::server::Server;
 use crate::server::interest::Interest;
@@ -102,6 +103,9 @@ impl Replication {
         }
         server.log.hand_on(is_replica);
         self.link.follow(server, primary);
+        if is_replica && !was_replica {
+            unblock_clients(server);
+        }
         // They must learn what we are now.
         self.replicas.disconnect(server);
     }
@@ -122,4 +126,14 @@ impl Replication {
         }
         is_due
     }
+}
+
+/// Ends the waits of clients for what only a primary brings.
+fn unblock_clients(server: &Server) {
+    server.clients.for_each(|client| {
+        let is_meant = |kind| matches!(kind, WaitKind::Keys | WaitKind::Replicas);
+        if client.end_wait(is_meant) {
+            client.post(|mail| mail.unblock = Some(Unblock::RoleChanged));
+        }
+    });
 }
