@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use compat_tests::differential::RandomCommands;
+use compat_tests::frame::Frame;
 use compat_tests::server::{Server, Which};
 use compat_tests::wire::{Connection, Received, reply_text, request};
 use crabcache_resp::Protocol;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -73,10 +75,43 @@ fn content(server: &Server) -> (String, Vec<String>) {
 fn assert_same(primary: &Server, replicas: &[&Server]) {
     let all = [&[primary], replicas].concat();
     // What has expired goes when the primary finds it.
-    await_that("the same content everywhere", &all, || {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
         let own = content(primary);
-        replicas.iter().all(|replica| content(replica) == own)
-    });
+        if replicas.iter().all(|replica| content(replica) == own) {
+            return;
+        }
+        if Instant::now() > deadline {
+            let all: Vec<_> = all.iter().map(|server| digests(server)).collect();
+            let names: BTreeSet<_> = all.iter().flat_map(BTreeMap::keys).collect();
+            let of_all = |name: &&String| all.iter().map(|own| own.get(*name)).collect::<Vec<_>>();
+            let differ = names.iter().filter(|name| {
+                let digests = of_all(name);
+                digests.iter().any(|digest| *digest != digests[0])
+            });
+            let lines = differ.map(|name| format!("{name}: {:?}", of_all(name)));
+            let lines = lines.collect::<Vec<_>>().join("\n");
+            assert!(lines.is_empty(), "keys differ, from the primary on:\n{lines}");
+            panic!("the digests differ, those of the keys do not");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Each key with the digest of its value, for people.
+fn digests(server: &Server) -> BTreeMap<String, String> {
+    let mut connection = server.connect(Protocol::Resp2).unwrap();
+    let mut digests = BTreeMap::new();
+    for db in 0..16 {
+        connection.call(&["SELECT", &db.to_string()]).unwrap();
+        let Received::Reply(reply) = connection.call(&["KEYS", "*"]).unwrap() else { panic!() };
+        for key in Frame::parse(&reply).unwrap().children.iter().map(|key| key.text().to_vec()) {
+            let digest = connection.call(&[b"DEBUG", &b"DIGEST-VALUE"[..], &key]).unwrap().show();
+            let kind = connection.call(&[b"TYPE", &key[..]]).unwrap().show();
+            digests.insert(format!("{db} {} {kind}", key.escape_ascii()), digest);
+        }
+    }
+    digests
 }
 
 /// Sends random commands, many in one write.
@@ -88,9 +123,11 @@ fn change(server: &Server, n_commands: usize, random: &mut StdRng) {
         let mut n_sent = 0;
         while n_sent < 50 {
             let words = commands.next(random);
-            // Relative times are short here and there: what is left when they have passed is not the
-            // same everywhere at the same moment.
-            if !words[0].eq_ignore_ascii_case(b"flushall") || random.random_bool(0.02) {
+            let is_rare = words[0].eq_ignore_ascii_case(b"flushall") && !random.random_bool(0.02);
+            // Redis 8.2.3 forgets to replicate some changes of vector sets, to its own replicas, too.
+            let is_forgotten =
+                server.which == Which::Reference && words[0].to_ascii_lowercase().starts_with(b"v");
+            if !is_rare && !is_forgotten {
                 bytes.extend_from_slice(&request(&words));
                 n_sent += 1;
             }
