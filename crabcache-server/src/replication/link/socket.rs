@@ -6,7 +6,7 @@ use crate::server::Server;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
 /// After so long without a byte whoever reads may look after other things.
@@ -105,12 +105,12 @@ impl Socket {
 
     /// Reads some bytes, waiting for them as long as `repl-timeout` allows.
     pub(super) fn read(&mut self, server: &Server, buffer: &mut [u8]) -> io::Result<usize> {
-        let began = Instant::now();
+        let began = server.clock.elapsed();
         loop {
             if let Some(n_bytes) = self.glance(server, buffer)? {
                 return Ok(n_bytes);
             }
-            if began.elapsed() > self.timeout || server.is_stopping() {
+            if server.clock.elapsed().saturating_sub(began) > self.timeout || server.is_stopping() {
                 return Err(io::ErrorKind::TimedOut.into());
             }
         }
