@@ -457,7 +457,7 @@ mod tests {
         check(&format!("{SET}x"), false, "format error");
         let multi = format!("{SET}*1\r\n$5\r\nMULTI\r\n{SET}");
         check(&multi, false, "Reached EOF before reading EXEC for MULTI");
-        check(&multi, false, "ok_up_to=27, ok_up_to_line=17");
+        check(&multi, false, "ok_up_to=27, ok_up_to_line=18");
         check("*1\r\n$4\r\nEXEC\r\n", false, "Unexpected EXEC");
         check("*1\r\n$-4\r\n", false, "Expected to read string of -4 bytes");
         check("*1\r\n:4\r\n", false, "0x               4: Expected prefix '$', got: ':'");

@@ -70,6 +70,10 @@ impl CommandBuffer {
         let start = self.bytes.len();
         match number::exact_integer(value) {
             Some(integer) => number::write_i64(&mut self.bytes, integer),
+            // Compat: only here does the reference tell one of them from the other.
+            None if value.is_nan() && value.is_sign_negative() => {
+                self.bytes.extend_from_slice(b"-nan");
+            }
             None => number::write_f64(&mut self.bytes, value),
         }
         self.spans.push(Span { start, len: self.bytes.len() - start });

@@ -12,7 +12,7 @@ use crate::command::pipeline::{Pipeline, Stop};
 use crate::config::Config;
 use crate::config::apply::system_text;
 use crate::persistence::file::TempFile;
-use crate::persistence::{aof, load, save};
+use crate::persistence::{load, save};
 use crate::server::Server;
 use bytes::BytesMut;
 use std::fs::File;
@@ -81,16 +81,7 @@ impl Follower {
         file: TempFile,
     ) -> Result<(), Lost> {
         let reader = file.reader()?;
-        // What it has does not lead to the new data.
-        let logs = server.aof.state() != aof::State::Off;
-        if logs {
-            aof::stop(server);
-        }
-        let begun = self.replace_data(server, config, generation, (replid, offset), (file, reader));
-        if logs {
-            aof::start(server);
-        }
-        begun?;
+        Follower::replace_data(server, config, generation, (replid, offset), (file, reader))?;
         let db = server.replication.loaded_db.load(Ordering::Relaxed);
         self.renew_client(server, generation, db);
         tracing::info!("MASTER <-> REPLICA sync: Finished with success");
@@ -99,7 +90,6 @@ impl Follower {
     }
 
     fn replace_data(
-        &self,
         server: &Server,
         config: &Arc<Config>,
         generation: u64,

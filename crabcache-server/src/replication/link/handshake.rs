@@ -23,7 +23,7 @@ pub(super) enum Answer {
 pub(super) fn introduce(server: &Server, config: &Config, socket: &mut Socket) -> Result<(), Lost> {
     let reply = socket.request(server, &[b"PING"])?;
     // A primary that wants a password says so, and one whose script is over its time.
-    let is_alive = ["+PONG", "-NOAUTH", "-NOPERM", "-ERR operation not permitted", "-BUSY"];
+    let is_alive = ["+PONG", "-NOAUTH", "-NOPERM", "-BUSY"];
     if !is_alive.iter().any(|beginning| reply.starts_with(beginning)) {
         tracing::warn!("Error reply to PING from master: '{reply}'");
         return Err(Lost::Told);
@@ -108,7 +108,8 @@ pub(super) fn ask(server: &Server, socket: &mut Socket) -> Result<Answer, Lost> 
             );
             Err(Lost::Told)
         }
-        _ if reply.starts_with("-ERR unknown command") => ask_as_of_old(socket),
+        // It does not know the command.
+        Some("-ERR") => ask_as_of_old(socket),
         _ => {
             tracing::warn!("Unexpected reply to PSYNC from master: {reply}");
             Err(Lost::Told)
