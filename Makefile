@@ -21,6 +21,7 @@ test:
 	scripts/install_tests
 	$(MAKE) lint
 	scripts/run_tests --workspace
+	$(MAKE) test-apps
 
 ## Applications on top: job queues, workers, caches, sessions, limits, locks, tools.
 test-apps:
@@ -78,7 +79,7 @@ docs:
 	scripts/run_tests --workspace fresh || scripts/run_tests --workspace fresh
 
 ## What CI runs.
-ci: test test-apps
+ci: test
 
 ## This list.
 help:

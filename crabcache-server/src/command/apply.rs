@@ -1,4 +1,5 @@
-//! Runs the commands of a trusted stream: an append-only file, or what a primary sends.
+//! Runs the commands of an append-only file. (Those of a primary come as those of clients do, through
+//! the pipeline: `replication/link/follow.rs`.)
 //!
 //! They go through the dispatcher as those of clients do, with these differences: whoever has written
 //! the stream has decided already, so nothing is refused but what is no command; replies are thrown
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::replication::log::Targets;
 use crate::server::Server;
 use crabcache_resp::{Protocol, Span};
-use crabcache_store::{Expiry, Locked, Pass, Place, Trace};
+use crabcache_store::{Locked, Pass, Place, Trace};
 use std::sync::Arc;
 
 /// Requests whose keys are fetched before the first of them runs.
@@ -129,7 +130,6 @@ impl Applier {
             let Applier { client, trace, out, rows, worker, targets } = self;
             let mut ctx = Ctx::new(server, config, client, out);
             ctx.worker = *worker;
-            ctx.env.expiry = Expiry::Ignore;
             for (index, row) in (start..end).zip(&*rows) {
                 let (id, place) = row.ok_or(Refused { index })?;
                 ctx.row = server.commands.row(id);

@@ -74,7 +74,8 @@ impl<'a> Ctx<'a> {
         let mut env = server.env(config);
         let worker = client.handle.worker;
         env.touches = !client.flags.contains(ClientFlags::NO_TOUCH);
-        if client.flags.contains(ClientFlags::PRIMARY) {
+        // What has expired was as good as any other key where the commands were made.
+        if client.is_obeyed() {
             env.expiry = Expiry::Ignore;
         }
         client.look_at_user();

@@ -54,10 +54,7 @@ pub fn execute(
     trace: &Trace,
 ) -> Outcome {
     let row = ctx.row;
-    ctx.known_keys.clear();
-    if let (Some(place), Some(index)) = (place, row.single_key) {
-        ctx.known_keys.set_single(args.get(index), place);
-    }
+    note_place(ctx, args, place);
     ctx.lacks_memory = eviction::is_full(ctx.server, &ctx.config)
         && eviction::make_room(ctx.server, &ctx.config, pass, &ctx.env, ctx.worker) == Room::None;
     match check(ctx, args) {
@@ -75,7 +72,7 @@ pub fn execute(
         transaction::queue(ctx, args);
         outcome = Outcome::Answered;
     } else {
-        while !run(pass, ctx, args, trace, mark) {}
+        run(pass, ctx, args, trace, mark);
         if ctx.client.blocked.is_some() {
             return Outcome::Blocked;
         }
@@ -97,10 +94,7 @@ pub fn apply(
     place: Option<Place>,
     trace: &Trace,
 ) {
-    ctx.known_keys.clear();
-    if let (Some(place), Some(index)) = (place, ctx.row.single_key) {
-        ctx.known_keys.set_single(args.get(index), place);
-    }
+    note_place(ctx, args, place);
     if is_queued(ctx) {
         transaction::queue(ctx, args);
     } else {
@@ -121,6 +115,15 @@ pub fn apply_held(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, tr
         finish(ctx, mark, result);
     } else {
         run_locked(locked, ctx, args, trace, mark);
+    }
+}
+
+/// Notes where the request's only key is, if that was computed before.
+#[inline]
+fn note_place(ctx: &mut Ctx<'_>, args: Args<'_>, place: Option<Place>) {
+    ctx.known_keys.clear();
+    if let (Some(place), Some(index)) = (place, ctx.row.single_key) {
+        ctx.known_keys.set_single(args.get(index), place);
     }
 }
 
@@ -425,9 +428,37 @@ fn check_pause(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
     if is_paused { Err(Refusal::Postpone) } else { Ok(()) }
 }
 
-/// Runs a command that was let through. `false`: it could not run now, and must be tried again.
+/// Runs a command that was let through.
 #[inline]
-fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) -> bool {
+fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) {
+    if !try_run(pass, ctx, args, trace, mark) {
+        run_busy(pass, ctx, args, trace, mark);
+    }
+}
+
+/// Waits until the script ends that has what the command needs, if the command was accepted elsewhere
+/// and must be done here, too; else refuses it.
+#[cold]
+fn run_busy(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) {
+    while ctx.client.is_obeyed() {
+        std::thread::sleep(BUSY_WAIT);
+        if try_run(pass, ctx, args, trace, mark) {
+            return;
+        }
+    }
+    let error = ctx.server.busy_error();
+    finish(ctx, mark, Err(error));
+}
+
+/// Runs a command that was let through. `false`: a script has what it needs for too long.
+#[inline]
+fn try_run(
+    pass: &mut Pass<'_>,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    trace: &Trace,
+    mark: usize,
+) -> bool {
     let row = ctx.row;
     let stripes = match row.spec.handler {
         Handler::Server(handler) => {
@@ -465,18 +496,11 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
             }
         },
     };
-    if !run_on(pass, ctx, args, trace, mark, stripes) {
-        // What a primary has done must be done here, too, however long a script takes.
-        if ctx.client.flags.contains(ClientFlags::PRIMARY) {
-            std::thread::sleep(BUSY_WAIT);
-            return false;
-        }
-        let error = ctx.server.busy_error();
-        finish(ctx, mark, Err(error));
-        return true;
+    let ran = run_on(pass, ctx, args, trace, mark, stripes);
+    if ran {
+        settle(pass, ctx, trace);
     }
-    settle(pass, ctx, trace);
-    true
+    ran
 }
 
 /// Runs a command on stripes that it locks. `false`: a script has them for too long.

@@ -166,9 +166,8 @@ impl Effects {
         args: Args<'_>,
     ) {
         // A key that expired and the change after it are one.
-        let _unit = server.unit_if(self.interest, || {
-            self.replaces_request() || !trace.expired.borrow().is_empty()
-        });
+        let _unit = server
+            .unit_if(self.interest, || self.is_several() || !trace.expired.borrow().is_empty());
         if !trace.expired.borrow().is_empty() {
             crate::expire::tell_removed(server, trace);
         }
@@ -224,8 +223,9 @@ impl Effects {
         }
     }
 
-    fn replaces_request(&self) -> bool {
-        matches!(self.propagation, Propagation::Instead(_))
+    /// Whether more than one command is replicated.
+    fn is_several(&self) -> bool {
+        matches!(&self.propagation, Propagation::Instead(commands) if commands.len() > 1)
     }
 }
 

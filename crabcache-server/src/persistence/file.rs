@@ -92,8 +92,7 @@ impl TempFile {
         })?;
         self.is_finished = true;
         let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = File::open(directory.unwrap_or(Path::new(".")));
-        directory.and_then(|directory| directory.sync_all()).map_err(|error| {
+        sync_dir(directory.unwrap_or(Path::new("."))).map_err(|error| {
             tracing::warn!("Failed to fsync directory while saving DB: {}", system_text(&error));
             Logged
         })
@@ -137,6 +136,14 @@ impl IncrementalSync {
             _ => Ok(()),
         }
     }
+}
+
+/// Forces a directory to disk: what was created and renamed in it.
+///
+/// # Errors
+/// If the system cannot.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
 }
 
 /// Says in the log that writing has failed at a step.

@@ -9,7 +9,6 @@ use crate::config::Config;
 use crate::config::apply::system_text;
 use crate::error::{Logged, RdbError, RdbFileError};
 use crate::server::Server;
-use crate::tracking;
 use crabcache_store::{Entry, Env, Expiry, Locked, Mode, Trace};
 use std::fs::File;
 use std::io::Read;
@@ -121,18 +120,17 @@ pub fn is_sound(server: &Server, config: &Config, file: File) -> bool {
     read_all().map_err(|error| tell_failed(server, &error)).is_ok()
 }
 
-/// Removes all data while the keyspace is held.
-pub fn empty(server: &Server, config: &Config, locked: &mut Locked<'_>) {
+/// Removes all data, as if they had never been, while the keyspace is held.
+pub fn empty(server: &Server, locked: &mut Locked<'_>, is_lazy: bool) {
     let now_ms = server.clock.unix_ms();
     for number in 0..server.keyspace.n_databases() {
         if server.keyspace.size(number).n_keys > 0 {
             let tables = locked.flush(number, now_ms);
-            server.lazyfree.free_tables(tables, config.replica_lazy_flush);
+            server.lazyfree.free_tables(tables, is_lazy);
         }
         server.active_expire.forget(number);
     }
     server.scripting.functions.flush();
-    tracking::invalidate_all(server);
 }
 
 /// Loads what a primary has sent. There is no data, and clients are told that it is being loaded.

@@ -32,7 +32,7 @@ fn close_if_due(server: &Server, config: &Config, now_ms: i64) {
     let replication = &server.replication;
     let gone_s = (now_ms - replication.replicas.none_since_ms.load(Ordering::Relaxed)) / 1000;
     let is_kept = config.repl_backlog_ttl == 0 || gone_s <= config.repl_backlog_ttl;
-    if !is_kept && !replication.link.is_replica() && server.log.backlog().is_some() {
+    if !is_kept && !server.conditions.is_replica() && server.log.backlog().is_some() {
         tracing::info!(
             "Replication backlog freed after {} seconds without connected replicas.",
             config.repl_backlog_ttl

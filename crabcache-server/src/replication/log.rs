@@ -280,14 +280,15 @@ impl Log {
         }
     }
 
-    /// Appends bytes of a primary's stream.
-    pub fn append_handed_on(&self, bytes: &[u8]) {
-        let mut state = self.state.lock();
+    /// Appends bytes of a primary's stream, which has selected the database `db` behind them.
+    pub fn append_handed_on(&self, bytes: &[u8], db: usize) {
+        let state = &mut *self.state.lock();
         if let Some(stream) = &mut state.backlog {
             stream.extend(bytes);
-            state.ends.replicas = state.backlog.as_ref().map_or(0, |s| s.backlog.end());
+            stream.db = Some(db);
+            state.ends.replicas = stream.backlog.end();
         }
-        self.tell(&mut state);
+        self.tell(state);
     }
 
     /// How much of the stream is kept for replicas that come back.
@@ -357,13 +358,6 @@ impl Log {
         let state = self.state.lock();
         let stream = state.backlog.as_ref()?;
         Some((stream.backlog.end(), stream.db.unwrap_or(0)))
-    }
-
-    /// The database that a handed-on stream has selected.
-    pub fn note_selected(&self, db: usize) {
-        if let Some(stream) = &mut self.state.lock().backlog {
-            stream.db = Some(db);
-        }
     }
 
     /// Whether anybody is to get what is appended.

@@ -27,7 +27,6 @@ pub mod unit;
 use crate::blocking::{Unblock, WaitKind};
 use crate::config::Config;
 use crate::server::Server;
-use crate::server::interest::Interest;
 use history::History;
 use link::{Address, Link};
 use log::Targets;
@@ -68,7 +67,7 @@ impl Replication {
         }
         self.replicas.none_since_ms.store(server.clock.unix_ms(), Ordering::Relaxed);
         let end = server.log.open_stream(bytes_kept);
-        server.interests.set(Interest::PROPAGATION, true);
+        server.note_log_readers();
         end
     }
 
@@ -78,7 +77,7 @@ impl Replication {
         let _locked = pass.lock_all();
         if self.replicas.is_empty() {
             server.log.close_stream();
-            server.interests.set(Interest::PROPAGATION, server.log.is_wanted());
+            server.note_log_readers();
             self.history.lock().renew();
         }
     }
@@ -93,7 +92,7 @@ impl Replication {
     /// Makes this server a replica of another one, or a primary. The keyspace is held.
     pub fn follow(&self, server: &Server, config: &Config, primary: Option<Address>) {
         let is_replica = primary.is_some();
-        let was_replica = self.link.is_replica();
+        let was_replica = server.conditions.is_replica();
         if is_replica || server.log.backlog().is_some() {
             self.open_stream(server, config);
         }

@@ -171,17 +171,11 @@ fn has_no_inner_function(tokens: &[Token<'_>], start: usize) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scripting::reach::tests::reach;
 
     fn check(library: &str, expected: Option<(&[&str], bool)>) {
         let commands = CommandTable::new(&[]).unwrap();
-        let reach = match expected {
-            None => Reach::Everything,
-            Some((literals, arguments)) => Reach::Declared {
-                literals: literals.iter().map(|key| key.as_bytes().into()).collect(),
-                arguments,
-            },
-        };
-        assert_eq!(reach_of_library(library.as_bytes(), &commands), reach, "{library}");
+        assert_eq!(reach_of_library(library.as_bytes(), &commands), reach(expected), "{library}");
     }
 
     #[test]

@@ -506,19 +506,23 @@ fn is_counted(spec: &KeySpec) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn check(script: &str, expected: Option<(&[&str], bool)>) {
-        let commands = CommandTable::new(&[]).unwrap();
-        let reach = match expected {
+    /// What a text must be found to reach: these keys and perhaps arguments, or everything.
+    pub(in crate::scripting) fn reach(expected: Option<(&[&str], bool)>) -> Reach {
+        match expected {
             None => Reach::Everything,
             Some((literals, arguments)) => Reach::Declared {
                 literals: literals.iter().map(|key| key.as_bytes().into()).collect(),
                 arguments,
             },
-        };
-        assert_eq!(reach_of(script.as_bytes(), &commands), reach, "{script}");
+        }
+    }
+
+    fn check(script: &str, expected: Option<(&[&str], bool)>) {
+        let commands = CommandTable::new(&[]).unwrap();
+        assert_eq!(reach_of(script.as_bytes(), &commands), reach(expected), "{script}");
     }
 
     #[test]

@@ -300,6 +300,12 @@ impl Server {
         self.log.append(targets, db, words);
     }
 
+    /// Has handlers tell what is to be replicated as long as somebody reads the log. The keyspace is
+    /// held, or nobody is served yet.
+    pub fn note_log_readers(&self) {
+        self.interests.set(Interest::PROPAGATION, self.log.is_wanted());
+    }
+
     /// Has all that this thread replicates until the unit ends enter the log as one, if anything is
     /// replicated at all and `is_wanted`.
     #[inline]

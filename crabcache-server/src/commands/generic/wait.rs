@@ -38,7 +38,7 @@ pub(in crate::commands) const COMMANDS: &[Command] = &[
 
 /// WAIT numreplicas timeout
 fn wait(ctx: &mut Ctx, args: Args) -> CommandResult {
-    if ctx.server.replication.link.is_replica() {
+    if ctx.server.conditions.is_replica() {
         return Err(ReplicationError::WaitOnReplica.into());
     }
     let n_wanted = args.int(1)?;
@@ -70,7 +70,7 @@ fn waitaof(ctx: &mut Ctx, args: Args) -> CommandResult {
     }
     let n_replicas = usize::try_from(args.int(2)?).map_err(|_| CommandError::NotPositive)?;
     let deadline_ms = args.deadline_ms(3, ctx.env.now_ms)?;
-    if ctx.server.replication.link.is_replica() {
+    if ctx.server.conditions.is_replica() {
         return Err(ReplicationError::WaitAofOnReplica.into());
     }
     let wants_local = n_local > 0;

@@ -21,8 +21,17 @@ mod time;
 
 use crate::command::{Categories, Command, Flags, container, exclusive, gated, server, walk};
 
-const REPLICAOF_FLAGS: Flags =
-    Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE).union(Flags::NO_ASYNC_LOADING);
+/// REPLICAOF by this name.
+const fn replicaof(name: &'static str, since: &'static str) -> Command {
+    let flags =
+        Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE).union(Flags::NO_ASYNC_LOADING);
+    exclusive(name, replication::replicaof).without(Flags::WRITE).arity(3).flags(flags).doc(
+        since,
+        "O(1)",
+        "args:{host-port:(host port:int) | no-one:(NO ONE)}",
+        "Makes the server a replica of another one, or a primary.",
+    )
+}
 
 const SYNC_FLAGS: Flags =
     Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::NO_ASYNC_LOADING).union(Flags::NO_MULTI);
@@ -106,27 +115,8 @@ pub(super) const COMMANDS: &[Command] = &[
                 .union(Flags::SYSCMD),
         )
         .doc("3.0.0", "O(1)", "", "Tells what a replica can do and has got."),
-    exclusive("replicaof", replication::replicaof)
-        .without(Flags::WRITE)
-        .arity(3)
-        .flags(REPLICAOF_FLAGS)
-        .doc(
-            "5.0.0",
-            "O(1)",
-            "args:{host-port:(host port:int) | no-one:(NO ONE)}",
-            "Makes the server a replica of another one, or a primary.",
-        ),
-    exclusive("slaveof", replication::replicaof)
-        .without(Flags::WRITE)
-        .arity(3)
-        .flags(REPLICAOF_FLAGS)
-        .doc(
-            "1.0.0",
-            "O(1)",
-            "args:{host-port:(host port:int) | no-one:(NO ONE)}",
-            "Makes the server a replica of another one, or a primary.",
-        )
-        .deprecated("5.0.0", "`REPLICAOF`"),
+    replicaof("replicaof", "5.0.0"),
+    replicaof("slaveof", "1.0.0").deprecated("5.0.0", "`REPLICAOF`"),
     server("sync", replication::sync).arity(1).flags(SYNC_FLAGS).doc(
         "1.0.0",
         "",

@@ -26,8 +26,8 @@ fn become_replica(ctx: &mut Ctx, request: SyncRequest) -> CommandResult {
     if ctx.client.flags.contains(ClientFlags::MONITOR) {
         return Err(CommandError::ReplicaTouchesKeyspace);
     }
-    let link = &ctx.server.replication.link;
-    if link.is_replica() && !link.is_connected() {
+    let server = ctx.server;
+    if server.conditions.is_replica() && !server.replication.link.is_connected() {
         return Err(ReplicationError::NoPrimaryLink.into());
     }
     ctx.client.sync = Some(request);

@@ -7,6 +7,7 @@ use super::manifest::{Manifest, Part};
 use crate::config::Config;
 use crate::config::apply::system_text;
 use crate::error::Logged;
+use crate::persistence::file::sync_dir;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -96,14 +97,6 @@ pub fn write_manifest(config: &Config, manifest: &Manifest) -> Result<(), Logged
         "Error trying to rename the temporary AOF manifest file {temp_name} into {name}"
     )))?;
     sync_dir(&dir).map_err(fail(format!("Fail to fsync AOF directory {}", dir.display())))
-}
-
-/// Forces a directory to disk: what was created and renamed in it.
-///
-/// # Errors
-/// If the system cannot.
-pub fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 /// The size of one of the files.

@@ -12,7 +12,6 @@ use crate::config::apply::system_text;
 use crate::config::{AppendFsync, Config};
 use crate::error::Logged;
 use crate::server::Server;
-use crate::server::interest::Interest;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -105,9 +104,7 @@ pub fn open(path: &Path, name: &str, is_new: bool) -> Result<File, Logged> {
 
 /// Has changes logged to `file` from now on. No command runs meanwhile.
 pub fn begin(server: &Server, file: File) {
-    raise_barrier(server, &server.config.get());
-    server.log.collect_for_aof(true);
-    server.interests.set(Interest::PROPAGATION, true);
+    collect(server);
     // Nobody waits for it; bytes come behind it.
     drop(server.aof.orders.give(server, Order::Begin(file)));
 }
@@ -116,9 +113,7 @@ pub fn begin(server: &Server, file: File) {
 /// either before or behind. The result comes when the file is there.
 pub fn turn(server: &Server) -> Receiver<Result<(), Logged>> {
     if !server.log.collects_for_aof() {
-        raise_barrier(server, &server.config.get());
-        server.log.collect_for_aof(true);
-        server.interests.set(Interest::PROPAGATION, true);
+        collect(server);
     }
     server.aof.orders.give(server, Order::Turn)
 }
@@ -127,7 +122,7 @@ pub fn turn(server: &Server) -> Receiver<Result<(), Logged>> {
 pub fn end(server: &Server) {
     let result = server.aof.orders.give(server, Order::End);
     server.log.collect_for_aof(false);
-    server.interests.set(Interest::PROPAGATION, server.log.is_wanted());
+    server.note_log_readers();
     // Without a thread, in tests, there is nobody to wait for.
     let _ = result.recv_timeout(Duration::from_secs(60));
     server.aof.barrier.lower();
@@ -139,6 +134,13 @@ pub fn end(server: &Server) {
 /// If that fails; the log says why.
 pub fn flush(server: &Server) -> Result<(), Logged> {
     server.aof.orders.give(server, Order::Flush).recv().unwrap_or(Err(Logged))
+}
+
+/// Has changes collected from now on.
+fn collect(server: &Server) {
+    raise_barrier(server, &server.config.get());
+    server.log.collect_for_aof(true);
+    server.note_log_readers();
 }
 
 fn raise_barrier(server: &Server, config: &Config) {

@@ -14,6 +14,7 @@ use crate::config::apply::system_text;
 use crate::persistence::file::TempFile;
 use crate::persistence::{load, save};
 use crate::server::Server;
+use crate::tracking;
 use bytes::BytesMut;
 use std::fs::File;
 use std::sync::Arc;
@@ -108,7 +109,8 @@ impl Follower {
             tracing::info!("MASTER <-> REPLICA sync: Flushing old data");
             server.conditions.set_loading(true);
             server.replication.replicas.disconnect(server);
-            load::empty(server, config, &mut locked);
+            load::empty(server, &mut locked, config.replica_lazy_flush);
+            tracking::invalidate_all(server);
         }
         tracing::info!("MASTER <-> REPLICA sync: Loading DB in memory");
         let loaded = load::from_primary(server, config, reader);
@@ -120,7 +122,7 @@ impl Follower {
             history.replid = replid;
             let bytes_kept = u64::try_from(config.repl_backlog_size).unwrap_or(0);
             server.log.restart_stream(offset, bytes_kept);
-            server.log.hand_on(server.replication.link.is_replica());
+            server.log.hand_on(server.conditions.is_replica());
         }
         server.conditions.set_loading(false);
         loaded.map_err(|_| Lost::Told)?;
@@ -277,11 +279,10 @@ pub fn hand_on(server: &Server, client: &mut Client, batch: &[u8]) {
     let (ended, unended) = batch.split_at(std::mem::take(&mut primary.ended_at).min(batch.len()));
     if !ended.is_empty() {
         if !primary.unended.is_empty() {
-            server.log.append_handed_on(&primary.unended);
+            server.log.append_handed_on(&primary.unended, client.db);
             primary.unended.clear();
         }
-        server.log.append_handed_on(ended);
-        server.log.note_selected(client.db);
+        server.log.append_handed_on(ended, client.db);
     }
     primary.unended.extend_from_slice(unended);
 }

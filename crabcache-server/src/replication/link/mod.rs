@@ -108,7 +108,6 @@ pub struct Link {
     changed: Condvar,
     /// Counts changes of the primary.
     generation: AtomicU64,
-    is_replica: AtomicBool,
     /// The socket, for ending whatever waits for it.
     socket: Mutex<Option<TcpStream>>,
     /// When the primary sent something: Unix milliseconds.
@@ -118,15 +117,10 @@ pub struct Link {
 }
 
 impl Link {
-    /// Whether this server is a replica.
-    #[inline]
-    pub fn is_replica(&self) -> bool {
-        self.is_replica.load(Ordering::Acquire)
-    }
-
     /// Whether it is one that gets the stream.
     pub fn is_connected(&self) -> bool {
-        self.is_replica() && self.status.lock().phase == Phase::Connected
+        let status = self.status.lock();
+        status.primary.is_some() && status.phase == Phase::Connected
     }
 
     /// What is known.
@@ -147,7 +141,6 @@ impl Link {
     /// Makes the server a replica of `primary`, or a primary. The keyspace is held.
     pub fn follow(&self, server: &Server, primary: Option<Address>) {
         let mut status = self.status.lock();
-        self.is_replica.store(primary.is_some(), Ordering::Release);
         server.conditions.set_replica(primary.is_some());
         *status = LinkStatus { primary, ..LinkStatus::default() };
         status.down_since_ms = server.clock.unix_ms();

@@ -24,26 +24,13 @@ pub(super) fn reload(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResu
         save::save_held(server, &ctx.config, db.locked()).map_err(|_| CommandError::Failed)?;
     }
     if flushes {
-        flush(db, ctx);
+        load::empty(server, db.locked(), false);
     }
     load::held(server, &ctx.config, db.locked(), present)
         .map_err(|_| CommandError::ReloadFailed)?;
     tracing::info!("DB reloaded by DEBUG RELOAD");
     ctx.reply.ok();
     Ok(())
-}
-
-/// Removes all data, as if they had never been.
-fn flush(db: &mut WriteDb, ctx: &Ctx) {
-    let server = ctx.server;
-    for number in 0..server.keyspace.n_databases() {
-        if server.keyspace.size(number).n_keys > 0 {
-            let tables = db.locked().flush(number, ctx.env.now_ms);
-            server.lazyfree.free_tables(tables, false);
-        }
-        server.active_expire.forget(number);
-    }
-    server.scripting.functions.flush();
 }
 
 /// DEBUG LOADAOF
@@ -55,7 +42,7 @@ pub(super) fn load_aof(db: &mut WriteDb, ctx: &mut Ctx, _: Args) -> CommandResul
         *server.aof.manifest.lock() =
             aof::files::read_manifest(&ctx.config).map_err(|_| AofError::LoadFailed)?;
     }
-    flush(db, ctx);
+    load::empty(server, db.locked(), false);
     // What is loaded is in the file already.
     let collects = server.log.collects_for_aof();
     server.log.collect_for_aof(false);
