@@ -230,10 +230,10 @@ fn acl_check(buffer: &Rc<RefCell<CommandBuffer>>, values: &MultiValue) -> Result
 fn integer(value: &Value) -> i64 {
     match value {
         Value::Integer(number) => *number,
-        Value::Number(number) => *number as i64,
+        Value::Number(number) => value::truncated(*number),
         Value::String(text) => {
             let text = String::from_utf8_lossy(&text.as_bytes()).trim().parse::<f64>();
-            text.map_or(0, |number| number as i64)
+            text.map_or(0, value::truncated)
         }
         _ => 0,
     }

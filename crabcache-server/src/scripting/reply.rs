@@ -88,7 +88,7 @@ impl Writer<'_, '_> {
             Value::Boolean(yes) if self.script_protocol == Protocol::Resp3 => self.reply.bool(yes),
             Value::Boolean(true) => self.reply.int(1),
             Value::Integer(number) => self.reply.int(number),
-            Value::Number(number) => self.reply.int(truncated(number)),
+            Value::Number(number) => self.reply.int(value::truncated(number)),
             Value::Table(table) => return self.table(table),
             _ => self.reply.null(),
         }
@@ -171,10 +171,4 @@ impl Writer<'_, '_> {
 /// Text as C reads it.
 pub(super) fn until_nul(bytes: &[u8]) -> &[u8] {
     &bytes[..memchr::memchr(0, bytes).unwrap_or(bytes.len())]
-}
-
-/// A number without its fraction; what no integer can be is the smallest one, as x86 converts.
-fn truncated(number: f64) -> i64 {
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if (-LIMIT..LIMIT).contains(&number) { number as i64 } else { i64::MIN }
 }

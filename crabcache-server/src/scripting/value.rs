@@ -3,6 +3,23 @@
 use crabcache_resp::number::parse_i64;
 use mlua::{Lua, Result, Table, Value};
 
+/// Above every 64-bit integer: two to the power of 63.
+const INTEGER_LIMIT: f64 = 9_223_372_036_854_775_808.0;
+
+/// A number without its fraction; what no integer can be is the smallest one, as x86 converts.
+pub(super) fn truncated(number: f64) -> i64 {
+    if (-INTEGER_LIMIT..INTEGER_LIMIT).contains(&number) { number as i64 } else { i64::MIN }
+}
+
+/// The same for integers without a sign, as compilers for x86 make it of the other conversion.
+pub(super) fn truncated_unsigned(number: f64) -> u64 {
+    if number >= INTEGER_LIMIT {
+        truncated(number - INTEGER_LIMIT).cast_unsigned() ^ 1 << 63
+    } else {
+        truncated(number).cast_unsigned()
+    }
+}
+
 /// The first reply in `bytes`, as scripts see it. A command wrote it, so it is well formed.
 pub(super) fn from_reply(lua: &Lua, bytes: &[u8]) -> Result<Value> {
     Reader { lua, rest: bytes }.value()

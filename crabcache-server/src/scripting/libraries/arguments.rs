@@ -2,6 +2,7 @@
 
 use crate::error::LuaError;
 use crate::scripting::engine::Raised;
+use crate::scripting::value::truncated;
 use mlua::{BorrowedBytes, Error, Lua, MultiValue, Result, Value};
 
 /// What a function was called with. Numbers of arguments count from 1.
@@ -52,7 +53,7 @@ impl Arguments<'_> {
 
     /// A number as C converts it to an integer.
     pub(super) fn integer(&self, index: usize) -> Result<i64> {
-        Ok(self.number(index)? as i64)
+        Ok(truncated(self.number(index)?))
     }
 
     /// As [`Arguments::integer`], with a value for an argument that is missing.

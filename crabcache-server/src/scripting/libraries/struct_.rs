@@ -3,7 +3,7 @@
 use super::add;
 use super::arguments::{Arguments, c_text};
 use crate::error::LuaError;
-use crate::scripting::value::number;
+use crate::scripting::value::{number, truncated_unsigned};
 use mlua::{Lua, MultiValue, Result, Table, Value};
 
 /// Bytes of the largest integer.
@@ -154,9 +154,8 @@ fn pack(arguments: &Arguments<'_>) -> Result<mlua::String> {
 }
 
 fn put_integer(out: &mut Vec<u8>, number: f64, size: usize, is_big_endian: bool) {
-    let value = if number < 0.0 { (number as i64).cast_unsigned() } else { number as u64 };
     let mut bytes = [0; INT_BYTES_MAX];
-    bytes[..8].copy_from_slice(&value.to_le_bytes());
+    bytes[..8].copy_from_slice(&truncated_unsigned(number).to_le_bytes());
     let bytes = &mut bytes[..size];
     if is_big_endian {
         bytes.reverse();
