@@ -14,6 +14,9 @@ pub struct Clock {
     start_ticks: u64,
     /// What tests added to the wall clock.
     advanced_ms: AtomicI64,
+    /// Where tests have stopped the wall clock; 0: it goes on.
+    #[cfg(test)]
+    frozen_us: AtomicI64,
 }
 
 impl Default for Clock {
@@ -24,6 +27,8 @@ impl Default for Clock {
             start_ticks: counter.raw(),
             counter,
             advanced_ms: AtomicI64::new(0),
+            #[cfg(test)]
+            frozen_us: AtomicI64::new(0),
         }
     }
 }
@@ -37,7 +42,27 @@ pub fn wall_us() -> i64 {
 impl Clock {
     /// Unix time in microseconds.
     pub fn unix_us(&self) -> i64 {
-        wall_us().saturating_add(self.advanced_ms.load(Ordering::Relaxed) * 1000)
+        self.base_us().saturating_add(self.advanced_ms.load(Ordering::Relaxed) * 1000)
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "tests have their own form")]
+    fn base_us(&self) -> i64 {
+        wall_us()
+    }
+
+    #[cfg(test)]
+    fn base_us(&self) -> i64 {
+        match self.frozen_us.load(Ordering::Relaxed) {
+            0 => wall_us(),
+            frozen_us => frozen_us,
+        }
+    }
+
+    /// Stops the wall clock, for tests that look at times left; it still can be advanced.
+    #[cfg(test)]
+    pub fn freeze(&self) {
+        self.frozen_us.store(wall_us(), Ordering::Relaxed);
     }
 
     /// Unix time in milliseconds.

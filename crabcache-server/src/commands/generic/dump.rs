@@ -199,6 +199,7 @@ mod tests {
     #[test]
     fn restore_sets_the_time_to_live() {
         let mut t = TestServer::new();
+        t.server.clock.freeze();
         t.check("SET k v", "+OK");
         let payload = t.dump("k");
         check(&mut t, "RESTORE a 5000 %", &payload, "+OK");
