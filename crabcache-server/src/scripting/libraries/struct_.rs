@@ -180,8 +180,11 @@ fn unpack(arguments: &Arguments<'_>) -> Result<MultiValue> {
     let text = c_text(&text.as_bytes());
     let data = arguments.string(2)?;
     let data = data.as_bytes();
-    let position = usize::try_from(arguments.integer_or(3, 1)?).ok().filter(|at| *at > 0);
-    let position = position.ok_or_else(|| arguments.wrong(3, "offset must be 1 or greater"))?;
+    // What is below zero is beyond every string.
+    let position = usize::try_from(arguments.integer_or(3, 1)?).unwrap_or(usize::MAX);
+    if position == 0 {
+        return Err(arguments.wrong(3, "offset must be 1 or greater"));
+    }
     let (mut format, mut at) = (Format::new(&text), position - 1);
     let mut results: Vec<Value> = Vec::new();
     while let Some((option, mut size)) = format.option(arguments)? {
