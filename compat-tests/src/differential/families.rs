@@ -385,7 +385,7 @@ const GEO: &[Row] = &[
 const VECTOR_SET: &[Row] = &[
     exact("VADD vectorkey VALUES 3 component component component element"),
     exact("VADD vectorkey VALUES 3 component component component element (NOQUANT | Q8 | BIN)"),
-    exact("VADD vectorkey VALUES 3 component component component element SETATTR attributes"),
+    exact("VADD vectorkey VALUES 3 component component component element SETATTR json"),
     exact("VREM vectorkey element"),
     exact("VCARD vectorkey"),
     exact("VDIM vectorkey"),

@@ -366,6 +366,8 @@ fn special(name: &str, random: &mut StdRng) -> Option<Vec<u8>> {
             0 => one_of(&["abc", "", "nan"], random),
             _ => format!("{:.3}", random.random_range(-2.0..2.0)).into_bytes(),
         },
+        // Not empty: of new elements, the reference keeps such attributes for a while.
+        "json" => one_of(&["{\"a\":2}", "{\"b\":[1]}", "x"], random),
         "attributes" => one_of(&["{\"a\":1}", "{\"b\":\"x\"}", "", "[1,2]"], random),
         "group" => one_of(&["g1", "g2"], random),
         "consumer" => one_of(&["c1", "c2", "c3"], random),

@@ -87,8 +87,26 @@ pub(super) fn vadd(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult
     // Compat: the reference does not replicate another vector for an old element, so that replicas
     // keep the old one.
     changed(ctx, key.bytes);
+    if is_new && options.attributes == Some(b"") {
+        ctx.effects.propagate(without_attributes(args, element_at + 1));
+    }
     ctx.reply.bool(is_new);
     Ok(())
+}
+
+/// The request without its SETATTR: of a new element, the reference would keep empty attributes.
+fn without_attributes<'a>(args: Args<'a>, start: usize) -> Vec<&'a [u8]> {
+    let mut kept: Vec<&[u8]> = args.first(start).iter().collect();
+    let mut options = args.from(start);
+    while let Ok(word) = options.word() {
+        let is_attributes = word.eq_ignore_ascii_case(b"SETATTR");
+        let has_value = [&b"EF"[..], b"M"].iter().any(|name| word.eq_ignore_ascii_case(name));
+        let value = if is_attributes || has_value { options.word().ok() } else { None };
+        if !is_attributes {
+            kept.extend(std::iter::once(word).chain(value));
+        }
+    }
+    kept
 }
 
 fn new_set(given: &Given, options: &Options<'_>) -> Result<VectorSet, VectorSetError> {

@@ -48,6 +48,21 @@ fn elements_are_added_changed_and_removed() {
 }
 
 #[test]
+fn empty_attributes_are_none() {
+    let mut t = with_set();
+    t.propagated();
+    t.check_all(&[
+        ("VADD v VALUES 3 1 1 1 d EF 20 setattr x CAS SETATTR '' M 16", ":1"),
+        ("VGETATTR v d", "nil"),
+        ("VADD v VALUES 3 1 1 1 a SETATTR ''", ":0"),
+        ("VGETATTR v a", "nil"),
+    ]);
+    // Redis would keep those of a new element.
+    let expected = ["VADD v VALUES 3 1 1 1 d EF 20 CAS M 16", "VADD v VALUES 3 1 1 1 a SETATTR "];
+    assert_eq!(t.propagated(), expected);
+}
+
+#[test]
 fn changes_are_seen_by_watchers() {
     let mut t = with_set();
     let mut other = t.client();

@@ -231,8 +231,9 @@ impl VectorSet {
         let element = match (old, attributes) {
             (Some(old), None) => old,
             (Some(old), Some(new)) => Element { attributes: attributes_of(new), ..old },
-            // Compat: of a new element, attributes can be empty. They do not outlive a payload.
-            (None, new) => Element { name: name.into(), attributes: new.map(Into::into) },
+            // Compat: with the reference, attributes of a new element can be empty until a snapshot
+            // is loaded, which has no form for them. A replica would differ from its primary.
+            (None, new) => Element { name: name.into(), attributes: new.and_then(attributes_of) },
         };
         let l2 = quantize::normalize(&mut vector);
         let body = &mut *self.0;

@@ -207,7 +207,7 @@ proptest! {
                     prop_assert_eq!(is_new, old.is_none());
                     let attributes = match (old, attributes) {
                         (Some((_, old)), attributes) => attributes.unwrap_or(old),
-                        (None, attributes) => attributes.is_some(),
+                        (None, attributes) => attributes == Some(true),
                     };
                     model.insert(name, (x, attributes));
                 }
@@ -240,6 +240,11 @@ proptest! {
             prop_assert!(set.mem_bytes() > 0);
             let again = VectorSet::load(set.form(), None, unloaded(&set)).unwrap();
             again.check();
+            for name in model.keys() {
+                let [(old, at), (new, now_at)] = [&set, &again].map(|set| (set, set.find(name).unwrap()));
+                prop_assert_eq!(new.stored(now_at).to_bytes(), old.stored(at).to_bytes());
+                prop_assert_eq!(new.attributes(now_at), old.attributes(at));
+            }
         }
     }
 }
