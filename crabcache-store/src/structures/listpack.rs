@@ -123,6 +123,11 @@ impl Listpack {
         self.0.len()
     }
 
+    /// Length in bytes of the elements alone.
+    pub fn elements_bytes(&self) -> usize {
+        self.0.len() - HEADER_BYTES - 1
+    }
+
     /// Bytes of memory.
     pub fn mem_bytes(&self) -> usize {
         self.0.capacity()
@@ -325,9 +330,18 @@ impl Listpack {
 
     /// Adds all elements of another listpack behind the own ones.
     pub fn append(&mut self, other: &Listpack) {
+        self.splice_all(self.0.len() - 1, other);
+    }
+
+    /// Adds all elements of another listpack before the own ones.
+    pub fn prepend(&mut self, other: &Listpack) {
+        self.splice_all(HEADER_BYTES, other);
+    }
+
+    fn splice_all(&mut self, at: usize, other: &Listpack) {
         let n_added = other.len();
         let elements = &other.0[HEADER_BYTES..other.0.len() - 1];
-        self.0.splice(self.0.len() - 1, 0, &[elements]);
+        self.0.splice(at, 0, &[elements]);
         self.add_to_count(n_added as i64);
     }
 

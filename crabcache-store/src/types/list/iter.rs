@@ -4,13 +4,14 @@ use super::node::Node;
 use super::{List, Repr};
 use crate::structures::listpack::{Backward, Forward, Listpack};
 use crate::types::string::StrRef;
+use std::borrow::Cow;
 use std::collections::vec_deque;
 
 /// A node as a snapshot writes it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Part<'a> {
     /// Elements in a listpack.
-    Packed(&'a Listpack),
+    Packed(Cow<'a, Listpack>),
     /// One large element.
     Large(&'a [u8]),
 }
@@ -141,14 +142,18 @@ impl List {
 
     /// The list's nodes; a list in a listpack has one.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
-        let (packed, long) = match &self.0 {
-            Repr::Packed(pack) => (Some(Part::Packed(pack)), None),
+        let (first, long) = match &self.0 {
+            Repr::Packed(pack) => (Some(Part::Packed(Cow::Borrowed(pack))), None),
             Repr::Long(long) => (None, Some(long)),
         };
-        let nodes = long.into_iter().flat_map(|long| long.nodes.iter()).map(|node| match node {
-            Node::Packed(pack, _) => Part::Packed(pack),
+        let joined = long.and_then(|long| long.joined_front());
+        let n_joined = joined.as_ref().map_or(0, |(_, n_joined)| *n_joined);
+        let first = first.or(joined.map(|(pack, _)| Part::Packed(Cow::Owned(pack))));
+        let nodes = long.into_iter().flat_map(move |long| long.nodes.range(n_joined..));
+        let nodes = nodes.map(|node| match node {
+            Node::Packed(pack, _) => Part::Packed(Cow::Borrowed(pack)),
             Node::Plain(value) => Part::Large(value),
         });
-        packed.into_iter().chain(nodes)
+        first.into_iter().chain(nodes)
     }
 }

@@ -168,9 +168,7 @@ impl List {
                 }
             }
             Repr::Long(long) => {
-                if let Some(place) = long.locate(index) {
-                    long.replace(place, value);
-                }
+                long.replace(index, value);
                 self.shrink(limits);
             }
         }
@@ -194,8 +192,7 @@ impl List {
                 }
             }
             Repr::Long(long) => {
-                let place = long.locate(index).expect("found");
-                long.insert(place, value, is_behind);
+                long.insert(index, value, is_behind);
             }
         }
         true
@@ -328,7 +325,6 @@ impl List {
 
     fn pack_within(&mut self, n_bytes_max: usize, n_elements_max: usize) {
         if let Repr::Long(long) = &mut self.0
-            && long.nodes.len() == 1
             && let Some(pack) = long.take_small(n_bytes_max, n_elements_max)
         {
             self.0 = Repr::Packed(pack);
@@ -372,7 +368,7 @@ impl Collection for List {
     fn free_effort(&self) -> usize {
         match &self.0 {
             Repr::Packed(_) => 1,
-            Repr::Long(long) => long.nodes.len(),
+            Repr::Long(long) => long.n_nodes(),
         }
     }
 

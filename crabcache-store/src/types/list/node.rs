@@ -98,12 +98,32 @@ impl Node {
 
     /// Whether one more element fits.
     pub(super) fn admits(&self, value: &[u8], fill: Fill) -> bool {
+        self.admits_beside(value, fill, 0, 0)
+    }
+
+    /// Whether one more element fits beside so many bytes and elements that belong to the node, too.
+    pub(super) fn admits_beside(
+        &self,
+        value: &[u8],
+        fill: Fill,
+        more_bytes: usize,
+        more_elements: usize,
+    ) -> bool {
         match self {
             Node::Packed(pack, len) => {
-                let n_bytes = pack.n_bytes() + value.len() + OVERHEAD_BYTES;
-                !fill.is_large(value) && !fill.is_exceeded(n_bytes, *len as usize + 1)
+                let n_bytes = pack.n_bytes() + more_bytes + value.len() + OVERHEAD_BYTES;
+                let n_elements = *len as usize + more_elements + 1;
+                !fill.is_large(value) && !fill.is_exceeded(n_bytes, n_elements)
             }
             Node::Plain(_) => false,
+        }
+    }
+
+    /// Bytes of its elements, with a listpack's own.
+    pub(super) fn n_bytes(&self) -> usize {
+        match self {
+            Node::Packed(pack, _) => pack.n_bytes(),
+            Node::Plain(value) => value.len(),
         }
     }
 
@@ -111,8 +131,7 @@ impl Node {
     pub(super) fn admits_all(&self, other: &Node, fill: Fill) -> bool {
         match (self, other) {
             (Node::Packed(pack, len), Node::Packed(other, other_len)) => {
-                let empty_bytes = 7;
-                let n_bytes = pack.n_bytes() + other.n_bytes() - empty_bytes;
+                let n_bytes = pack.n_bytes() + other.elements_bytes();
                 !fill.is_exceeded(n_bytes, (*len + *other_len) as usize)
             }
             _ => false,

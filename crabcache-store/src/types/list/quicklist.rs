@@ -5,7 +5,12 @@
 //! there and here, and its DUMP is the same. What this is not: nodes in the middle are not
 //! compressed in memory (`list-compress-depth`).
 //!
-//! Invariant: no node is empty, and `len` is the sum of their lengths.
+//! Pushing at the front moves the bytes of the front node. So where that node is large, its beginning
+//! stands apart, as a small *head* before it, and is put into it when it has grown, or before anything
+//! else happens to these two than pushes and pops. What is seen from outside takes them as one node.
+//!
+//! Invariant: no node is empty, and `len` is the sum of their lengths. With a head there are two nodes
+//! at least, the first two are listpacks, and together within the limits.
 
 use super::End;
 use super::node::{Fill, Node};
@@ -19,7 +24,13 @@ pub(super) struct Quicklist {
     pub(super) nodes: VecDeque<Node>,
     len: usize,
     fill: Fill,
+    has_head: bool,
 }
+
+/// Bytes of a node that gets a head when something is pushed before it.
+const HEADED_BYTES_MIN: usize = 1024;
+/// Bytes that a head has grown to when it is put into its node.
+const HEAD_BYTES_MAX: usize = 512;
 
 /// Where an element is: its node, and its number within.
 pub(super) type Place = (usize, usize);
@@ -27,7 +38,7 @@ pub(super) type Place = (usize, usize);
 impl Quicklist {
     /// An empty list whose nodes are filled so far.
     pub(super) fn new(fill: Fill) -> Quicklist {
-        Quicklist { nodes: VecDeque::new(), len: 0, fill }
+        Quicklist { nodes: VecDeque::new(), len: 0, fill, has_head: false }
     }
 
     /// Number of elements.
@@ -35,9 +46,48 @@ impl Quicklist {
         self.len
     }
 
+    /// Number of nodes.
+    pub(super) fn n_nodes(&self) -> usize {
+        self.nodes.len() - usize::from(self.has_head)
+    }
+
+    /// The front node as a whole, and how many nodes it is made of.
+    pub(super) fn joined_front(&self) -> Option<(Listpack, usize)> {
+        match (self.has_head, self.nodes.front()?, self.nodes.get(1)?) {
+            (true, Node::Packed(head, _), Node::Packed(pack, _)) => {
+                let mut joined = head.clone();
+                joined.append(pack);
+                Some((joined, 2))
+            }
+            _ => None,
+        }
+    }
+
+    /// Puts the head into its node.
+    pub(super) fn join_head(&mut self) {
+        if std::mem::take(&mut self.has_head)
+            && let Some(Node::Packed(head, head_len)) = self.nodes.pop_front()
+            && let Some(Node::Packed(pack, len)) = self.nodes.front_mut()
+        {
+            pack.prepend(&head);
+            *len += head_len;
+        }
+    }
+
+    /// Whether the head may grow by an element.
+    fn head_admits(&self, value: &[u8]) -> bool {
+        match (self.nodes.front(), self.nodes.get(1)) {
+            (Some(Node::Packed(head, head_len)), Some(node)) if head.n_bytes() < HEAD_BYTES_MAX => {
+                node.admits_beside(value, self.fill, head.elements_bytes(), *head_len as usize)
+            }
+            _ => false,
+        }
+    }
+
     /// Adds a node at the end. An empty one is left out.
     pub(super) fn push_node(&mut self, node: Node) {
         if node.len() > 0 {
+            self.join_head();
             self.len += node.len();
             self.nodes.push_back(node);
         }
@@ -45,25 +95,46 @@ impl Quicklist {
 
     /// Adds an element at an end.
     pub(super) fn push(&mut self, end: End, value: &[u8]) {
-        let fill = self.fill;
-        let outer = match end {
-            End::Front => self.nodes.front_mut(),
-            End::Back => self.nodes.back_mut(),
-        };
         self.len += 1;
-        match outer {
+        match end {
+            End::Front => self.push_front(value),
+            End::Back => self.push_back(value),
+        }
+    }
+
+    fn push_front(&mut self, value: &[u8]) {
+        let fill = self.fill;
+        if self.has_head && !self.head_admits(value) {
+            self.join_head();
+        }
+        let has_head = self.has_head;
+        match self.nodes.front_mut() {
+            Some(node) if has_head || node.admits(value, fill) => {
+                let Node::Packed(pack, len) = node else { return };
+                if has_head || pack.n_bytes() < HEADED_BYTES_MIN {
+                    *len += 1;
+                    pack.push_front(value);
+                } else {
+                    self.nodes.push_front(Node::of(value, fill));
+                    self.has_head = true;
+                }
+            }
+            _ => self.nodes.push_front(Node::of(value, fill)),
+        }
+    }
+
+    fn push_back(&mut self, value: &[u8]) {
+        let fill = self.fill;
+        if self.n_nodes() == 1 {
+            self.join_head();
+        }
+        match self.nodes.back_mut() {
             Some(node) if node.admits(value, fill) => {
                 let Node::Packed(pack, len) = node else { return };
                 *len += 1;
-                match end {
-                    End::Front => pack.push_front(value),
-                    End::Back => pack.push_back(value),
-                }
+                pack.push_back(value);
             }
-            _ => match end {
-                End::Front => self.nodes.push_front(Node::of(value, fill)),
-                End::Back => self.nodes.push_back(Node::of(value, fill)),
-            },
+            _ => self.nodes.push_back(Node::of(value, fill)),
         }
     }
 
@@ -119,9 +190,15 @@ impl Quicklist {
         None
     }
 
-    /// Adds an element before or behind the one at `place`.
-    pub(super) fn insert(&mut self, place: Place, value: &[u8], is_behind: bool) {
-        let (index, offset) = place;
+    /// Adds an element before or behind element number `at`, which must be there.
+    pub(super) fn insert(&mut self, at: usize, value: &[u8], is_behind: bool) {
+        self.join_head();
+        if let Some(place) = self.locate(at) {
+            self.insert_at(place, value, is_behind);
+        }
+    }
+
+    fn insert_at(&mut self, (index, offset): Place, value: &[u8], is_behind: bool) {
         let fill = self.fill;
         self.len += 1;
         let node = &mut self.nodes[index];
@@ -155,9 +232,10 @@ impl Quicklist {
         self.merge_around(if is_behind { index } else { index + 1 });
     }
 
-    /// Puts another value in the place of an element.
-    pub(super) fn replace(&mut self, place: Place, value: &[u8]) {
-        let (index, offset) = place;
+    /// Puts another value in the place of element number `at`, if there is one.
+    pub(super) fn replace(&mut self, at: usize, value: &[u8]) {
+        self.join_head();
+        let Some((index, offset)) = self.locate(at) else { return };
         let fill = self.fill;
         match &mut self.nodes[index] {
             Node::Packed(pack, _) if !fill.is_large(value) => {
@@ -166,7 +244,7 @@ impl Quicklist {
             }
             Node::Plain(old) if fill.is_large(value) => *old = value.into(),
             Node::Plain(_) => {
-                self.insert(place, value, true);
+                self.insert_at((index, offset), value, true);
                 self.remove_node(index);
             }
             Node::Packed(_, len) => {
@@ -186,7 +264,18 @@ impl Quicklist {
 
     /// Removes `n` elements from number `start` on; there must be so many.
     pub(super) fn remove(&mut self, start: usize, n: usize) {
-        let Some((mut index, mut offset)) = self.locate(start) else { return };
+        if n == 0 {
+            return;
+        }
+        let (mut index, mut offset) = match self.locate(start) {
+            Some((0 | 1, _)) if self.has_head => {
+                self.join_head();
+                // One node now, so the element is in the first.
+                (0, start)
+            }
+            Some(place) => place,
+            None => return,
+        };
         let mut n_left = n;
         let mut whole = index..index;
         while n_left > 0 && index < self.nodes.len() {
@@ -214,6 +303,7 @@ impl Quicklist {
         n_max: usize,
         is_wanted: impl Fn(StrRef<'_>) -> bool,
     ) -> usize {
+        self.join_head();
         let mut n_left = n_max;
         let mut remove = |node: &mut Node| {
             if n_left > 0 {
@@ -255,6 +345,10 @@ impl Quicklist {
         n_bytes_max: usize,
         n_elements_max: usize,
     ) -> Option<Listpack> {
+        if self.n_nodes() != 1 || self.nodes.back()?.n_bytes() > n_bytes_max {
+            return None;
+        }
+        self.join_head();
         match self.nodes.make_contiguous() {
             [Node::Packed(pack, len)]
                 if pack.n_bytes() <= n_bytes_max && *len as usize <= n_elements_max =>
@@ -282,6 +376,10 @@ impl Quicklist {
     }
 
     fn remove_node(&mut self, index: usize) {
+        if index <= 1 {
+            // Of a head and its node, what is left is a node by itself.
+            self.has_head = false;
+        }
         let node = self.nodes.remove(index);
         self.len -= node.map_or(0, |node| node.len());
     }
@@ -329,6 +427,10 @@ impl Quicklist {
     #[cfg(test)]
     pub(super) fn check(&self) {
         assert_eq!(self.len, self.nodes.iter().map(Node::len).sum::<usize>());
+        if let Some((joined, n)) = self.joined_front() {
+            assert_eq!(joined.len(), self.nodes.iter().take(n).map(Node::len).sum::<usize>());
+        }
+        assert_eq!(self.has_head, self.joined_front().is_some());
         for node in &self.nodes {
             assert!(node.len() > 0);
             if let Node::Packed(pack, len) = node {

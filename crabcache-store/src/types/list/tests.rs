@@ -13,9 +13,20 @@ fn contents(list: &List) -> Vec<Vec<u8>> {
     list.iter().map(|element| element.to_vec()).collect()
 }
 
+/// Bytes of the nodes.
+fn sizes(list: &List) -> Vec<usize> {
+    let bytes_of = |part: Part<'_>| match part {
+        Part::Packed(pack) => pack.n_bytes(),
+        Part::Large(value) => value.len(),
+    };
+    list.parts().map(bytes_of).collect()
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Push(bool, Vec<Vec<u8>>),
+    /// Many short elements, one by one.
+    PushMany(bool, usize),
     Pop(bool),
     Set(i64, Vec<u8>),
     Insert(u8, Vec<u8>, bool),
@@ -36,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (any::<bool>(), proptest::collection::vec(value(), 1..12))
             .prop_map(|(front, values)| Step::Push(front, values)),
+        1 => (any::<bool>(), 1..400usize).prop_map(|(front, n)| Step::PushMany(front, n)),
         3 => any::<bool>().prop_map(Step::Pop),
         3 => (-40..40i64, value()).prop_map(|(index, value)| Step::Set(index, value)),
         4 => (0..6u8, value(), any::<bool>()).prop_map(|(p, v, b)| Step::Insert(p, v, b)),
@@ -52,6 +64,13 @@ fn apply(list: &mut List, model: &mut Vec<Vec<u8>>, step: Step, limits: &Limits)
         Step::Push(front, values) => {
             list.push_all(end(front), values.iter().map(Vec::as_slice), limits);
             for value in values {
+                model.insert(if front { 0 } else { model.len() }, value);
+            }
+        }
+        Step::PushMany(front, n) => {
+            for number in 0..n {
+                let value = number.to_string().into_bytes();
+                list.push(end(front), &value, limits);
                 model.insert(if front { 0 } else { model.len() }, value);
             }
         }
@@ -114,9 +133,18 @@ proptest! {
     ) {
         let limits = limits(size_max);
         let (mut list, mut model) = (List::default(), Vec::new());
+        // The same without a head, which nobody is to see.
+        let (mut joined, mut joined_model) = (List::default(), Vec::new());
         for step in steps {
+            apply(&mut joined, &mut joined_model, step.clone(), &limits);
+            if let Repr::Long(long) = &mut joined.0 {
+                long.join_head();
+            }
             apply(&mut list, &mut model, step, &limits);
             list.check();
+            prop_assert_eq!(sizes(&list), sizes(&joined));
+            prop_assert_eq!(list.encoding(), joined.encoding());
+            prop_assert_eq!(list.free_effort(), joined.free_effort());
             prop_assert_eq!(list.len(), model.len());
             prop_assert_eq!(list.is_empty(), model.is_empty());
         }
@@ -139,7 +167,7 @@ proptest! {
         let mut copy = List::default();
         for part in list.parts() {
             match part {
-                Part::Packed(pack) => copy.push_part(pack.clone(), &limits),
+                Part::Packed(pack) => copy.push_part(pack.into_owned(), &limits),
                 Part::Large(value) => copy.push_large_part(value.to_vec(), &limits),
             }
         }
@@ -192,4 +220,25 @@ fn the_handle_fits_an_entry_and_small_lists_are_small() {
         list.push(End::Back, format!("value:{number}").as_bytes(), &Limits::default());
     }
     assert!(list.mem_bytes() <= 112, "{}", list.mem_bytes());
+}
+
+#[test]
+fn a_head_grows_before_a_large_node_and_is_emptied() {
+    let limits = Limits::default();
+    let mut list = List::default();
+    let mut n_headed = 0;
+    for number in 0..5000 {
+        list.push(End::Front, number.to_string().as_bytes(), &limits);
+        list.check();
+        let Repr::Long(long) = &list.0 else { continue };
+        n_headed += usize::from(long.n_nodes() < long.nodes.len());
+    }
+    assert!(n_headed > 1000, "{n_headed}");
+    for number in (0..5000).rev() {
+        let is_it = list.pop(End::Front, |element| element.is(number.to_string().as_bytes()));
+        assert_eq!(is_it, Some(true));
+        list.shrink(&limits);
+        list.check();
+    }
+    assert!(list.is_empty());
 }

@@ -9,6 +9,7 @@ use crabcache_store::types::list::{List, Part};
 use crabcache_store::types::set::{Encoded, Set};
 use crabcache_store::types::zset::ZSet;
 use crabcache_store::{Collection, Entry, Kind, StrRef, WriteDb};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -53,11 +54,11 @@ pub(super) fn quicklist(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandR
         let mut text = String::new();
         for (number, part) in list.parts().enumerate() {
             // Writing to a `String` does not fail.
-            let _ = match part {
+            let _ = match &part {
                 Part::Packed(pack) => writeln!(text, "node {number}: {} elements", pack.len()),
                 Part::Large(value) => writeln!(text, "node {number}: {} bytes", value.len()),
             };
-            if let Part::Packed(pack) = part
+            if let Part::Packed(pack) = &part
                 && is_full
             {
                 show(&mut text, pack);
@@ -74,7 +75,7 @@ pub(super) fn quicklist(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandR
 fn pack_of(entry: &Entry) -> Option<&Listpack> {
     match entry.kind() {
         Kind::List => match entry.collection::<List>()?.parts().next()? {
-            Part::Packed(pack) if entry.encoding() == "listpack" => Some(pack),
+            Part::Packed(Cow::Borrowed(pack)) if entry.encoding() == "listpack" => Some(pack),
             _ => None,
         },
         Kind::Set => match entry.collection::<Set>()?.encoded() {
