@@ -323,6 +323,21 @@ fn what_a_false_primary_sends_destroys_nothing() {
 }
 
 #[test]
+fn sync_is_answered_by_the_snapshot_alone() {
+    for which in [Which::Reference, Which::CrabCache] {
+        let server = start(which, &[]);
+        let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        stream.write_all(b"SYNC\r\n").unwrap();
+        let mut first = [b'\n'];
+        while first == [b'\n'] {
+            stream.read_exact(&mut first).unwrap();
+        }
+        assert_eq!(first, [b'$'], "{which:?}");
+    }
+}
+
+#[test]
 fn a_replica_that_sends_garbage_is_cut() {
     let server = start(Which::CrabCache, &[]);
     fill(&server);

@@ -343,11 +343,10 @@ fn tell(server: &Server, db: usize, key: &[u8], is_lazy: bool) {
 /// Tells that fields of a hash have expired, while its stripe is held.
 fn tell_fields(server: &Server, db: usize, key: &[u8], names: &[Box<[u8]>], is_emptied: bool) {
     server.stats.expired_subkeys.fetch_add(names.len() as u64, Ordering::Relaxed);
-    let unit = server.unit_if(server.interests.get(), || names.len() > 1);
+    // Each by itself, as the reference does it: they do not belong together.
     for name in names {
         server.propagate_field_removal(db, key, name);
     }
-    drop(unit);
     tracking::invalidate(server, key, None);
     server.notify(db, key, Event::HEXPIRED);
     if is_emptied {

@@ -25,6 +25,8 @@ pub struct Introduction {
     pub reads_rdb_12: bool,
     /// It wants a snapshot and no stream.
     pub wants_rdb_only: bool,
+    /// It asked with SYNC and expects the snapshot at once, without a line that tells of the history.
+    pub expects_no_header: bool,
 }
 
 /// What a replica asks for.

@@ -62,6 +62,8 @@ fn admit(
     request: &SyncRequest,
 ) -> (Arc<Replica>, Option<String>) {
     let now_ms = server.clock.unix_ms();
+    let expects_no_header = *request == SyncRequest::Sync;
+    let introduction = Introduction { expects_no_header, ..introduction };
     let replica = Replica::new(client.clone(), introduction, Stage::Waiting(now_ms), now_ms);
     tracing::info!("Replica {} asks for synchronization", replica.name());
     let mut greeting = None;
@@ -232,9 +234,11 @@ async fn send_snapshot(
     spool: &Spool,
     reader: &Arc<Reader>,
 ) -> io::Result<()> {
-    let replid = server.replication.history.lock().replid.clone();
-    let header = format!("+FULLRESYNC {replid} {}\r\n", reader.position());
-    stream.write_all(header.as_bytes()).await?;
+    if !replica.introduction.expects_no_header {
+        let replid = server.replication.history.lock().replid.clone();
+        let header = format!("+FULLRESYNC {replid} {}\r\n", reader.position());
+        stream.write_all(header.as_bytes()).await?;
+    }
     let is_streamed = replica.introduction.knows_eof && server.config.get().repl_diskless_sync;
     let mark = random_id();
     if is_streamed {
