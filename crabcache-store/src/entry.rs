@@ -7,7 +7,7 @@
 //! 6, 7   length of the key and of an embedded value, if both are below 256
 //! [8]    expiry in Unix milliseconds, if there is one
 //! [8]    lengths as two u32, if they are long
-//! [8|24|16] body: the integer, the `Vec` of a long string, or a collection
+//! [8|24|16] body: the integer, the `Vec` of a long string, or a collection of 8 or 16 bytes
 //! ...    the key, then the embedded value
 //! ```
 //!
@@ -34,9 +34,11 @@ const VALUE_LEN_AT: usize = 7;
 const HAS_EXPIRE: u8 = 1;
 const LONG: u8 = 1 << 1;
 const BODY_SHIFT: u8 = 2;
-const RAW: u8 = 1 << 4;
+const BODY_MASK: u8 = 7;
+const RAW: u8 = 1 << 5;
 
-/// Size of a collection's handle.
+/// Size of a collection's handle: of most, and of others.
+const SLIM_BYTES: usize = 8;
 const COLLECTION_BYTES: usize = 16;
 
 /// Beyond so much effort, freeing an entry is left to another thread.
@@ -108,15 +110,18 @@ enum Body {
     Heap = 2,
     /// A collection of the entry's kind before the key.
     Collection = 3,
+    /// The same, of eight bytes.
+    SlimCollection = 4,
 }
 
 impl Body {
     fn of(flags: u8) -> Body {
-        match flags >> BODY_SHIFT & 3 {
+        match flags >> BODY_SHIFT & BODY_MASK {
             0 => Body::Embedded,
             1 => Body::Int,
             2 => Body::Heap,
-            _ => Body::Collection,
+            3 => Body::Collection,
+            _ => Body::SlimCollection,
         }
     }
 
@@ -126,6 +131,7 @@ impl Body {
             Body::Int => 8,
             Body::Heap => size_of::<Vec<u8>>(),
             Body::Collection => COLLECTION_BYTES,
+            Body::SlimCollection => SLIM_BYTES,
         }
     }
 }
@@ -231,7 +237,9 @@ impl Entry {
     ) -> Entry {
         const { assert!(size_of::<C>() <= COLLECTION_BYTES && align_of::<C>() <= 8) };
         let has_expire = expire_at_ms.is_some();
-        let shape = Shape { body: Body::Collection, has_expire, key_len: key.len(), value_len: 0 };
+        let is_slim = size_of::<C>() <= SLIM_BYTES;
+        let body = if is_slim { Body::SlimCollection } else { Body::Collection };
+        let shape = Shape { body, has_expire, key_len: key.len(), value_len: 0 };
         let mut entry = Entry::allocate(shape);
         // SAFETY: a fresh allocation of this shape: all parts are in bounds and nobody else's.
         unsafe {
@@ -292,7 +300,9 @@ impl Entry {
                 }
                 Body::Int => StrRef::Int(self.at(shape.body_at()).cast::<i64>().read()),
                 Body::Heap => StrRef::Bytes(&*self.at(shape.body_at()).cast::<Vec<u8>>()),
-                Body::Collection => panic!("a collection was taken for a string"),
+                Body::Collection | Body::SlimCollection => {
+                    panic!("a collection was taken for a string")
+                }
             }
         }
     }
@@ -336,7 +346,7 @@ impl Entry {
         match Body::of(self.byte(FLAGS_AT)) {
             Body::Embedded | Body::Int => false,
             Body::Heap => self.mem_bytes() > BYTES_MAX,
-            Body::Collection => self.free_effort() > LAZY_EFFORT_MIN,
+            Body::Collection | Body::SlimCollection => self.free_effort() > LAZY_EFFORT_MIN,
         }
     }
 
@@ -417,7 +427,7 @@ impl Entry {
             // SAFETY: the body is a `Vec`, as the shape says.
             Body::Heap => unsafe { &*self.at(shape.body_at()).cast::<Vec<u8>>() }.capacity(),
             // SAFETY: the type is that of the kind.
-            Body::Collection => by_kind!(self.kind(), 0, C => unsafe {
+            Body::Collection | Body::SlimCollection => by_kind!(self.kind(), 0, C => unsafe {
                 (*self.collection_ptr::<C>()).mem_bytes()
             }),
         }
@@ -674,7 +684,7 @@ impl Entry {
             // SAFETY: the body is a `Vec`, as the shape says, and is not used again.
             Body::Heap => unsafe { self.at(shape.body_at()).cast::<Vec<u8>>().drop_in_place() },
             // SAFETY: the type is that of the kind; the collection is not used again.
-            Body::Collection => by_kind!(self.kind(), (), C => unsafe {
+            Body::Collection | Body::SlimCollection => by_kind!(self.kind(), (), C => unsafe {
                 self.collection_ptr::<C>().drop_in_place();
             }),
         }

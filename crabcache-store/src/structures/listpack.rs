@@ -17,6 +17,7 @@
 
 mod element;
 
+use super::slim::Thin;
 use super::thin_buffer::ThinBuffer;
 use crate::types::string::{StrRef, parse_int};
 use element::{Encoded, back_len, element_at, n_back_len_bytes};
@@ -39,7 +40,11 @@ pub struct Malformed;
 
 /// See the module's text. Takes 8 bytes and one allocation.
 #[derive(Clone)]
+#[repr(transparent)]
 pub struct Listpack(ThinBuffer);
+
+// SAFETY: it is one.
+unsafe impl Thin for Listpack {}
 
 /// Elements that are to be added at once: one growth of the listpack instead of one for each.
 #[derive(Debug, Default)]

@@ -5,5 +5,6 @@ mod bucket;
 pub mod intset;
 pub mod listpack;
 pub(crate) mod size_class;
+pub(crate) mod slim;
 pub mod table;
 pub(crate) mod thin_buffer;

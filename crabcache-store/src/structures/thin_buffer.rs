@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 const LEN_BYTES: usize = size_of::<u32>();
 
 /// See the module's text. Takes one allocation.
+#[repr(transparent)]
 pub(crate) struct ThinBuffer(NonNull<u8>);
 
 // SAFETY: a buffer owns its memory alone.

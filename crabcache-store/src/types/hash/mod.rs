@@ -15,6 +15,7 @@ mod timed_pack;
 
 use crate::entry::Kind;
 use crate::structures::listpack::{At, Listpack};
+use crate::structures::slim::{Either, Slim};
 use crate::structures::table::ItemRef;
 use crate::types::collection::Collection;
 use crate::types::limits::Limits;
@@ -26,13 +27,20 @@ const PACK_BYTES_MAX: usize = 1 << 30;
 
 /// See the module's text.
 #[derive(Clone)]
-pub struct Hash(Encoding);
+pub struct Hash(Slim<Listpack, Large>);
 
+/// What has an allocation of its own.
 #[derive(Clone)]
-enum Encoding {
-    Pack(Listpack),
+enum Large {
     TimedPack(Listpack),
-    Table(Box<FieldTable>),
+    Table(FieldTable),
+}
+
+/// What a hash is made of, to be looked at or changed.
+enum Encoding<P, T> {
+    Pack(P),
+    TimedPack(P),
+    Table(T),
 }
 use Encoding::{Pack, Table, TimedPack};
 
@@ -67,7 +75,7 @@ pub enum Form<'a> {
 
 impl Default for Hash {
     fn default() -> Self {
-        Hash(Pack(Listpack::new()))
+        Hash(Slim::small(Listpack::new()))
     }
 }
 
@@ -97,16 +105,34 @@ impl Hash {
             }
         }
         drop(names);
-        let mut hash = Hash(if is_timed { TimedPack(pack) } else { Pack(pack) });
+        let mut hash = Hash(if is_timed { timed(pack) } else { Slim::small(pack) });
         if hash.len() > limits.hash_listpack_entries_max || !is_sorted {
             hash.make_table();
         }
         Ok(hash)
     }
 
+    #[inline]
+    fn view(&self) -> Encoding<&Listpack, &FieldTable> {
+        match self.0.get() {
+            Either::Small(pack) => Pack(pack),
+            Either::Large(Large::TimedPack(pack)) => TimedPack(pack),
+            Either::Large(Large::Table(table)) => Table(table),
+        }
+    }
+
+    #[inline]
+    fn view_mut(&mut self) -> Encoding<&mut Listpack, &mut FieldTable> {
+        match self.0.get_mut() {
+            Either::Small(pack) => Pack(pack),
+            Either::Large(Large::TimedPack(pack)) => TimedPack(pack),
+            Either::Large(Large::Table(table)) => Table(table),
+        }
+    }
+
     /// Number of fields.
     pub fn len(&self) -> usize {
-        match &self.0 {
+        match self.view() {
             Pack(pack) => pack.len() / 2,
             TimedPack(pack) => pack.len() / timed_pack::TUPLE_LEN,
             Table(table) => table.len(),
@@ -115,7 +141,7 @@ impl Hash {
 
     /// Whether there is no field.
     pub fn is_empty(&self) -> bool {
-        match &self.0 {
+        match self.view() {
             Pack(pack) | TimedPack(pack) => pack.is_empty(),
             Table(table) => table.len() == 0,
         }
@@ -123,7 +149,7 @@ impl Hash {
 
     /// Whether any field has an expiry.
     pub fn has_times(&self) -> bool {
-        match &self.0 {
+        match self.view() {
             Pack(_) => false,
             TimedPack(pack) => timed_pack::next_expire_ms(pack).is_some(),
             Table(table) => table.n_timed() > 0,
@@ -133,7 +159,7 @@ impl Hash {
     /// The field of this name.
     #[inline]
     pub fn get(&self, name: &[u8]) -> Option<FieldRef<'_>> {
-        match &self.0 {
+        match self.view() {
             Pack(pack) => {
                 let at = pack.find(pack.first()?, name, 2)?;
                 let value = pack.get(pack.next(at)?);
@@ -156,7 +182,7 @@ impl Hash {
         elements: impl ExactSizeIterator<Item = &'e [u8]>,
         limits: &Limits,
     ) {
-        let (Pack(pack) | TimedPack(pack)) = &self.0 else { return };
+        let (Pack(pack) | TimedPack(pack)) = self.view() else { return };
         let mut n_bytes = pack.n_bytes();
         let is_too_much = elements.len().div_ceil(2) > limits.hash_listpack_entries_max;
         let mut is_too_long = |element: &[u8]| {
@@ -170,8 +196,8 @@ impl Hash {
 
     /// Makes room for times, which an expiry needs.
     pub fn hold_times(&mut self) {
-        if let Pack(pack) = &self.0 {
-            self.0 = TimedPack(timed_pack::from_pack(pack));
+        if let Pack(pack) = self.view() {
+            self.0 = timed(timed_pack::from_pack(pack));
         }
     }
 
@@ -181,7 +207,7 @@ impl Hash {
         if name.len().max(value.len()) > limits.hash_listpack_value_bytes_max {
             self.make_table();
         }
-        let is_new = match &mut self.0 {
+        let is_new = match self.view_mut() {
             Pack(pack) => set_in_pack(pack, name, value),
             TimedPack(pack) => set_in_timed_pack(pack, name, value, keeps_expire),
             Table(table) => return table.set(name, value, keeps_expire),
@@ -204,7 +230,7 @@ impl Hash {
         if is_long || self.len() >= limits.hash_listpack_entries_max {
             self.make_table();
         }
-        match &mut self.0 {
+        match self.view_mut() {
             Pack(pack) if expire_at_ms.is_none() => {
                 pack.push_back(name);
                 pack.push_back(value);
@@ -223,7 +249,7 @@ impl Hash {
         if expire_at_ms.is_some() {
             self.hold_times();
         }
-        match &mut self.0 {
+        match self.view_mut() {
             Pack(pack) => pack.first().is_some_and(|first| pack.find(first, name, 2).is_some()),
             TimedPack(pack) => {
                 let Some(at) = find_timed(pack, name) else { return false };
@@ -236,7 +262,7 @@ impl Hash {
 
     /// Removes a field. Returns whether it was there.
     pub fn remove(&mut self, name: &[u8]) -> bool {
-        let (pack, at, n_elements) = match &mut self.0 {
+        let (pack, at, n_elements) = match self.view_mut() {
             Pack(pack) => {
                 let at = pack.first().and_then(|first| pack.find(first, name, 2));
                 (pack, at, 2)
@@ -255,7 +281,7 @@ impl Hash {
 
     /// All fields. Those of a listpack come in its order.
     pub fn iter(&self) -> Box<dyn Iterator<Item = FieldRef<'_>> + '_> {
-        match &self.0 {
+        match self.view() {
             Pack(pack) => Box::new(pairs(pack, false)),
             TimedPack(pack) => Box::new(pairs(pack, true)),
             Table(table) => Box::new(table.iter().map(ItemRef::into_parts)),
@@ -265,7 +291,7 @@ impl Hash {
     /// Calls `visit` with each field, in the order of [`Hash::iter`].
     #[inline]
     pub fn each(&self, visit: impl FnMut(FieldRef<'_>)) {
-        match &self.0 {
+        match self.view() {
             Pack(pack) => pairs(pack, false).for_each(visit),
             TimedPack(pack) => pairs(pack, true).for_each(visit),
             Table(table) => table.iter().map(ItemRef::into_parts).for_each(visit),
@@ -275,7 +301,7 @@ impl Hash {
     /// Calls `visit` with each field from where `cursor` stands, until `n_fields` were met or all
     /// were. Returns the next cursor, 0 at the end. A listpack is gone through at once.
     pub fn scan(&self, cursor: u64, n_fields: usize, mut visit: impl FnMut(FieldRef<'_>)) -> u64 {
-        let Table(table) = &self.0 else {
+        let Table(table) = self.view() else {
             self.each(visit);
             return 0;
         };
@@ -288,7 +314,7 @@ impl Hash {
     /// A field drawn with equal chances; `random` gives numbers below its argument. O(1) for a
     /// table, else O(n).
     pub fn random(&self, mut random: impl FnMut(usize) -> usize) -> Option<FieldRef<'_>> {
-        match &self.0 {
+        match self.view() {
             Table(table) => table.random(random).map(ItemRef::into_parts),
             _ if self.is_empty() => None,
             _ => self.iter().nth(random(self.len())),
@@ -297,7 +323,7 @@ impl Hash {
 
     /// Whether drawing single fields is cheap.
     pub fn is_table(&self) -> bool {
-        matches!(self.0, Table(_))
+        matches!(self.view(), Table(_))
     }
 
     /// Removes fields that have expired and gives the name of each to `expired`: all of a listpack,
@@ -310,7 +336,7 @@ impl Hash {
         n_buckets_max: usize,
         mut expired: impl FnMut(&[u8]),
     ) -> usize {
-        match &mut self.0 {
+        match self.view_mut() {
             Pack(_) => 0,
             TimedPack(pack) => {
                 let mut n_met = 0;
@@ -326,7 +352,7 @@ impl Hash {
 
     /// How the hash is kept.
     pub fn form(&self) -> Form<'_> {
-        match &self.0 {
+        match self.view() {
             Pack(pack) => Form::Pack(pack),
             TimedPack(pack) => Form::TimedPack(pack),
             Table(_) => Form::Other,
@@ -342,13 +368,13 @@ impl Hash {
         self.each(|field| {
             table.insert_new(&field.name.bytes(), &field.value.bytes(), field.expire_at_ms);
         });
-        self.0 = Table(Box::new(table));
+        self.0 = Slim::large(Large::Table(table));
     }
 
     /// Checks every invariant. For tests.
     #[cfg(test)]
     fn check(&self) {
-        match &self.0 {
+        match self.view() {
             Pack(pack) => assert_eq!(pack.len() % 2, 0),
             TimedPack(pack) => {
                 let times = self.iter().map(|field| field.expire_at_ms.unwrap_or(i64::MAX));
@@ -363,6 +389,10 @@ impl std::fmt::Debug for Hash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
+}
+
+fn timed(pack: Listpack) -> Slim<Listpack, Large> {
+    Slim::large(Large::TimedPack(pack))
 }
 
 fn find_timed(pack: &Listpack, name: &[u8]) -> Option<At> {
@@ -408,7 +438,7 @@ impl Collection for Hash {
     const KIND: Kind = Kind::Hash;
 
     fn prefetch<'m>(&self, fields: impl Iterator<Item = &'m [u8]>) {
-        if let Table(table) = &self.0 {
+        if let Table(table) = self.view() {
             table.prefetch(fields);
         }
     }
@@ -418,7 +448,7 @@ impl Collection for Hash {
     }
 
     fn encoding(&self) -> &'static str {
-        match &self.0 {
+        match self.view() {
             Pack(_) => "listpack",
             TimedPack(_) => "listpackex",
             Table(_) => "hashtable",
@@ -426,14 +456,14 @@ impl Collection for Hash {
     }
 
     fn mem_bytes(&self) -> usize {
-        match &self.0 {
+        match self.view() {
             Pack(pack) | TimedPack(pack) => pack.mem_bytes(),
             Table(table) => table.mem_bytes(),
         }
     }
 
     fn free_effort(&self) -> usize {
-        match &self.0 {
+        match self.view() {
             Pack(_) | TimedPack(_) => 1,
             Table(table) => table.len(),
         }
@@ -445,7 +475,7 @@ impl Collection for Hash {
 
     #[inline]
     fn next_expire_ms(&self) -> Option<i64> {
-        match &self.0 {
+        match self.view() {
             Pack(_) => None,
             TimedPack(pack) => timed_pack::next_expire_ms(pack),
             Table(table) => table.next_expire_ms(),

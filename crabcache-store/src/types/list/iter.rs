@@ -1,8 +1,9 @@
 //! Going through a list, in either direction, node by node.
 
+use super::List;
 use super::node::Node;
-use super::{List, Repr};
 use crate::structures::listpack::{Backward, Forward, Listpack};
+use crate::structures::slim::Either;
 use crate::types::string::StrRef;
 use std::borrow::Cow;
 use std::collections::vec_deque;
@@ -115,11 +116,11 @@ impl List {
     }
 
     fn elements_in_direction(&self, start: usize, is_backward: bool) -> Elements<'_> {
-        let (nodes, current) = match &self.0 {
-            Repr::Packed(pack) => {
+        let (nodes, current) = match self.0.get() {
+            Either::Small(pack) => {
                 (vec_deque::Iter::default(), Current::packed(pack, start as i64, is_backward))
             }
-            Repr::Long(long) => match long.locate(start) {
+            Either::Large(long) => match long.locate(start) {
                 None => (vec_deque::Iter::default(), Current::Nothing),
                 Some((index, offset)) => {
                     let current = Current::of(&long.nodes[index], offset, is_backward);
@@ -142,9 +143,9 @@ impl List {
 
     /// The list's nodes; a list in a listpack has one.
     pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
-        let (first, long) = match &self.0 {
-            Repr::Packed(pack) => (Some(Part::Packed(Cow::Borrowed(pack))), None),
-            Repr::Long(long) => (None, Some(long)),
+        let (first, long) = match self.0.get() {
+            Either::Small(pack) => (Some(Part::Packed(Cow::Borrowed(pack))), None),
+            Either::Large(long) => (None, Some(long)),
         };
         let joined = long.and_then(|long| long.joined_front());
         let n_joined = joined.as_ref().map_or(0, |(_, n_joined)| *n_joined);

@@ -15,6 +15,7 @@ mod quicklist;
 
 use crate::entry::Kind;
 use crate::structures::listpack::Listpack;
+use crate::structures::slim::{Either, Slim};
 use crate::types::collection::Collection;
 use crate::types::limits::Limits;
 use crate::types::string::{StrRef, parse_int};
@@ -34,17 +35,11 @@ pub enum End {
 
 /// See the module's text.
 #[derive(Debug, Clone)]
-pub struct List(Repr);
-
-#[derive(Debug, Clone)]
-enum Repr {
-    Packed(Listpack),
-    Long(Box<Quicklist>),
-}
+pub struct List(Slim<Listpack, Quicklist>);
 
 impl Default for List {
     fn default() -> Self {
-        List(Repr::Packed(Listpack::new()))
+        List(Slim::small(Listpack::new()))
     }
 }
 
@@ -87,18 +82,18 @@ impl List {
     /// Number of elements.
     #[inline]
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Repr::Packed(pack) => pack.len(),
-            Repr::Long(long) => long.len(),
+        match self.0.get() {
+            Either::Small(pack) => pack.len(),
+            Either::Large(long) => long.len(),
         }
     }
 
     /// Whether there is no element.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        match &self.0 {
-            Repr::Packed(pack) => pack.is_empty(),
-            Repr::Long(long) => long.len() == 0,
+        match self.0.get() {
+            Either::Small(pack) => pack.is_empty(),
+            Either::Large(long) => long.len() == 0,
         }
     }
 
@@ -117,10 +112,10 @@ impl List {
     ) {
         self.grow(values.clone(), limits);
         for value in values {
-            match (&mut self.0, end) {
-                (Repr::Packed(pack), End::Front) => pack.push_front(value),
-                (Repr::Packed(pack), End::Back) => pack.push_back(value),
-                (Repr::Long(long), end) => long.push(end, value),
+            match (self.0.get_mut(), end) {
+                (Either::Small(pack), End::Front) => pack.push_front(value),
+                (Either::Small(pack), End::Back) => pack.push_back(value),
+                (Either::Large(long), end) => long.push(end, value),
             }
         }
     }
@@ -128,8 +123,8 @@ impl List {
     /// Takes the element at an end, which `read` sees before it goes. [`List::shrink`] is to be
     /// called before the list is left alone.
     pub fn pop<T>(&mut self, end: End, read: impl FnOnce(StrRef<'_>) -> T) -> Option<T> {
-        match &mut self.0 {
-            Repr::Packed(pack) => {
+        match self.0.get_mut() {
+            Either::Small(pack) => {
                 let at = match end {
                     End::Front => pack.first(),
                     End::Back => pack.last(),
@@ -138,7 +133,7 @@ impl List {
                 pack.remove(at, 1);
                 Some(result)
             }
-            Repr::Long(long) => long.pop(end, read),
+            Either::Large(long) => long.pop(end, read),
         }
     }
 
@@ -151,9 +146,9 @@ impl List {
 
     /// Element number `index`, which may count from the back.
     pub fn get(&self, index: i64) -> Option<StrRef<'_>> {
-        match &self.0 {
-            Repr::Packed(pack) => pack.seek(index).map(|at| pack.get(at)),
-            Repr::Long(_) => self.elements(self.index(index)?).next(),
+        match self.0.get() {
+            Either::Small(pack) => pack.seek(index).map(|at| pack.get(at)),
+            Either::Large(_) => self.elements(self.index(index)?).next(),
         }
     }
 
@@ -161,13 +156,13 @@ impl List {
     pub fn set(&mut self, index: i64, value: &[u8], limits: &Limits) -> bool {
         self.grow(std::iter::once(value), limits);
         let Some(index) = self.index(index) else { return false };
-        match &mut self.0 {
-            Repr::Packed(pack) => {
+        match self.0.get_mut() {
+            Either::Small(pack) => {
                 if let Some(at) = pack.seek(index as i64) {
                     pack.replace(at, value);
                 }
             }
-            Repr::Long(long) => {
+            Either::Large(long) => {
                 long.replace(index, value);
                 self.shrink(limits);
             }
@@ -182,8 +177,8 @@ impl List {
         let Some(index) = self.elements(0).position(|element| needle.is(element)) else {
             return false;
         };
-        match &mut self.0 {
-            Repr::Packed(pack) => {
+        match self.0.get_mut() {
+            Either::Small(pack) => {
                 let at = pack.seek(index as i64).expect("found");
                 if is_behind {
                     pack.insert_after(at, value);
@@ -191,7 +186,7 @@ impl List {
                     pack.insert(at, value);
                 }
             }
-            Repr::Long(long) => {
+            Either::Large(long) => {
                 long.insert(index, value, is_behind);
             }
         }
@@ -204,13 +199,13 @@ impl List {
         if n == 0 {
             return;
         }
-        match &mut self.0 {
-            Repr::Packed(pack) => {
+        match self.0.get_mut() {
+            Either::Small(pack) => {
                 if let Some(at) = pack.seek(start as i64) {
                     pack.remove(at, n);
                 }
             }
-            Repr::Long(long) => {
+            Either::Large(long) => {
                 long.remove(start, n);
                 self.shrink(limits);
             }
@@ -220,12 +215,12 @@ impl List {
     /// Keeps `n` elements from number `start` on; all of them must be there.
     pub fn trim(&mut self, start: usize, n: usize, limits: &Limits) {
         // The front first: what the list is encoded as may depend on it.
-        match &mut self.0 {
-            Repr::Packed(_) => {
+        match self.0.get_mut() {
+            Either::Small(_) => {
                 self.remove_range(0, start, limits);
                 self.remove_range(n, usize::MAX, limits);
             }
-            Repr::Long(long) => {
+            Either::Large(long) => {
                 long.remove(0, start);
                 long.remove(n, long.len() - n);
                 self.shrink(limits);
@@ -243,9 +238,9 @@ impl List {
     ) -> usize {
         let needle = Needle::new(value);
         let is_wanted = |element: StrRef<'_>| needle.is(element);
-        match &mut self.0 {
-            Repr::Packed(pack) => quicklist::remove_matching(pack, end, n_max, is_wanted),
-            Repr::Long(long) => {
+        match self.0.get_mut() {
+            Either::Small(pack) => quicklist::remove_matching(pack, end, n_max, is_wanted),
+            Either::Large(long) => {
                 let n_removed = long.remove_matching(end, n_max, is_wanted);
                 if n_removed > 0 {
                     self.shrink(limits);
@@ -292,7 +287,7 @@ impl List {
 
     /// Becomes long if values to be added would make it too large for a listpack.
     fn grow<'v>(&mut self, values: impl Iterator<Item = &'v [u8]>, limits: &Limits) {
-        let Repr::Packed(pack) = &self.0 else { return };
+        let Either::Small(pack) = self.0.get() else { return };
         let (mut n_bytes, mut n_elements) = (pack.n_bytes(), pack.len());
         for value in values {
             n_bytes = n_bytes.saturating_add(value.len());
@@ -304,15 +299,15 @@ impl List {
     }
 
     fn make_long(&mut self, limits: &Limits) -> &mut Quicklist {
-        if let Repr::Packed(pack) = &mut self.0 {
+        if let Either::Small(pack) = self.0.get_mut() {
             let pack = std::mem::take(pack);
             let mut long = Quicklist::new(Fill::new(limits.list_listpack_size_max));
             long.push_node(Node::packed(pack));
-            self.0 = Repr::Long(Box::new(long));
+            self.0 = Slim::large(long);
         }
-        match &mut self.0 {
-            Repr::Long(long) => long,
-            Repr::Packed(_) => unreachable!("made long above"),
+        match self.0.get_mut() {
+            Either::Large(long) => long,
+            Either::Small(_) => unreachable!("made long above"),
         }
     }
 
@@ -324,17 +319,17 @@ impl List {
     }
 
     fn pack_within(&mut self, n_bytes_max: usize, n_elements_max: usize) {
-        if let Repr::Long(long) = &mut self.0
+        if let Either::Large(long) = self.0.get_mut()
             && let Some(pack) = long.take_small(n_bytes_max, n_elements_max)
         {
-            self.0 = Repr::Packed(pack);
+            self.0 = Slim::small(pack);
         }
     }
 
     /// Checks the invariants.
     #[cfg(test)]
     fn check(&self) {
-        if let Repr::Long(long) = &self.0 {
+        if let Either::Large(long) = self.0.get() {
             long.check();
         }
     }
@@ -348,16 +343,16 @@ impl Collection for List {
     }
 
     fn encoding(&self) -> &'static str {
-        match self.0 {
-            Repr::Packed(_) => "listpack",
-            Repr::Long(_) => "quicklist",
+        match self.0.get() {
+            Either::Small(_) => "listpack",
+            Either::Large(_) => "quicklist",
         }
     }
 
     fn mem_bytes(&self) -> usize {
-        match &self.0 {
-            Repr::Packed(pack) => pack.mem_bytes(),
-            Repr::Long(long) => {
+        match self.0.get() {
+            Either::Small(pack) => pack.mem_bytes(),
+            Either::Large(long) => {
                 let nodes = &long.nodes;
                 let owned: usize = nodes.iter().map(Node::mem_bytes).sum();
                 size_of::<Quicklist>() + nodes.capacity() * size_of::<Node>() + owned
@@ -366,9 +361,9 @@ impl Collection for List {
     }
 
     fn free_effort(&self) -> usize {
-        match &self.0 {
-            Repr::Packed(_) => 1,
-            Repr::Long(long) => long.n_nodes(),
+        match self.0.get() {
+            Either::Small(_) => 1,
+            Either::Large(long) => long.n_nodes(),
         }
     }
 

@@ -17,6 +17,7 @@ mod tree;
 
 use crate::entry::Kind;
 use crate::structures::listpack::Listpack;
+use crate::structures::slim::{Either, Slim};
 use crate::types::collection::Collection;
 use crate::types::limits::Limits;
 use crate::types::string::StrRef;
@@ -26,17 +27,11 @@ pub use range::{LexBound, LexRange, ScoreRange};
 use std::ops::Range;
 
 /// See the module's text.
-#[derive(Default)]
-pub struct ZSet(Encoding);
+pub struct ZSet(Slim<Packed, Large>);
 
-enum Encoding {
-    Packed(Packed),
-    Large(Box<Large>),
-}
-
-impl Default for Encoding {
+impl Default for ZSet {
     fn default() -> Self {
-        Encoding::Packed(Packed::default())
+        ZSet(Slim::small(Packed::default()))
     }
 }
 
@@ -44,12 +39,12 @@ impl ZSet {
     /// An empty set in the encoding of large ones: scores are kept as they are, a zero's sign
     /// among them, until [`ZSet::pack_if_small`] is called.
     pub fn large() -> ZSet {
-        ZSet(Encoding::Large(Box::default()))
+        ZSet(Slim::large(Large::default()))
     }
 
     /// Takes the compact encoding if the limits allow it.
     pub fn pack_if_small(&mut self, limits: &Limits) {
-        let Encoding::Large(large) = &self.0 else { return };
+        let Either::Large(large) = self.0.get() else { return };
         let len_max = limits.zset_listpack_value_bytes_max;
         if large.len() > limits.zset_listpack_entries_max
             || large.iter(0..large.len(), false).any(|(member, _)| member.len() > len_max)
@@ -60,12 +55,12 @@ impl ZSet {
         for (member, score) in large.iter(0..large.len(), false) {
             packed.insert(member, score);
         }
-        self.0 = Encoding::Packed(packed);
+        self.0 = Slim::small(packed);
     }
 
     /// The set that a listpack of members and scores is; `None` if it is not one.
     pub fn from_listpack(pack: Listpack, limits: &Limits) -> Option<ZSet> {
-        let mut set = ZSet(Encoding::Packed(Packed::from_listpack(pack)?));
+        let mut set = ZSet(Slim::small(Packed::from_listpack(pack)?));
         let len_max = limits.zset_listpack_value_bytes_max;
         let is_too_long = set.iter(0..set.len(), false).any(|(member, _)| member.len() > len_max);
         if is_too_long || set.len() > limits.zset_listpack_entries_max {
@@ -76,17 +71,17 @@ impl ZSet {
 
     /// The listpack, if that is the encoding.
     pub fn as_listpack(&self) -> Option<&Listpack> {
-        match &self.0 {
-            Encoding::Packed(packed) => Some(packed.listpack()),
-            Encoding::Large(_) => None,
+        match self.0.get() {
+            Either::Small(packed) => Some(packed.listpack()),
+            Either::Large(_) => None,
         }
     }
 
     /// Number of members.
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Encoding::Packed(packed) => packed.len(),
-            Encoding::Large(large) => large.len(),
+        match self.0.get() {
+            Either::Small(packed) => packed.len(),
+            Either::Large(large) => large.len(),
         }
     }
 
@@ -97,17 +92,17 @@ impl ZSet {
 
     /// The score of a member.
     pub fn score(&self, member: &[u8]) -> Option<f64> {
-        match &self.0 {
-            Encoding::Packed(packed) => packed.score(member),
-            Encoding::Large(large) => large.score(member),
+        match self.0.get() {
+            Either::Small(packed) => packed.score(member),
+            Either::Large(large) => large.score(member),
         }
     }
 
     /// The number of members before this one, and its score.
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
-        match &self.0 {
-            Encoding::Packed(packed) => packed.rank(member),
-            Encoding::Large(large) => large.rank(member),
+        match self.0.get() {
+            Either::Small(packed) => packed.rank(member),
+            Either::Large(large) => large.rank(member),
         }
     }
 
@@ -122,9 +117,9 @@ impl ZSet {
         ranks: Range<usize>,
         is_reverse: bool,
     ) -> impl Iterator<Item = (StrRef<'_>, f64)> {
-        let (packed, large) = match &self.0 {
-            Encoding::Packed(packed) => (Some(packed.iter(ranks, is_reverse)), None),
-            Encoding::Large(large) => (None, Some(large.iter(ranks, is_reverse))),
+        let (packed, large) = match self.0.get() {
+            Either::Small(packed) => (Some(packed.iter(ranks, is_reverse)), None),
+            Either::Large(large) => (None, Some(large.iter(ranks, is_reverse))),
         };
         let large = large.into_iter().flatten();
         let large = large.map(|(member, score)| (StrRef::Bytes(member), score));
@@ -133,18 +128,18 @@ impl ZSet {
 
     /// The ranks of the members with scores in a range.
     pub fn score_ranks(&self, range: &ScoreRange) -> Range<usize> {
-        match &self.0 {
-            Encoding::Packed(packed) => packed.score_ranks(range),
-            Encoding::Large(large) => large.score_ranks(range),
+        match self.0.get() {
+            Either::Small(packed) => packed.score_ranks(range),
+            Either::Large(large) => large.score_ranks(range),
         }
     }
 
     /// The ranks of the members in a range, if all scores are equal. If they are not, whatever is
     /// found from the front, or from the end.
     pub fn lex_ranks(&self, range: &LexRange<'_>, is_reverse: bool) -> Range<usize> {
-        match &self.0 {
-            Encoding::Packed(packed) => packed.lex_ranks(range, is_reverse),
-            Encoding::Large(large) => large.lex_ranks(range),
+        match self.0.get() {
+            Either::Small(packed) => packed.lex_ranks(range, is_reverse),
+            Either::Large(large) => large.lex_ranks(range),
         }
     }
 
@@ -156,9 +151,9 @@ impl ZSet {
         limits: &Limits,
         decide: impl FnOnce(Option<f64>) -> Option<f64>,
     ) -> Option<f64> {
-        let packed = match &mut self.0 {
-            Encoding::Large(large) => return large.update(member, decide),
-            Encoding::Packed(packed) => packed,
+        let packed = match self.0.get_mut() {
+            Either::Large(large) => return large.update(member, decide),
+            Either::Small(packed) => packed,
         };
         let old = packed.score(member);
         let Some(new) = decide(old) else { return old };
@@ -187,17 +182,17 @@ impl ZSet {
 
     /// Removes a member. Whether it was there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
-        match &mut self.0 {
-            Encoding::Packed(packed) => packed.remove(member),
-            Encoding::Large(large) => large.remove(member),
+        match self.0.get_mut() {
+            Either::Small(packed) => packed.remove(member),
+            Either::Large(large) => large.remove(member),
         }
     }
 
     /// Removes the members at these ranks, which must exist.
     pub fn remove_ranks(&mut self, ranks: Range<usize>) {
-        match &mut self.0 {
-            Encoding::Packed(packed) => packed.remove_ranks(ranks),
-            Encoding::Large(large) => large.remove_ranks(ranks),
+        match self.0.get_mut() {
+            Either::Small(packed) => packed.remove_ranks(ranks),
+            Either::Large(large) => large.remove_ranks(ranks),
         }
     }
 
@@ -224,12 +219,12 @@ impl ZSet {
         n_members: usize,
         mut visit: impl FnMut(StrRef<'_>, f64),
     ) -> u64 {
-        match &self.0 {
-            Encoding::Packed(packed) => {
+        match self.0.get() {
+            Either::Small(packed) => {
                 packed.iter(0..usize::MAX, false).for_each(|(member, score)| visit(member, score));
                 0
             }
-            Encoding::Large(large) => {
+            Either::Large(large) => {
                 large.scan(cursor, n_members, |member, score| visit(StrRef::Bytes(member), score))
             }
         }
@@ -237,22 +232,22 @@ impl ZSet {
 
     /// Leaves the compact encoding.
     fn enlarge(&mut self) -> &mut Large {
-        if let Encoding::Packed(packed) = &self.0 {
-            let mut large = Box::<Large>::default();
+        if let Either::Small(packed) = self.0.get() {
+            let mut large = Large::default();
             for (member, score) in packed.iter(0..packed.len(), false) {
                 large.update(&member.bytes(), |_| Some(score));
             }
-            self.0 = Encoding::Large(large);
+            self.0 = Slim::large(large);
         }
-        match &mut self.0 {
-            Encoding::Large(large) => large,
-            Encoding::Packed(_) => unreachable!("it was just left"),
+        match self.0.get_mut() {
+            Either::Large(large) => large,
+            Either::Small(_) => unreachable!("it was just left"),
         }
     }
 
     #[cfg(test)]
     fn check(&self) {
-        if let Encoding::Large(large) = &self.0 {
+        if let Either::Large(large) = self.0.get() {
             large.check();
         }
     }
@@ -262,7 +257,7 @@ impl Collection for ZSet {
     const KIND: Kind = Kind::ZSet;
 
     fn prefetch<'m>(&self, members: impl Iterator<Item = &'m [u8]>) {
-        if let Encoding::Large(large) = &self.0 {
+        if let Either::Large(large) = self.0.get() {
             large.prefetch(members);
         }
     }
@@ -272,35 +267,35 @@ impl Collection for ZSet {
     }
 
     fn encoding(&self) -> &'static str {
-        match &self.0 {
-            Encoding::Packed(_) => "listpack",
-            Encoding::Large(_) => "skiplist",
+        match self.0.get() {
+            Either::Small(_) => "listpack",
+            Either::Large(_) => "skiplist",
         }
     }
 
     fn mem_bytes(&self) -> usize {
-        match &self.0 {
-            Encoding::Packed(packed) => packed.listpack().mem_bytes(),
-            Encoding::Large(large) => large.mem_bytes(),
+        match self.0.get() {
+            Either::Small(packed) => packed.listpack().mem_bytes(),
+            Either::Large(large) => large.mem_bytes(),
         }
     }
 
     fn free_effort(&self) -> usize {
-        match &self.0 {
-            Encoding::Packed(_) => 1,
-            Encoding::Large(large) => large.len(),
+        match self.0.get() {
+            Either::Small(_) => 1,
+            Either::Large(large) => large.len(),
         }
     }
 
     fn duplicate(&self) -> Self {
-        match &self.0 {
-            Encoding::Packed(packed) => ZSet(Encoding::Packed(packed.clone())),
-            Encoding::Large(large) => {
-                let mut copy = Box::<Large>::default();
+        match self.0.get() {
+            Either::Small(packed) => ZSet(Slim::small(packed.clone())),
+            Either::Large(large) => {
+                let mut copy = Large::default();
                 for (member, score) in large.iter(0..large.len(), false) {
                     copy.update(member, |_| Some(score));
                 }
-                ZSet(Encoding::Large(copy))
+                ZSet(Slim::large(copy))
             }
         }
     }

@@ -6,12 +6,17 @@
 use super::range::{LexRange, ScoreRange};
 use crate::algorithms::double;
 use crate::structures::listpack::{At, Listpack};
+use crate::structures::slim::Thin;
 use crate::types::string::StrRef;
 use std::ops::Range;
 
 /// See the module's text.
 #[derive(Clone, Default)]
+#[repr(transparent)]
 pub(super) struct Packed(Listpack);
+
+// SAFETY: it is a listpack and nothing else, which is one.
+unsafe impl Thin for Packed {}
 
 impl Packed {
     /// The set that a listpack is; `None` if it is not one: members twice or out of order, scores

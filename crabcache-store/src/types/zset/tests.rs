@@ -185,7 +185,7 @@ fn growth_at_the_ends_fills_the_nodes() {
             set.insert(number.to_string().as_bytes(), score, &limits(0));
         }
         set.check();
-        let Encoding::Large(large) = &set.0 else { panic!("it is large") };
+        let Either::Large(large) = set.0.get() else { panic!("it is large") };
         let bytes = large.mem_bytes() / set.len();
         assert!(cfg!(miri) || bytes < 72, "{bytes} bytes a member");
         while !set.is_empty() {
