@@ -232,6 +232,53 @@ fn lock_sets_make_several_keys_one() {
 }
 
 #[test]
+fn others_pass_but_lock_nothing_while_the_keyspace_is_reserved() {
+    let (n_threads, n_rounds) = if cfg!(miri) { (3, 4) } else { (4, 500) };
+    // The last gate is nobody's.
+    let keyspace = Keyspace::new(2, n_threads + 1, 1);
+    set(&mut keyspace.enter(0), 0, "n", 0, None);
+    let key = keyspace.key(b"n");
+    let is_reserved = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for thread in 1..n_threads {
+            let (keyspace, key, is_reserved) = (&keyspace, &key, &is_reserved);
+            scope.spawn(move || {
+                for _ in 0..n_rounds {
+                    let mut pass = keyspace.enter(thread);
+                    let mut locked = pass.lock_one(key.stripe(), Mode::Write);
+                    assert!(!is_reserved.load(Ordering::SeqCst));
+                    let (env, trace) = (env(0), Trace::default());
+                    let mut view = locked.write(0, &env, &trace);
+                    let old = view.get_string(key, Lookup::Write).unwrap().unwrap();
+                    let new = old.get().to_int().unwrap() + 1;
+                    view.set_string(key, Str::Int(new), SetExpire::Keep);
+                }
+            });
+        }
+        for _ in 0..n_rounds {
+            let mut pass = keyspace.enter(0);
+            let mut locked = pass.lock_all();
+            locked.let_others_pass();
+            is_reserved.store(true, Ordering::SeqCst);
+            let value = || {
+                let (env, trace) = (env(0), Trace::default());
+                let value = locked.read(0, &env, &trace).get_string(&key).unwrap();
+                value.unwrap().get().to_int().unwrap()
+            };
+            let before = value();
+            let mut other = keyspace.enter(n_threads);
+            keyspace.give_up_waits(true);
+            assert!(other.try_lock_one(key.stripe(), Mode::Read).is_none());
+            keyspace.give_up_waits(false);
+            assert_eq!(value(), before);
+            is_reserved.store(false, Ordering::SeqCst);
+        }
+    });
+    let n_changes = (n_threads as i64 - 1) * n_rounds;
+    assert_eq!(get(&mut keyspace.enter(0), 0, "n"), Some(n_changes));
+}
+
+#[test]
 #[should_panic(expected = "outside its lock set")]
 fn keys_outside_the_lock_set_are_out_of_reach() {
     let keyspace = Keyspace::new(1024, 1, 1);
