@@ -325,6 +325,7 @@ pub fn tell_removed(server: &Server, trace: &Trace) {
             match &expired.what {
                 Gone::Key => tell(server, expired.db, &expired.key, is_lazy),
                 Gone::Fields { names, is_emptied } => {
+                    let _unit = server.unit_if(server.interests.get(), || names.len() > 1);
                     tell_fields(server, expired.db, &expired.key, names, *is_emptied);
                 }
             }
@@ -343,7 +344,7 @@ fn tell(server: &Server, db: usize, key: &[u8], is_lazy: bool) {
 /// Tells that fields of a hash have expired, while its stripe is held.
 fn tell_fields(server: &Server, db: usize, key: &[u8], names: &[Box<[u8]>], is_emptied: bool) {
     server.stats.expired_subkeys.fetch_add(names.len() as u64, Ordering::Relaxed);
-    // Each by itself, as the reference does it: they do not belong together.
+    // Each by itself, as the reference does it, unless a command has met them.
     for name in names {
         server.propagate_field_removal(db, key, name);
     }

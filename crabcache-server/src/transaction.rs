@@ -26,6 +26,8 @@ pub struct Multi {
     pub is_aborted: bool,
     /// The flags of all queued commands together.
     pub flags: Flags,
+    /// The flags that all queued commands have.
+    pub common_flags: Flags,
     /// Bytes of the words of the queued commands.
     pub args_bytes: usize,
     /// Bytes of memory that the queue takes.
@@ -38,6 +40,7 @@ impl Default for Multi {
             queue: Vec::new(),
             is_aborted: false,
             flags: Flags::empty(),
+            common_flags: Flags::all(),
             args_bytes: 0,
             mem_bytes: 0,
         }
@@ -58,6 +61,7 @@ pub fn queue(ctx: &mut Ctx<'_>, args: Args<'_>) {
         let args = args.to_owned();
         multi.mem_bytes += args.mem_bytes() + size_of::<(usize, OwnedArgs)>();
         multi.flags |= ctx.row.flags;
+        multi.common_flags &= ctx.row.flags;
         multi.queue.push((ctx.row.id, args));
         ctx.client.handle.show_multi(Some(multi));
     }
@@ -180,6 +184,12 @@ fn watched_key_expired(locked: &Locked<'_>, ctx: &Ctx<'_>) -> bool {
 pub(crate) fn expire_met(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
     if trace.expired.borrow().is_empty() || !locked.is_for_writing() {
         return;
+    }
+    // Keys that the client did not name, as SCAN and RANDOMKEY meet them.
+    if matches!(ctx.row.spec.handler, Handler::Walk(_))
+        && !ctx.config.lazyexpire_nested_arbitrary_keys
+    {
+        return trace.expired.borrow_mut().clear();
     }
     crate::expire::remove_met_locked(ctx.server, locked, &ctx.env, trace);
     effects::tell_missed(ctx.server, trace);

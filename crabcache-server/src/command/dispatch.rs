@@ -402,9 +402,13 @@ pub fn is_read_only(ctx: &Ctx<'_>) -> bool {
 
 /// What a replica has whose link is down may be old.
 fn check_stale(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
+    let is_served = match &ctx.client.multi {
+        Some(multi) if ctx.row.spec.name == "exec" => multi.common_flags.contains(Flags::STALE),
+        _ => flags_of(ctx, args).contains(Flags::STALE),
+    };
     let is_refused = !ctx.config.replica_serve_stale_data
         && ctx.server.conditions.is_replica()
-        && !flags_of(ctx, args).contains(Flags::STALE)
+        && !is_served
         && !ctx.server.replication.link.is_connected();
     if is_refused { Err(ReplicationError::PrimaryDown.into()) } else { Ok(()) }
 }
@@ -609,7 +613,11 @@ pub fn run_locked(
         // Containers have no handler of their own; the others are never queued.
         Handler::Container | Handler::Gated(_) => Err(CommandError::Syntax),
     };
-    if ctx.client.flags.contains(ClientFlags::TRACKING) && ctx.row.flags.contains(Flags::READONLY) {
+    // What a script names it need not read; what it reads has been noted.
+    if ctx.client.flags.contains(ClientFlags::TRACKING)
+        && ctx.row.flags.contains(Flags::READONLY)
+        && !matches!(ctx.row.spec.handler, Handler::Script(_))
+    {
         tracking::remember(ctx, key_words(ctx.row, args));
     }
     if ctx.client.blocked.is_some() {

@@ -176,7 +176,7 @@ params! {
     /// FLUSHALL and FLUSHDB free in the background unless told SYNC.
     "lazyfree-lazy-user-flush" => lazyfree_lazy_user_flush: bool = false, YesNo, [MUTABLE];
     /// Nested look-ups remove expired keys that the command does not name.
-    "lazyexpire-nested-arbitrary-keys" => lazyexpire_nested_arbitrary_keys: bool = true, YesNo, [MUTABLE HIDDEN NOOP];
+    "lazyexpire-nested-arbitrary-keys" => lazyexpire_nested_arbitrary_keys: bool = true, YesNo, [MUTABLE HIDDEN];
     /// Uses idle time to resize tables. CrabCache resizes in small steps as it goes.
     "activerehashing" => activerehashing: bool = true, YesNo, [MUTABLE NOOP];
     /// Lets the allocator give memory back from a thread of its own.

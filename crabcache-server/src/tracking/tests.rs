@@ -66,6 +66,20 @@ fn what_a_client_changes_itself_is_told_behind_the_reply() {
 }
 
 #[test]
+fn scripts_track_what_they_read_not_what_they_name() {
+    let mut t = TestServer::new();
+    let mut client = tracker(&mut t, "");
+    for command in ["EVAL", "EVAL_RO"] {
+        t.run_as(&mut client, &format!("{command} 'return 1' 2 a b"));
+        assert_eq!(counts(&t).1, 0, "{command}");
+        t.run_as(&mut client, &format!("{command} 'return redis.call(\"GET\", \"b\")' 2 a b"));
+        assert_eq!(counts(&t).1, 1, "{command}");
+        t.run("MSET a 1 b 1");
+        assert_eq!(taken(&mut t, &mut client), ">2 invalidate *1 b", "{command}");
+    }
+}
+
+#[test]
 fn reads_are_chosen() {
     let mut t = TestServer::new();
     let mut client = tracker(&mut t, "OPTIN");

@@ -453,3 +453,18 @@ fn a_pause_in_a_transaction_begins_after_it() {
     assert_eq!(t.send_as(&mut other, b"SET c 1\r\n").1, Stop::Waits);
     t.check_all(&[("GET b", "\"1\""), ("CLIENT UNPAUSE", "+OK")]);
 }
+
+#[test]
+fn what_a_stale_replica_must_not_answer_is_refused_at_exec() {
+    const REFUSED: &str = "-EXECABORT Transaction discarded because of: MASTERDOWN Link with \
+        MASTER is down and replica-serve-stale-data is set to 'no'.";
+    let mut t = TestServer::with_config(&[("replica-serve-stale-data", "no")]);
+    for (command, reply) in [("GET k", REFUSED), ("PING", REFUSED), ("INFO", "")] {
+        t.check_all(&[("MULTI", "+OK"), (command, "+QUEUED")]);
+        t.server.conditions.set_replica(true);
+        let exec = t.run("EXEC");
+        t.server.conditions.set_replica(false);
+        assert!(exec.starts_with(reply), "{command} {exec}");
+        assert_eq!(exec.starts_with("-EXECABORT"), !reply.is_empty(), "{command} {exec}");
+    }
+}

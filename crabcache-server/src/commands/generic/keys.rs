@@ -161,6 +161,25 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_nobody_names_may_be_left_to_expire_outside_of_transactions() {
+        for (value, in_exec) in [("yes", &["DEL k"][..]), ("no", &[])] {
+            let mut t = TestServer::with_config(&[("lazyexpire-nested-arbitrary-keys", value)]);
+            t.check_all(&[("SET k 1", "+OK"), ("PEXPIRE k 10", ":1")]);
+            t.advance_ms(20);
+            t.propagated();
+            t.check_all(&[
+                ("MULTI", "+OK"),
+                ("SCAN 0", "+QUEUED"),
+                ("EXEC", "[[\"0\", []]]"),
+                ("EVAL 'return redis.call(\"SCAN\", 0)' 0", "[\"0\", []]"),
+            ]);
+            assert_eq!(t.propagated(), in_exec, "{value}");
+            t.check("SCAN 0", "[\"0\", []]");
+            assert_eq!(t.propagated().len(), 1 - in_exec.len(), "{value}");
+        }
+    }
+
+    #[test]
     fn removal_is_a_change_for_watchers_but_not_of_a_key_that_had_expired() {
         let mut t = TestServer::new();
         let mut other = t.client();
