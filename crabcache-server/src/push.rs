@@ -117,7 +117,7 @@ impl Post {
 
     /// Has a connection look at its mail.
     pub fn wake(&self, client: &Arc<ClientHandle>) {
-        let round = &self.workers[client.worker];
+        let round = &self.workers[client.worker()];
         let mut clients = round.clients.lock();
         clients.push(client.clone());
         let is_first = clients.len() == 1;

@@ -105,6 +105,8 @@ pub struct WorkerStats {
     pub eventloop_max_ns: Counter,
     /// Most commands of one of them.
     pub eventloop_cmd_per_cycle_max: Counter,
+    /// Commands that took longer than others should have to wait; not reset.
+    pub n_long_commands: Counter,
     /// Changes of data since the start; not reset.
     pub dirty: Counter,
 }
@@ -134,6 +136,7 @@ impl WorkerStats {
             eventloop_ns,
             eventloop_max_ns,
             eventloop_cmd_per_cycle_max,
+            n_long_commands: _,
             dirty: _,
         } = self;
         commands.iter().for_each(CommandStats::reset);

@@ -69,7 +69,7 @@ fn describe_session(line: &mut String, server: &Server, client: &ClientHandle) {
     field!(line, " cmd={command} user={user} redir={redirect}");
     field!(line, " resp={}", client.protocol_number());
     field!(line, " lib-name={} lib-ver={}", names.lib_name, names.lib_ver);
-    field!(line, " io-thread={}", client.worker);
+    field!(line, " io-thread={}", client.worker());
     field!(line, " tot-net-in={}", load(&client.net_in_bytes));
     field!(line, " tot-net-out={}", load(&client.net_out_bytes));
     field!(line, " tot-cmds={}", load(&client.n_commands));

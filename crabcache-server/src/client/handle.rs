@@ -60,7 +60,7 @@ pub struct ClientHandle {
     /// When it connected: Unix milliseconds.
     pub connected_ms: i64,
     /// Number of the worker that serves it.
-    pub worker: usize,
+    worker: AtomicUsize,
     flags: AtomicU32,
     protocol: AtomicU32,
     db: AtomicUsize,
@@ -111,6 +111,17 @@ pub struct ClientHandle {
 }
 
 impl ClientHandle {
+    /// Number of the worker that serves it.
+    #[inline]
+    pub fn worker(&self) -> usize {
+        self.worker.load(Ordering::Relaxed)
+    }
+
+    /// Another worker serves it from now on.
+    pub fn set_worker(&self, worker: usize) {
+        self.worker.store(worker, Ordering::Relaxed);
+    }
+
     /// The handle of a client that has just connected.
     pub fn new(id: u64, peer: Peer, worker: usize, user: Arc<User>, now_ms: i64) -> ClientHandle {
         let flags = if peer.is_unix { ClientFlags::UNIX_SOCKET } else { ClientFlags::empty() };
@@ -120,7 +131,7 @@ impl ClientHandle {
             id,
             peer,
             connected_ms: now_ms,
-            worker,
+            worker: AtomicUsize::new(worker),
             flags: AtomicU32::new(flags.bits()),
             protocol: AtomicU32::new(2),
             db: AtomicUsize::new(0),

@@ -72,7 +72,7 @@ impl<'a> Ctx<'a> {
         out: &'a mut Vec<u8>,
     ) -> Ctx<'a> {
         let mut env = server.env(config);
-        let worker = client.handle.worker;
+        let worker = client.handle.worker();
         env.touches = !client.flags.contains(ClientFlags::NO_TOUCH);
         // What has expired was as good as any other key where the commands were made.
         if client.is_obeyed() {

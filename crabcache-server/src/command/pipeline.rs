@@ -34,6 +34,9 @@ const UNAUTHENTICATED_OUTPUT_BYTES_MAX: usize = 16 * 1024;
 const TURN_NS: u64 = 250_000;
 /// After a command that took so long, the time of the batch is no longer the time.
 const LONG_COMMAND_NS: u64 = 500_000;
+/// A command that takes so long holds up the worker's other clients. (A thread that is preempted gets
+/// its processor back within a few milliseconds.)
+const HINDERING_COMMAND_NS: u64 = 10_000_000;
 
 /// One request of very many words must not keep its memory for ever.
 const SPANS_KEPT_MAX: usize = 8192;
@@ -299,6 +302,7 @@ impl Pipeline {
             settle(&mut ctx, args, outcome, took_ns);
             if took_ns > LONG_COMMAND_NS {
                 ctx.env.now_ms = server.clock.unix_ms();
+                stats.n_long_commands.add(u64::from(took_ns > HINDERING_COMMAND_NS));
             }
             began_ns = ended_ns;
             // What CONFIG SET changed holds for the next request.

@@ -29,7 +29,7 @@ impl Totals {
             let output_bytes = load(&client.output_bytes);
             totals.n_clients += usize::from(client.client_type() != ClientType::Replica);
             // The client that is our primary has a thread of its own.
-            if let Some(n_clients) = totals.n_by_worker.get_mut(client.worker) {
+            if let Some(n_clients) = totals.n_by_worker.get_mut(client.worker()) {
                 *n_clients += 1;
             }
             totals.input_bytes_max = totals.input_bytes_max.max(input_bytes);

@@ -3,9 +3,9 @@
 //! Admission happens on the listeners' thread alone, so `maxclients` is exact, and ids follow the
 //! order of accepting.
 
+use super::crew::{Accepted, Crew, Given};
 use super::stream::RawStream;
 use super::tls::RawTls;
-use super::worker::{Accepted, Worker, least_loaded};
 use crate::client::Peer;
 use crate::config::Config;
 use crate::error::{CommandError, PROTECTED_MODE};
@@ -16,11 +16,11 @@ use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Refuses a socket or gives it to the worker with the fewest connections. `ip` is the peer's
+/// Refuses a socket or gives it to a worker. `ip` is the peer's
 /// address, if it has one.
 pub(super) fn admit(
     server: &Server,
-    workers: &[Worker],
+    crew: &Crew,
     stream: RawStream,
     peer: Peer,
     ip: Option<IpAddr>,
@@ -38,12 +38,11 @@ pub(super) fn admit(
         RawStream::Tcp(socket) | RawStream::Tls(RawTls { socket, .. }) => set_up(socket, &config),
         RawStream::Unix(_) => {}
     }
-    if let Some(worker) = least_loaded(server, workers) {
-        let user = server.users.default_user();
-        let now_ms = server.clock.unix_ms();
-        let handle = server.clients.add(peer, worker.index(), user.clone(), now_ms);
-        worker.give(Accepted { stream, handle, needs_auth: !user.is_open() });
-    }
+    let worker = crew.least_loaded(server);
+    let user = server.users.default_user();
+    let handle = server.clients.add(peer, worker, user.clone(), server.clock.unix_ms());
+    let accepted = Accepted { stream, handle, needs_auth: !user.is_open() };
+    crew.give(worker, Given::New(accepted));
 }
 
 /// Whether protected mode refuses a peer: it is on another host and there is no password.

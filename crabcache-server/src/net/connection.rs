@@ -14,7 +14,8 @@
 //! - While one of the worker's scripts is over its time, the script itself has the other connections
 //!   served from time to time ([`Shared::stand_in`]), so that somebody can end it.
 
-use super::stream::Stream;
+use super::crew::Crew;
+use super::stream::{RawStream, Stream};
 use crate::client::{Client, ClientFlags, ClientHandle, Running, describe};
 use crate::command::pipeline::{Pipeline, Stop};
 use crate::replication::sender;
@@ -51,6 +52,9 @@ const UNLIMITED_OUTPUT_BYTES: usize = 16 * 1024;
 /// What all connections of a worker share.
 pub(super) struct Shared {
     server: Arc<Server>,
+    crew: Arc<Crew>,
+    /// The worker's number.
+    worker: usize,
     pipeline: RefCell<Pipeline>,
     /// Serves while a script keeps the other pipeline.
     stand_in: RefCell<Pipeline>,
@@ -65,14 +69,16 @@ struct Buffers {
 }
 
 impl Shared {
-    /// For worker number `index`, without connections.
-    pub(super) fn new(server: Arc<Server>, index: usize) -> Shared {
+    /// For worker number `index` of a crew, without connections.
+    pub(super) fn new(server: Arc<Server>, crew: Arc<Crew>, index: usize) -> Shared {
         let buffers = Buffers { input: BytesMut::new(), output: Vec::new() };
         Shared {
             pipeline: RefCell::new(Pipeline::new(server.clone(), index)),
             stand_in: RefCell::new(Pipeline::new(server.clone(), server.stand_in_worker())),
             buffers: RefCell::new(buffers),
             connections: RefCell::default(),
+            worker: index,
+            crew,
             server,
         }
     }
@@ -97,6 +103,13 @@ impl Shared {
 
 /// The end of a connection; why does not matter to anybody but the log.
 struct Closed;
+
+/// A connection that goes to another worker: it has nothing under way.
+pub(super) struct Moved {
+    pub(super) stream: RawStream,
+    pub(super) client: Client,
+    pub(super) to: usize,
+}
 
 /// See the module's text.
 pub(super) struct Connection {
@@ -129,14 +142,20 @@ pub(super) struct Connection {
     is_over: bool,
     /// The client has become a replica, which somebody else serves.
     is_handed_over: bool,
+    /// The last look at the crew that counts this connection.
+    seen: u32,
+    /// The worker that is to serve it from now on.
+    moves_to: Option<usize>,
 }
 
-/// Serves a client until its connection ends.
-pub(super) async fn serve(connection: Rc<RefCell<Connection>>) {
+/// Serves a client until its connection ends or moves.
+pub(super) async fn serve(connection: Rc<RefCell<Connection>>) -> Option<Moved> {
     poll_fn(|cx| connection.borrow_mut().poll_to_end(cx)).await;
     // Scripts have it only while they run, and then no task does.
-    let Some(connection) = Rc::into_inner(connection) else { return };
-    let mut connection = connection.into_inner();
+    let mut connection = Rc::into_inner(connection)?.into_inner();
+    if let Some(to) = connection.moves_to {
+        return connection.leave(to);
+    }
     connection.forget();
     if connection.is_handed_over && !connection.client.handle.is_killed() {
         connection.serve_replica().await;
@@ -146,6 +165,7 @@ pub(super) async fn serve(connection: Rc<RefCell<Connection>>) {
     let server = connection.shared.server.clone();
     drop(connection);
     server.memory.used.note();
+    None
 }
 
 impl Connection {
@@ -173,9 +193,47 @@ impl Connection {
             is_deaf: false,
             is_over: false,
             is_handed_over: false,
+            seen: 0,
+            moves_to: None,
         }));
         shared.connections.borrow_mut().insert(id, Rc::downgrade(&connection));
         connection
+    }
+
+    /// Takes the connection from this worker.
+    fn leave(self, to: usize) -> Option<Moved> {
+        let Connection { shared, stream, mut client, .. } = self;
+        shared.connections.borrow_mut().remove(&client.handle.id);
+        match stream.into_raw() {
+            Ok(stream) => Some(Moved { stream, client, to }),
+            Err(_) => {
+                shared.pipeline().forget(&mut client);
+                None
+            }
+        }
+    }
+
+    /// The worker that the connection belongs to now, if that is another one and nothing keeps it.
+    #[inline]
+    fn destination(&mut self) -> Option<usize> {
+        let Shared { crew, worker, server, .. } = &*self.shared;
+        if crew.note_served(*worker, &mut self.seen) && self.is_at_rest() {
+            crew.destination(server, *worker)
+        } else {
+            None
+        }
+    }
+
+    /// Whether it only waits for the client's next request.
+    fn is_at_rest(&self) -> bool {
+        let has_bytes = !self.input.is_empty() || !self.pending.is_empty() || self.is_unflushed;
+        let waits = self.timer.is_some() || self.held_until.is_some();
+        let is_ending = self.is_at_end || self.is_over || self.is_handed_over;
+        let is_kept = has_bytes || waits || is_ending || self.has_work;
+        !is_kept
+            && self.client.blocked.is_none()
+            && self.stream.is_movable()
+            && !self.stream.is_direct()
     }
 
     /// Goes on as far as possible on the stack of a script. Of what cannot be done now, the
@@ -254,7 +312,10 @@ impl Connection {
             match self.step(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(Closed)) => return Poll::Ready(()),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.moves_to = self.destination();
+                    return if self.moves_to.is_some() { Poll::Ready(()) } else { Poll::Pending };
+                }
             }
             if std::mem::take(&mut self.yields) {
                 cx.waker().wake_by_ref();
@@ -592,7 +653,7 @@ impl Connection {
 
     #[inline]
     fn count_received(&self, n_bytes: usize) {
-        let stats = self.shared.server.stats.begin(self.client.handle.worker);
+        let stats = self.shared.server.stats.begin(self.shared.worker);
         stats.total_reads_processed.add(1);
         stats.total_net_input_bytes.add(n_bytes as u64);
         ClientHandle::add(&self.client.handle.net_in_bytes, n_bytes as u64);
@@ -600,7 +661,7 @@ impl Connection {
 
     #[inline]
     fn count_sent(&self, n_bytes: usize) {
-        let stats = &self.shared.server.stats.workers[self.client.handle.worker];
+        let stats = &self.shared.server.stats.workers[self.shared.worker];
         stats.total_writes_processed.add(1);
         stats.total_net_output_bytes.add(n_bytes as u64);
         ClientHandle::add(&self.client.handle.net_out_bytes, n_bytes as u64);

@@ -1,9 +1,9 @@
 //! Listening sockets.
 
 use super::admission::admit;
+use super::crew::Crew;
 use super::stream::RawStream;
 use super::tls::RawTls;
-use super::worker::Worker;
 use crate::client::Peer;
 use crate::config::apply::system_text;
 use crate::config::{Config, Endpoint};
@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 /// The listening sockets of a server, each with a task that accepts. Lives on the main thread.
 pub struct Listeners {
     server: Arc<Server>,
-    workers: Arc<[Worker]>,
+    crew: Arc<Crew>,
     tcp: Vec<JoinHandle<()>>,
     unix: Vec<JoinHandle<()>>,
     tls: Vec<JoinHandle<()>>,
@@ -40,8 +40,8 @@ pub struct Unheard {
 
 impl Listeners {
     /// No sockets yet.
-    pub fn new(server: Arc<Server>, workers: Arc<[Worker]>) -> Listeners {
-        Listeners { server, workers, tcp: Vec::new(), unix: Vec::new(), tls: Vec::new() }
+    pub fn new(server: Arc<Server>, crew: Arc<Crew>) -> Listeners {
+        Listeners { server, crew, tcp: Vec::new(), unix: Vec::new(), tls: Vec::new() }
     }
 
     /// Opens the TCP sockets that `config` asks for: those for TLS too. Needs a runtime.
@@ -52,11 +52,11 @@ impl Listeners {
         let plain = open_port(config, config.port, "tcp")?;
         let tls = open_port(config, config.tls_port, "tls")?;
         for socket in plain {
-            let accepts = accept_tcp(self.server.clone(), self.workers.clone(), socket, false);
+            let accepts = accept_tcp(self.server.clone(), self.crew.clone(), socket, false);
             self.tcp.push(tokio::spawn(accepts));
         }
         for socket in tls {
-            let accepts = accept_tcp(self.server.clone(), self.workers.clone(), socket, true);
+            let accepts = accept_tcp(self.server.clone(), self.crew.clone(), socket, true);
             self.tls.push(tokio::spawn(accepts));
         }
         Ok(())
@@ -75,8 +75,7 @@ impl Listeners {
             tracing::warn!("Failed opening Unix socket: {}", failure.text);
             Logged
         })?;
-        let accepts =
-            accept_unix(self.server.clone(), self.workers.clone(), listener, path.clone());
+        let accepts = accept_unix(self.server.clone(), self.crew.clone(), listener, path.clone());
         self.unix.push(tokio::spawn(accepts));
         Ok(())
     }
@@ -247,12 +246,7 @@ async fn let_some_be_closed(server: &Server, error: &io::Error) {
 }
 
 /// Accepts connections for ever. Errors never end it: what they are about passes.
-async fn accept_tcp(
-    server: Arc<Server>,
-    workers: Arc<[Worker]>,
-    listener: TcpListener,
-    is_tls: bool,
-) {
+async fn accept_tcp(server: Arc<Server>, crew: Arc<Crew>, listener: TcpListener, is_tls: bool) {
     loop {
         match listener.accept().await {
             Ok((stream, addr)) => {
@@ -265,7 +259,7 @@ async fn accept_tcp(
                     None if is_tls => continue,
                     _ => RawStream::Tcp(stream),
                 };
-                admit(&server, &workers, stream, peer, Some(addr.ip()));
+                admit(&server, &crew, stream, peer, Some(addr.ip()));
             }
             Err(error) => let_some_be_closed(&server, &error).await,
         }
@@ -273,19 +267,14 @@ async fn accept_tcp(
 }
 
 /// As [`accept_tcp`], of a unix socket.
-async fn accept_unix(
-    server: Arc<Server>,
-    workers: Arc<[Worker]>,
-    listener: UnixListener,
-    path: String,
-) {
+async fn accept_unix(server: Arc<Server>, crew: Arc<Crew>, listener: UnixListener, path: String) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let Ok(stream) = stream.into_std() else { continue };
                 let (addr, fd) = (format!("{path}:0"), stream.as_raw_fd());
                 let peer = Peer { laddr: addr.clone(), addr, fd, is_unix: true };
-                admit(&server, &workers, RawStream::Unix(stream), peer, None);
+                admit(&server, &crew, RawStream::Unix(stream), peer, None);
             }
             Err(error) => let_some_be_closed(&server, &error).await,
         }

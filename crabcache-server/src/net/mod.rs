@@ -5,11 +5,14 @@
 //!                                           \-> worker 1: ...
 //! ```
 //!
-//! A connection stays with its worker for life; commands run on that thread.
+//! A connection's commands run on its worker's thread. It stays there but for a change of load, when it
+//! moves between two requests.
 
 mod admission;
+pub mod balance;
 pub mod connection;
+pub mod crew;
 pub mod listener;
 mod stream;
 pub mod tls;
-pub mod worker;
+mod worker;

@@ -121,6 +121,34 @@ pub(super) enum RawStream {
     Tls(RawTls),
 }
 
+impl Stream {
+    /// Whether the kernel is asked: see [`Socket`].
+    pub(super) fn is_direct(&self) -> bool {
+        match self {
+            Stream::Tcp(socket) => socket.is_direct,
+            Stream::Unix(socket) => socket.is_direct,
+            Stream::Tls(stream) => stream.get_ref().0.is_direct,
+        }
+    }
+
+    /// Whether [`Stream::into_raw`] can do it.
+    pub(super) fn is_movable(&self) -> bool {
+        !matches!(self, Stream::Tls(_))
+    }
+
+    /// Takes the socket from its runtime, so that another one can have it. TLS cannot be taken apart.
+    ///
+    /// # Errors
+    /// If the system does not let it go; then it is closed.
+    pub(super) fn into_raw(self) -> io::Result<RawStream> {
+        Ok(match self {
+            Stream::Tcp(socket) => RawStream::Tcp(socket.inner.into_std()?),
+            Stream::Unix(socket) => RawStream::Unix(socket.inner.into_std()?),
+            Stream::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
+        })
+    }
+}
+
 impl RawStream {
     /// Registers the socket with the runtime of the calling thread. One that hands are to be shaken
     /// on is given back.

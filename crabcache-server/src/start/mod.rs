@@ -15,8 +15,9 @@ use crate::config::apply::{is_known_locale, system_text};
 use crate::config::file::{LoadError, Sources, load};
 use crate::config::{Config, ShutdownFlags, Supervised, support};
 use crate::error::Logged;
+use crate::net::balance;
+use crate::net::crew::Crew;
 use crate::net::listener::{Listeners, Unheard};
-use crate::net::worker::Worker;
 use crate::persistence::aof;
 use crate::persistence::load;
 use crate::persistence::snapshot::Jobs;
@@ -183,13 +184,12 @@ fn write_pid_file(config: &mut Config, in_background: bool) {
 
 /// The threads that serve.
 struct Threads {
-    workers: Arc<[Worker]>,
+    crew: Arc<Crew>,
     cron: JoinHandle<()>,
 }
 
 fn start_threads(server: &Arc<Server>) -> io::Result<Threads> {
-    let workers: io::Result<Vec<Worker>> =
-        (0..server.n_workers).map(|index| Worker::start(server.clone(), index)).collect();
+    let crew = Crew::start(server)?;
     server.lazyfree.start(&server.memory.used);
     Jobs::start(server);
     aof::writer::start(server)?;
@@ -197,7 +197,7 @@ fn start_threads(server: &Arc<Server>) -> io::Result<Threads> {
         let server = server.clone();
         std::thread::Builder::new().name("cron".to_string()).spawn(move || cron::run(&server))?
     };
-    Ok(Threads { workers: workers?.into(), cron })
+    Ok(Threads { crew, cron })
 }
 
 /// Accepts connections until the server is to end.
@@ -210,7 +210,8 @@ async fn run(server: &Arc<Server>) -> Result<(), Logged> {
         start_threads(server).map_err(|error| give_up("start the worker threads", &error))?;
     // Whoever connects before the data is there must not see that there is none.
     server.conditions.set_loading(load::takes_long(server));
-    let mut listeners = Listeners::new(server.clone(), threads.workers.clone());
+    let mut listeners = Listeners::new(server.clone(), threads.crew.clone());
+    tokio::spawn(balance::keep(server.clone(), threads.crew.clone()));
     let config = server.config.get();
     if server.tls.configure(&config).is_err() {
         tracing::warn!("Failed to configure TLS. Check logs for more info.");
@@ -364,12 +365,12 @@ async fn finish(
     }
     server.stop();
     server.clients.wake_all();
-    let is_idle = || threads.workers.iter().all(|worker| worker.n_connections() == 0);
+    let is_idle = || threads.crew.n_connections() == 0;
     let began = server.clock.elapsed();
     while !is_idle() && server.clock.elapsed() - began < FLUSH_TIME {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    threads.workers.iter().for_each(Worker::stop);
+    threads.crew.stop();
     // A panic of the thread has been logged.
     let _ = threads.cron.join();
     if server.aof.state() != aof::State::Off {

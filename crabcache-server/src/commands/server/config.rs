@@ -90,7 +90,7 @@ fn config_help(ctx: &mut Ctx, _: Args) -> CommandResult {
 
 /// CONFIG RESETSTAT
 fn config_resetstat(ctx: &mut Ctx, _: Args) -> CommandResult {
-    ctx.server.reset_stats(ctx.client.handle.worker);
+    ctx.server.reset_stats(ctx.client.handle.worker());
     ctx.reply.ok();
     Ok(())
 }
