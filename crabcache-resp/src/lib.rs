@@ -19,4 +19,4 @@ pub mod words;
 pub use error::ProtocolError;
 pub use reply::{Protocol, Reply};
 pub use request::{Limits, Progress, RequestParser, Span};
-pub use value::Value;
+pub use value::{Value, ValueError};

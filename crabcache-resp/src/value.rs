@@ -1,4 +1,4 @@
-//! Whole RESP values, for whoever plays the client's part: tests, and later the replica link.
+//! Whole RESP values, for whoever plays the client's part: `migrate`, and tests.
 //!
 //! Decoding and encoding are done by the `redis-protocol` crate; this module gives them one type
 //! for both versions. The server's own requests and replies do not pass here: see `request` and

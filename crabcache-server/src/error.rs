@@ -5,6 +5,7 @@
 
 mod acl;
 mod aof;
+mod migrate;
 mod module;
 mod param;
 mod rdb;
@@ -16,6 +17,7 @@ mod words;
 
 pub use acl::{AclFileError, AclLineError, AclStartError, PROTECTED_MODE, RuleError, no_access};
 pub use aof::{AofError, ManifestError};
+pub use migrate::MigrateError;
 pub use module::ModuleError;
 pub use param::ParamError;
 pub use rdb::{ModuleName, RdbError, RdbFileError};

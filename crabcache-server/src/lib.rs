@@ -19,6 +19,7 @@ pub mod latency;
 pub mod lazyfree;
 pub mod log;
 pub mod memory;
+pub mod migrate;
 pub mod monitor;
 pub mod net;
 pub mod notify;

@@ -24,7 +24,7 @@ use crate::persistence::snapshot::Jobs;
 use crate::replication::link;
 use crate::server::Server;
 use crate::server::control::Order;
-use crate::{cron, log, shutdown};
+use crate::{cron, log, migrate, shutdown};
 use arguments::{Arguments, CRABCACHE_VERSION, REDIS_VERSION};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ const FLUSH_TIME: Duration = Duration::from_millis(500);
 /// The program.
 pub fn main() -> ExitCode {
     let line: Vec<_> = std::env::args_os().collect();
-    if let Some(code) = check::run(&line) {
+    if let Some(code) = check::run(&line).or_else(|| migrate::run(&line)) {
         return code;
     }
     let arguments = match Arguments::parse(line) {
