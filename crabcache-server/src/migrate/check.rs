@@ -253,7 +253,7 @@ fn commands_used(info: &Info) -> Vec<String> {
             let mut counts = counts.filter(|(own, _)| *own == name);
             counts.next().and_then(|(_, count)| count.parse().ok()).unwrap_or(0)
         };
-        (count("calls") > count("failed_calls")).then(|| name.to_string())
+        (count("calls") > count("failed_calls")).then(|| name.to_ascii_lowercase())
     };
     let mut names: Vec<String> = info.iter().filter_map(used).collect();
     names.sort();
@@ -309,11 +309,12 @@ fn types_of(source: &mut Client, database: usize) -> Result<Vec<String>, Migrate
         let reply = source.call(&["SCAN", &cursor, "COUNT", "1000"])?;
         let Value::Array(parts) = reply else { return Err(source.unexpected("SCAN")) };
         let [next, Value::Array(keys)] = &parts[..] else { return Err(source.unexpected("SCAN")) };
-        let request = |key| match key {
-            &Value::Bulk(ref key) => Some(vec![&b"TYPE"[..], key]),
-            _ => None,
-        };
-        let requests: Vec<Vec<&[u8]>> = keys.iter().filter_map(request).collect();
+        let mut requests: Vec<Vec<&[u8]>> = Vec::with_capacity(keys.len());
+        for key in keys {
+            if let Value::Bulk(key) = key {
+                requests.push(vec![b"TYPE", key]);
+            }
+        }
         let names = source.call_all(&requests)?;
         // A key that has gone has no type.
         types.extend(names.iter().filter_map(text).filter(|name| name != "none"));

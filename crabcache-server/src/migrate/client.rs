@@ -50,7 +50,7 @@ impl Client {
     /// The reply to one request; one that is refused is an error.
     pub(super) fn call(&mut self, words: &[&str]) -> Result<Value, MigrateError> {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-        let mut replies = self.call_all(&[words.clone()])?;
+        let mut replies = self.call_all(std::slice::from_ref(&words))?;
         match replies.pop() {
             Some(Value::Error(text)) => Err(MigrateError::Refused {
                 server: self.name.clone(),

@@ -2,8 +2,8 @@
 //! sample.
 //!
 //! The source changes meanwhile. So it is read, the target is given time to get as far, it is read,
-//! and the source again: what the target has must be what the source had before or after. What
-//! changed in between too often for that is looked at again.
+//! and the source again: what the target has must be what the source had before or after. Keys that
+//! change too fast for that can be compared while writes wait, when it comes to cutting over.
 
 use super::arguments::Options;
 use super::check::databases;
@@ -28,15 +28,15 @@ const STRING_BYTES_PER_ELEMENT: i64 = 100;
 const N_NAMED: usize = 10;
 
 /// A key and its database.
-type Key = (usize, Vec<u8>);
+pub(super) type Key = (usize, Vec<u8>);
 
-/// See the module's text.
+/// See the module's text. Returns the keys that change too fast to be compared.
 pub(super) fn compare(
     out: &mut impl Write,
     source: &mut Client,
     target: &mut Client,
     options: &Options,
-) -> Result<(), MigrateError> {
+) -> Result<Vec<Key>, MigrateError> {
     let n_keys = compare_counts(source, target, options.timeout_s)?;
     let Some(n_keys) = n_keys else {
         writeln!(out, "PROBLEM  numbers of keys differ")?;
@@ -44,21 +44,56 @@ pub(super) fn compare(
     };
     writeln!(out, "ok       numbers of keys are equal: {n_keys}")?;
     let keys = sample(source, options.n_sampled)?;
-    let mut differing = Vec::new();
+    let mut found = Differences::default();
     let bar = ProgressBar::new(keys.len() as u64);
     for keys in keys.chunks(N_KEYS_AT_ONCE) {
-        differing.extend(compare_values(source, target, keys, options.timeout_s)?);
+        compare_values(source, target, keys, options.timeout_s, &mut found)?;
         bar.inc(keys.len() as u64);
     }
     bar.finish_and_clear();
-    if differing.is_empty() {
-        writeln!(out, "ok       values of a sample are equal: {} keys", keys.len())?;
-        return Ok(());
+    found.tell(out)?;
+    let n_equal = keys.len() - found.unsettled.len();
+    writeln!(out, "ok       values of a sample are equal: {n_equal} keys")?;
+    if !found.unsettled.is_empty() {
+        writeln!(
+            out,
+            "note     keys that change too fast to be compared: {}",
+            found.unsettled.len()
+        )?;
     }
-    for (database, key) in differing.iter().take(N_NAMED) {
-        writeln!(out, "PROBLEM  values differ: db{database} {}", key.escape_ascii())?;
+    Ok(found.unsettled)
+}
+
+/// Compares keys while nobody writes.
+pub(super) fn compare_still(
+    out: &mut impl Write,
+    source: &mut Client,
+    target: &mut Client,
+    keys: &[Key],
+    timeout_s: u64,
+) -> Result<(), MigrateError> {
+    let mut found = Differences::default();
+    compare_values(source, target, keys, timeout_s, &mut found)?;
+    found.tell(out)
+}
+
+/// What a comparison has found.
+#[derive(Debug, Default)]
+struct Differences {
+    /// Keys that the target has otherwise than the source.
+    differing: Vec<Key>,
+    /// Keys that the source changed each time they were looked at.
+    unsettled: Vec<Key>,
+}
+
+impl Differences {
+    /// Prints what differs; that is an error.
+    fn tell(&self, out: &mut impl Write) -> Result<(), MigrateError> {
+        for (database, key) in self.differing.iter().take(N_NAMED) {
+            writeln!(out, "PROBLEM  values differ: db{database} {}", key.escape_ascii())?;
+        }
+        if self.differing.is_empty() { Ok(()) } else { Err(MigrateError::Different) }
     }
-    Err(MigrateError::Different)
 }
 
 /// The number of keys, if both have as many in every database.
@@ -110,26 +145,41 @@ fn sample(source: &mut Client, n_wanted: usize) -> Result<Vec<Key>, MigrateError
     Ok(keys.into_iter().collect())
 }
 
-/// The keys whose values differ however often they are looked at.
+/// Finds the keys whose values differ however often they are looked at.
 fn compare_values(
     source: &mut Client,
     target: &mut Client,
     keys: &[Key],
     timeout_s: u64,
-) -> Result<Vec<Key>, MigrateError> {
+    found: &mut Differences,
+) -> Result<(), MigrateError> {
     let mut keys = keys.to_vec();
-    for _ in 0..N_LOOKS {
+    for look in 1..=N_LOOKS {
+        if keys.is_empty() {
+            break;
+        }
         let before = fingerprints(source, &keys)?;
         catch_up(source, target, timeout_s)?;
         let copied = fingerprints(target, &keys)?;
         let after = fingerprints(source, &keys)?;
-        let mut states = before.iter().zip(&copied).zip(&after);
-        keys.retain(|_| states.next().is_some_and(|((a, copy), b)| a != copy && b != copy));
-        if keys.is_empty() {
-            break;
+        let mut left = Vec::new();
+        for (key, ((before, copy), after)) in
+            keys.into_iter().zip(before.iter().zip(&copied).zip(&after))
+        {
+            if before == copy || after == copy {
+                continue;
+            }
+            if look < N_LOOKS {
+                left.push(key);
+            } else if before == after {
+                found.differing.push(key);
+            } else {
+                found.unsettled.push(key);
+            }
         }
+        keys = left;
     }
-    Ok(keys)
+    Ok(())
 }
 
 /// What a key has: its type, its time to live, and the digest of its value or its size.

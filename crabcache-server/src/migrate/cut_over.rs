@@ -6,7 +6,7 @@
 
 use super::arguments::{Address, Options};
 use super::client::{Client, Info, number};
-use super::compare::compare_counts;
+use super::compare::{Key, compare_counts, compare_still};
 use super::copy::{catch_up, follow, wait_for_link};
 use crate::error::MigrateError;
 use std::io::Write;
@@ -28,16 +28,17 @@ pub(super) fn explain(out: &mut impl Write, options: &Options) -> Result<(), Mig
     Ok(())
 }
 
-/// See the module's text.
+/// See the module's text. Of the `unsettled` keys nothing is known yet.
 pub(super) fn cut_over(
     out: &mut impl Write,
     source: &mut Client,
     target: &mut Client,
+    unsettled: &[Key],
     options: &Options,
 ) -> Result<(), MigrateError> {
     let new_primary = seen_from(source, target, options)?;
     source.call(&["CLIENT", "PAUSE", PAUSE_MS, "WRITE"])?;
-    let promoted = promote(source, target, options);
+    let promoted = promote(out, source, target, unsettled, options);
     let followed = match promoted {
         Ok(()) => follow(source, &new_primary),
         Err(error) => Err(error),
@@ -62,11 +63,14 @@ pub(super) fn cut_over(
 
 /// Makes the target a primary when it has all that the source has. Writes wait.
 fn promote(
+    out: &mut impl Write,
     source: &mut Client,
     target: &mut Client,
+    unsettled: &[Key],
     options: &Options,
 ) -> Result<(), MigrateError> {
     catch_up(source, target, options.timeout_s)?;
+    compare_still(out, source, target, unsettled, options.timeout_s)?;
     if compare_counts(source, target, options.timeout_s)?.is_none() {
         return Err(MigrateError::Different);
     }

@@ -63,9 +63,9 @@ fn migrate(out: &mut impl Write, options: &Options) -> Result<(), MigrateError> 
         return Ok(());
     }
     copy::copy(out, &mut source, &mut target, options)?;
-    compare::compare(out, &mut source, &mut target, options)?;
+    let unsettled = compare::compare(out, &mut source, &mut target, options)?;
     if options.promote {
-        cut_over::cut_over(out, &mut source, &mut target, options)
+        cut_over::cut_over(out, &mut source, &mut target, &unsettled, options)
     } else {
         cut_over::explain(out, options)
     }

@@ -139,19 +139,19 @@ fn look(server: &Server, crew: &Crew, before: &mut Before) -> Vec<Look> {
     let elapsed = server.clock.elapsed();
     let passed_ns = (elapsed - before.elapsed).as_nanos().max(1) as f64;
     before.elapsed = elapsed;
-    let members = crew.look().into_iter().enumerate().zip(&mut before.totals);
-    let look =
-        |((index, (thread_id, n_served)), total): ((usize, (i32, usize)), &mut (u64, u64))| {
-            let n_long = server.stats.workers[index].n_long_commands.get();
-            let cpu_ns = server.clock.thread_cpu_ns(thread_id).unwrap_or(total.0);
-            let (cpu_ns_before, n_long_before) = std::mem::replace(total, (cpu_ns, n_long));
-            Look {
-                load: cpu_ns.saturating_sub(cpu_ns_before) as f64 / passed_ns,
-                n_served,
-                was_held_up: n_long != n_long_before,
-            }
-        };
-    members.map(look).collect()
+    let mut looks = Vec::with_capacity(crew.len());
+    for (index, (thread_id, n_served)) in crew.look().into_iter().enumerate() {
+        let total = &mut before.totals[index];
+        let n_long = server.stats.workers[index].n_long_commands.get();
+        let cpu_ns = server.clock.thread_cpu_ns(thread_id).unwrap_or(total.0);
+        let (cpu_ns_before, n_long_before) = std::mem::replace(total, (cpu_ns, n_long));
+        looks.push(Look {
+            load: cpu_ns.saturating_sub(cpu_ns_before) as f64 / passed_ns,
+            n_served,
+            was_held_up: n_long != n_long_before,
+        });
+    }
+    looks
 }
 
 #[cfg(test)]

@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(crew.n_connections(), 8);
         assert_eq!(server.clients.len(), 8);
         drop(streams);
-        while crew.n_connections() > 0 || server.clients.len() > 0 {
+        while crew.n_connections() > 0 || !server.clients.is_empty() {
             std::thread::yield_now();
         }
         crew.stop();
