@@ -5,7 +5,7 @@ N ?= 1000000
 ROUNDS ?= 200
 FUZZ_SECONDS ?= 20
 
-.PHONY: run build test test-apps lint fmt compat crash differential fuzz-smoke miri miri-short tcl bench docs ci help
+.PHONY: run build test test-apps lint fmt compat crash differential fuzz-smoke miri miri-short tcl bench limit docs ci help
 
 ## Builds the server and starts it on port 6379.
 run: build
@@ -72,6 +72,11 @@ tcl: build
 bench: build
 	scripts/install_reference
 	scripts/bench
+
+## Every command beside the reference and beside the least that the machine allows; writes docs/limit.md.
+limit: build
+	scripts/install_reference
+	scripts/limit
 
 ## Writes generated files anew: their tests do so where one is stale, and fail once.
 docs:
