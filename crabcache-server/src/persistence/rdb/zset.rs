@@ -56,7 +56,8 @@ pub fn read(input: &mut impl Read, kind: u8, limits: &Limits) -> Result<ZSet, Rd
 }
 
 fn read_members(input: &mut impl Read, kind: u8, limits: &Limits) -> Result<ZSet, RdbError> {
-    let mut set = ZSet::default();
+    // Not a listpack first: that has no negative zero.
+    let mut set = ZSet::large();
     for _ in 0..read_plain_len(input)? {
         let member = read_string(input)?.into_bytes();
         let score = match kind {
@@ -67,6 +68,7 @@ fn read_members(input: &mut impl Read, kind: u8, limits: &Limits) -> Result<ZSet
             return Err(MALFORMED);
         }
     }
+    set.pack_if_small(limits);
     Ok(set)
 }
 
@@ -131,6 +133,17 @@ mod tests {
         check(b"\x05\x81\xff\xff\xff\xff\xff\xff\xff\xff\x01a", Err(RdbError::Truncated));
         check(b"\x11\x01a", Err(MALFORMED));
         check(b"\x0c\x01a", Err(RdbError::Malformed("ziplist")));
+    }
+
+    #[test]
+    fn a_large_set_keeps_a_negative_zero() {
+        let limits = Limits { zset_listpack_entries_max: 1, ..Limits::default() };
+        let bytes = b"\x05\x02\x01a\0\0\0\0\0\0\0\x80\x01b\0\0\0\0\0\0\0\0";
+        let set = read(&mut &bytes[1..], bytes[0], &limits).unwrap();
+        assert!(set.as_listpack().is_none());
+        assert!(set.score(b"a").unwrap().is_sign_negative());
+        let set = read(&mut &bytes[1..], bytes[0], &Limits::default()).unwrap();
+        assert!(set.as_listpack().is_some());
     }
 
     #[test]
