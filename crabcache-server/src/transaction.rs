@@ -12,6 +12,7 @@ use crate::command::dispatch::{
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler, effects};
 use crate::error::CommandError;
 use crate::monitor;
+use crate::replication::link::follow;
 use crate::scripting::{self, Plan};
 use crate::server::Server;
 use crabcache_store::{Locked, Mode, Pass, StripeSet, Trace};
@@ -83,10 +84,18 @@ pub fn exec(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) -> CommandRes
         unwatch(ctx.server, pass, ctx.client);
         return Err(CommandError::ExecAborted);
     }
+    // What was accepted elsewhere must be done here, too.
+    let waits = ctx.client.is_obeyed();
     if let Some(mut locked) = match lock_set(ctx, &multi) {
+        None if waits => Some(pass.lock_all()),
         None => pass.try_lock_all(),
+        Some((stripes, mode)) if waits => Some(pass.lock_many(stripes, mode)),
         Some((stripes, mode)) => pass.try_lock_many(stripes, mode),
     } {
+        if !follow::is_current(ctx) {
+            // It has changed while the keyspace was waited for.
+            return Ok(());
+        }
         return exec_locked(&mut locked, ctx, &multi, trace);
     }
     unwatch(ctx.server, pass, ctx.client);

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::error::{self, AofError, CommandError, ReplicationError, excerpt, shown};
 use crate::eviction::{self, Room};
 use crate::monitor;
+use crate::replication::link::follow;
 use crate::scripting::{self, Plan};
 use crate::server::Server;
 use crate::server::interest::Interest;
@@ -527,6 +528,10 @@ fn run_on(
         Lock::All => pass.try_lock_all(),
     };
     let Some(mut locked) = locked else { return false };
+    if !follow::is_current(ctx) {
+        // It has changed while the keyspace was waited for.
+        return true;
+    }
     run_locked(&mut locked, ctx, args, trace, mark);
     if ctx.keeps_stripe {
         locked.keep();

@@ -5,9 +5,11 @@
 //! stay warm. It does no I/O: bytes in, bytes out.
 
 use super::context::Ctx;
-use super::dispatch::{Outcome, execute, refuse_unknown, withhold_reply, write_error};
+use super::dispatch::{
+    Outcome, execute, needs_whole_keyspace, refuse_unknown, withhold_reply, write_error,
+};
 use super::table::Found;
-use super::{Args, CommandRow};
+use super::{Args, CommandRow, Handler};
 use crate::blocking::{Blocked, Unblock, WaitKind, keys};
 use crate::client::{Client, ClientFlags, Running, describe};
 use crate::config::Config;
@@ -257,11 +259,7 @@ impl Pipeline {
         self.refresh_config();
         // Borrowed, not cloned: workers would take the counts of references from each other.
         let Pipeline { server, worker, config, requests, spans, trace, .. } = &*self;
-        let output_bytes_max = if client.flags.contains(ClientFlags::NEEDS_AUTH) {
-            UNAUTHENTICATED_OUTPUT_BYTES_MAX
-        } else {
-            OUTPUT_BYTES_MAX
-        };
+        let output_bytes_max = output_bytes_max(client);
         let stats = server.stats.begin(*worker);
         let mut pass = server.keyspace.enter(*worker);
         let mut ctx = Ctx::new(server, config, client, out);
@@ -279,6 +277,9 @@ impl Pipeline {
         let (mut n_served, mut n_ran, mut fetched_end, mut stop) = (0usize, 0, 0, None);
         for (index, request) in requests.iter().enumerate() {
             let args = Args::new(input, &spans[request.words.clone()]);
+            if index > 0 && ctx.client.primary.is_some() && may_leave_gate(server, request, args) {
+                break;
+            }
             ctx.client.handle.show_command(request.row);
             if index >= fetched_end {
                 fetched_end = self.prefetch_elements(&mut pass, &ctx, input, index);
@@ -503,6 +504,24 @@ fn run_request(
     Outcome::Answered
 }
 
+/// Bytes of output that end a batch.
+#[inline]
+fn output_bytes_max(client: &Client) -> usize {
+    match client.flags.contains(ClientFlags::NEEDS_AUTH) {
+        true => UNAUTHENTICATED_OUTPUT_BYTES_MAX,
+        false => OUTPUT_BYTES_MAX,
+    }
+}
+
+/// Whether somebody else may hold the whole keyspace before the request runs, while it waits for the
+/// same. What a primary has sent before must be handed on by then: that begins a batch of its own.
+fn may_leave_gate(server: &Server, request: &Request, args: Args<'_>) -> bool {
+    request.row.map(|id| server.commands.row(id)).is_some_and(|row| {
+        !matches!(row.spec.handler, Handler::Read(_) | Handler::Write(_) | Handler::Server(_))
+            || needs_whole_keyspace(row, args)
+    })
+}
+
 /// Accounts for a request that was served.
 #[inline]
 fn settle(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome, took_ns: u64) {
@@ -535,7 +554,10 @@ fn send_pushed(ctx: &mut Ctx<'_>) {
 /// Holds a client until the pause is over.
 #[cold]
 fn postpone(ctx: &mut Ctx<'_>) {
-    let until_ms = ctx.server.conditions.pause_until_ms();
+    let until_ms = match ctx.server.conditions.is_failing_over() {
+        true => i64::MAX,
+        false => ctx.server.conditions.pause_until_ms(),
+    };
     ctx.block(WaitKind::Pause, Some(until_ms), |_, _| {});
 }
 
