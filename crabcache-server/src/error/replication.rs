@@ -24,6 +24,45 @@ pub enum ReplicationError {
     /// REPLICAOF with a port that is none.
     #[error("ERR Invalid master port")]
     InvalidPort,
+    /// PSYNC while a failover is under way.
+    #[error("NOMASTERLINK Can't SYNC while failing over")]
+    NoSyncWhileFailingOver,
+    /// PSYNC FAILOVER to a primary.
+    #[error("ERR PSYNC FAILOVER can't be sent to a master.")]
+    IsPrimary,
+    /// PSYNC FAILOVER of another history.
+    #[error("ERR PSYNC FAILOVER replid must match my replid.")]
+    OtherHistory,
+    /// FAILOVER ABORT without one.
+    #[error("ERR No failover in progress.")]
+    NoFailover,
+    /// FAILOVER TIMEOUT without time.
+    #[error("ERR FAILOVER timeout must be greater than 0")]
+    FailoverTimeout,
+    /// FAILOVER twice.
+    #[error("ERR FAILOVER already in progress.")]
+    FailoverUnderWay,
+    /// FAILOVER of a replica.
+    #[error("ERR FAILOVER is not valid when server is a replica.")]
+    FailoverOfReplica,
+    /// FAILOVER without replicas.
+    #[error("ERR FAILOVER requires connected replicas.")]
+    FailoverWithoutReplicas,
+    /// FAILOVER FORCE without a target or a time.
+    #[error("ERR FAILOVER with force option requires both a timeout and target HOST and IP.")]
+    FailoverForce,
+    /// FAILOVER TO an unknown replica.
+    #[error("ERR FAILOVER target HOST and PORT is not a replica.")]
+    FailoverTarget,
+    /// FAILOVER TO a replica that is not in sync.
+    #[error("ERR FAILOVER target replica is not online.")]
+    FailoverTargetOffline,
+    /// REPLCONF rdb-filter-only with quotes that do not match.
+    #[error("ERR Missing rdb-filter-only values")]
+    MissingFilter,
+    /// REPLCONF rdb-filter-only with something else than functions.
+    #[error("ERR Unsupported rdb-filter-only option: {0}")]
+    UnknownFilter(String),
     /// REPLICAOF while a failover is under way.
     #[error("ERR REPLICAOF not allowed while failing over.")]
     FailingOver,

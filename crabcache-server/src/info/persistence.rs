@@ -11,7 +11,7 @@ pub(super) fn persistence(fields: &mut Fields) {
     let persistence = &server.persistence;
     let current = persistence.current.lock();
     let current = current.as_ref();
-    let save = current.filter(|current| current.purpose == Purpose::Save);
+    let save = current.filter(|current| current.purpose != Purpose::Rewrite);
     let now_s = server.clock.unix_ms() / 1000;
     let is_loading = persistence.loading.is_under_way.load(Relaxed);
     fields.add("loading", i32::from(is_loading));

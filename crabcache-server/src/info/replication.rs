@@ -19,7 +19,7 @@ pub(super) fn replication(fields: &mut Fields) {
     for (number, replica) in replicas.iter().enumerate() {
         fields.add(&format!("slave{number}"), describe(replica, now_ms));
     }
-    fields.add("master_failover_state", "no-failover");
+    fields.add("master_failover_state", server.replication.failover.state_name());
     let history = server.replication.history.lock().clone();
     fields.add("master_replid", history.replid);
     fields.add("master_replid2", history.replid2);

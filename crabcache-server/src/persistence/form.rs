@@ -54,21 +54,26 @@ impl Form {
         encoder.aux_int(&mut out, "used-mem", i64::try_from(used).unwrap_or(i64::MAX));
         server.replication.describe(server, |name, value| encoder.aux(&mut out, name, value));
         encoder.aux_int(&mut out, "aof-base", i64::from(is_base));
-        functions.all().for_each(|library| encoder.function(&mut out, &library.code));
+        if encoder.filter.functions {
+            functions.all().for_each(|library| encoder.function(&mut out, &library.code));
+        }
         out
     }
 
     /// The number of the database that follows.
     pub fn select(&self, out: &mut Vec<u8>, db: usize) {
         match self {
-            Form::Rdb(encoder) => encoder.select(out, db),
+            Form::Rdb(encoder) if encoder.filter.keys => encoder.select(out, db),
+            Form::Rdb(_) => {}
             Form::Commands => commands::select(out, db),
         }
     }
 
     /// How many keys the database that follows has.
     pub fn size(&self, out: &mut Vec<u8>, size: DbSize) {
-        if let Form::Rdb(encoder) = self {
+        if let Form::Rdb(encoder) = self
+            && encoder.filter.keys
+        {
             encoder.size(out, size);
         }
     }
@@ -82,6 +87,9 @@ impl Form {
             commands::entry(out, entry);
             return Ok(());
         };
+        if !encoder.filter.keys {
+            return Ok(());
+        }
         encoder.entry(out, entry).map_err(|what| {
             tracing::warn!(
                 "The RDB version {} (rdb-write-version) cannot hold {what}: key '{}'",

@@ -8,6 +8,8 @@ use super::{aof, save};
 use crate::config::Config;
 use crate::config::apply::system_text;
 use crate::error::{Logged, RdbError, RdbFileError};
+use crate::replication::Position;
+use crate::replication::log::Targets;
 use crate::server::Server;
 use crabcache_store::{Entry, Env, Expiry, Locked, Mode, Trace};
 use std::fs::File;
@@ -51,6 +53,8 @@ pub struct Counts {
 pub enum Expired {
     /// They are left out.
     Drop,
+    /// The same at the start of a primary: replicas that go on with it learn of it.
+    Remove,
     /// They are loaded: commands that follow were made with them in view.
     Keep,
 }
@@ -79,12 +83,15 @@ pub fn at_start(server: &Server) -> Result<(), Logged> {
     let began_ns = server.clock.elapsed_ns();
     // A replica leaves it to its primary to remove what has expired.
     let is_replica = config.replicaof.is_some();
-    let expired = if is_replica { Expired::Keep } else { Expired::Drop };
+    let expired = if is_replica { Expired::Keep } else { Expired::Remove };
     let Some(file) = open(&save::path(&config), &config.dbfilename)? else { return Ok(()) };
     begin(server, &file);
     let loaded = read_in_parallel(server, &config, file, expired);
     server.persistence.loading.is_under_way.store(false, Ordering::Relaxed);
     let loaded = loaded.map_err(|error| tell_failed(server, &error))?;
+    if is_replica || loaded.n_expired == 0 {
+        server.replication.go_on_from_loaded(server, &config);
+    }
     finish(server, &loaded);
     let took_s = (server.clock.elapsed_ns() - began_ns) as f64 / 1e9;
     tracing::info!("DB loaded from disk: {took_s:.3} seconds");
@@ -181,6 +188,7 @@ pub(super) fn begin_bytes(server: &Server, total_bytes: u64) {
     loading.total_bytes.store(total_bytes, Ordering::Relaxed);
     loading.began_s.store(server.clock.unix_ms() / 1000, Ordering::Relaxed);
     loading.is_under_way.store(true, Ordering::Relaxed);
+    *server.replication.loaded.lock() = Position::default();
 }
 
 /// Loads what stands in RDB format at the beginning of an append-only file. Returns where that ends.
@@ -388,10 +396,18 @@ pub fn read(
         }
         match item {
             Item::Key(key)
-                if expired == Expired::Drop
+                if expired != Expired::Keep
                     && key.entry.expire_at_ms().is_some_and(|at_ms| at_ms < now_ms) =>
             {
                 counts.n_expired += 1;
+                if expired == Expired::Remove {
+                    if counts.n_expired == 1 {
+                        server.replication.go_on_from_loaded(server, config);
+                    }
+                    let name = if config.lazyfree_lazy_expire { &b"UNLINK"[..] } else { b"DEL" };
+                    let words = [name, key.entry.key()];
+                    server.log.append(Targets::REPLICAS, Some(key.db), words.into_iter());
+                }
             }
             Item::Key(key) => {
                 counts.n_loaded += 1;
@@ -440,10 +456,10 @@ fn tell_aux(server: &Server, name: &[u8], value: &[u8], now_s: i64) {
         b"aof-base" if number != 0 => tracing::info!("RDB is base AOF"),
         b"aof-preamble" | b"aof-base" | b"redis-bits" | b"lua" => {}
         b"repl-stream-db" => {
-            let db = usize::try_from(number).unwrap_or(0);
-            server.replication.loaded_db.store(db, Ordering::Relaxed);
+            server.replication.loaded.lock().db = usize::try_from(number).unwrap_or(0);
         }
-        b"repl-id" | b"repl-offset" => {}
+        b"repl-id" => server.replication.loaded.lock().replid = text.into_owned(),
+        b"repl-offset" => server.replication.loaded.lock().offset = u64::try_from(number).ok(),
         _ => tracing::trace!("Unrecognized RDB AUX field: '{}'", name.escape_ascii()),
     }
 }

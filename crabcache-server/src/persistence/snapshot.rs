@@ -352,7 +352,7 @@ pub fn run_in_background(server: &Server, job: Job) {
         Destination::Replicas(spool) => {
             // If it has been completed, that stands.
             spool.end(false);
-            full_sync::note_ended(server, written.is_ok());
+            full_sync::note_ended(server, written.is_ok(), is_aborted());
         }
     }
     // Only now may the next one begin.

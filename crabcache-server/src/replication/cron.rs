@@ -13,11 +13,16 @@ use std::sync::atomic::Ordering;
 pub fn tick(server: &Server) {
     let (config, now_ms) = (server.config.get(), server.clock.unix_ms());
     let replication = &server.replication;
+    // What a slow replica has got by now need not be kept any more.
+    server.log.keep(u64::try_from(config.repl_backlog_size).unwrap_or(0));
     if replication.replicas.is_empty() {
         replication.replicas.count_good(server, &config, now_ms);
         return close_if_due(server, &config, now_ms);
     }
-    if replication.is_ping_due(config.repl_ping_replica_period, now_ms) {
+    // A replica that is to take over must come to the end of the stream.
+    if !server.conditions.is_failing_over()
+        && replication.is_ping_due(config.repl_ping_replica_period, now_ms)
+    {
         server.log.append(Targets::REPLICAS, None, [&b"PING"[..]].into_iter());
     }
     for replica in replication.replicas.all() {

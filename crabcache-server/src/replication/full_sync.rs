@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::persistence::form::Form;
 use crate::persistence::rdb::VERSION;
 use crate::persistence::rdb::encode::Encoder;
-use crate::persistence::snapshot::{self, Destination};
+use crate::persistence::snapshot::{self, Destination, Purpose};
 use crate::server::Server;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,6 +33,10 @@ pub fn begin_if_due(server: &Server) {
     let Some(since_ms) = waiting.iter().filter_map(waits_since).min() else {
         return;
     };
+    // Those that want something else are next.
+    let filter = waiting[0].introduction.filter;
+    let waiting: Vec<_> =
+        waiting.into_iter().filter(|replica| replica.introduction.filter == filter).collect();
     let waited_s = (server.clock.unix_ms() - since_ms) / 1000;
     let n_enough = usize::try_from(config.repl_diskless_sync_max_replicas).unwrap_or(0);
     let is_due = !config.repl_diskless_sync
@@ -58,12 +62,14 @@ fn begin(server: &Server, config: &Arc<Config>, waiting: &[Arc<Replica>]) {
     let mut locked = pass.lock_all();
     let mut encoder = Encoder::new(server, config);
     encoder.version = version_for(server, config, waiting);
+    encoder.filter = waiting[0].introduction.filter;
+    // The snapshot tells where in the stream it is.
+    let end = server.replication.open_stream(server, config);
     let destination = Destination::Replicas(spool.clone());
     let Ok(job) = snapshot::begin_for(server, config, &mut locked, destination, Form::Rdb(encoder))
     else {
         return;
     };
-    let end = server.replication.open_stream(server, config);
     for replica in waiting {
         if let Some(reader) = server.log.reader_at(end) {
             replica.set_stage(Stage::Snapshot(spool.clone(), reader));
@@ -87,9 +93,21 @@ fn version_for(server: &Server, config: &Config, waiting: &[Arc<Replica>]) -> u1
     if all_read_newest || has_subexpires || needs_newest { VERSION } else { VERSION_OF_7_0 }
 }
 
+/// Ends the snapshot that is made for replicas if none of them is there any more.
+pub fn end_if_unwanted(server: &Server) {
+    let replicas = server.replication.replicas.all();
+    let is_wanted = replicas.iter().any(|replica| matches!(replica.stage(), Stage::Snapshot(..)));
+    if !is_wanted && server.persistence.abort(Purpose::Sync) {
+        tracing::info!("Diskless rdb transfer, last replica dropped, killing fork child.");
+    }
+}
+
 /// A snapshot for replicas has ended. If it has failed, they will come back: then the newest version
 /// is tried, in case the data was what could not be written.
-pub fn note_ended(server: &Server, is_complete: bool) {
+pub fn note_ended(server: &Server, is_complete: bool, is_aborted: bool) {
+    if is_aborted {
+        return;
+    }
     if is_complete {
         tracing::info!("Background RDB transfer terminated with success");
     } else {

@@ -93,7 +93,10 @@ struct AofBuffer {
 #[derive(Debug)]
 struct ReplicaStream {
     backlog: Backlog,
+    /// The database of the last command; `None`: the next one must begin with SELECT.
     db: Option<usize>,
+    /// The same, for whoever has read all.
+    selected: usize,
     readers: Vec<Arc<Reader>>,
     /// Bytes that are kept for replicas that come back.
     bytes_kept: u64,
@@ -263,10 +266,10 @@ impl Log {
     }
 
     /// Begins the stream anew at an offset: it is another history's. The keyspace is held.
-    pub fn restart_stream(&self, offset: u64, bytes_kept: u64) {
+    pub fn restart_stream(&self, offset: u64, db: usize, bytes_kept: u64) {
         let mut state = self.state.lock();
         state.ends.replicas = offset;
-        let stream = ReplicaStream { bytes_kept, ..ReplicaStream::new(offset) };
+        let stream = ReplicaStream { bytes_kept, selected: db, ..ReplicaStream::new(offset) };
         state.backlog = Some(stream);
     }
 
@@ -285,7 +288,7 @@ impl Log {
         let state = &mut *self.state.lock();
         if let Some(stream) = &mut state.backlog {
             stream.extend(bytes);
-            stream.db = Some(db);
+            (stream.db, stream.selected) = (Some(db), db);
             state.ends.replicas = stream.backlog.end();
         }
         self.tell(state);
@@ -312,6 +315,8 @@ impl Log {
     pub fn forget_reader(&self, reader: &Arc<Reader>) {
         if let Some(stream) = &mut self.state.lock().backlog {
             stream.readers.retain(|own| !Arc::ptr_eq(own, reader));
+            // What was kept for it alone goes.
+            stream.trim();
         }
     }
 
@@ -357,7 +362,7 @@ impl Log {
     pub fn stream_end(&self) -> Option<(u64, usize)> {
         let state = self.state.lock();
         let stream = state.backlog.as_ref()?;
-        Some((stream.backlog.end(), stream.db.unwrap_or(0)))
+        Some((stream.backlog.end(), stream.selected))
     }
 
     /// Whether anybody is to get what is appended.
@@ -394,6 +399,7 @@ impl State {
             && let Some(stream) = &mut self.backlog
         {
             let selection = select(&mut stream.db, db);
+            stream.selected = stream.db.unwrap_or(stream.selected);
             stream.extend(&selection);
             stream.extend(bytes);
             self.ends.replicas = stream.backlog.end();
@@ -406,6 +412,7 @@ impl ReplicaStream {
         ReplicaStream {
             backlog: Backlog::new(offset),
             db: None,
+            selected: 0,
             readers: Vec::new(),
             bytes_kept: 0,
         }

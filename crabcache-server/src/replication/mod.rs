@@ -11,10 +11,12 @@
 //! - [`replicas`]: who they are and how far they have come; [`sender`]: sends to one of them.
 //! - [`full_sync`], [`spool`]: snapshots for them.
 //! - [`link`]: makes this server a replica itself.
+//! - [`failover`]: has a replica take this primary's place.
 //! - [`cron`]: pings, time-outs.
 
 pub mod backlog;
 pub mod cron;
+pub mod failover;
 pub mod full_sync;
 pub mod history;
 pub mod link;
@@ -27,12 +29,13 @@ pub mod unit;
 use crate::blocking::{Unblock, WaitKind};
 use crate::config::Config;
 use crate::server::Server;
+use failover::Failover;
 use history::History;
 use link::{Address, Link};
 use log::Targets;
 use parking_lot::Mutex;
 use replicas::Replicas;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// The state of replication.
 #[derive(Debug, Default)]
@@ -45,13 +48,45 @@ pub struct Replication {
     pub needs_new_rdb: AtomicBool,
     /// The way to our primary.
     pub link: Link,
-    /// The database that the stream had selected where the snapshot was made that was loaded last.
-    pub loaded_db: AtomicUsize,
+    /// The failover that is under way.
+    pub failover: Failover,
+    /// What the snapshot that was loaded last tells.
+    pub loaded: Mutex<Position>,
     /// When replicas were pinged last: Unix milliseconds.
     pinged_ms: AtomicI64,
 }
 
+/// Where in a stream a snapshot was made.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The name of the history; empty: it does not tell.
+    pub replid: String,
+    /// The offset.
+    pub offset: Option<u64>,
+    /// The database that the stream had selected there.
+    pub db: usize,
+}
+
 impl Replication {
+    /// Goes on, at the start of the server, where the snapshot was made whose beginning has been
+    /// read: as a replica with the stream itself, as a primary with a new one that those can go on
+    /// with who have got as far.
+    pub fn go_on_from_loaded(&self, server: &Server, config: &Config) {
+        let Position { replid, offset, db } = self.loaded.lock().clone();
+        let Some(offset) = offset.filter(|_| replid.len() == history::REPLID_LEN) else { return };
+        let mut history = self.history.lock();
+        history.renew();
+        history.replid = replid;
+        if config.replicaof.is_none() {
+            history.branch(offset);
+        }
+        drop(history);
+        let bytes_kept = u64::try_from(config.repl_backlog_size).unwrap_or(0);
+        server.log.restart_stream(offset, db, bytes_kept);
+        self.replicas.none_since_ms.store(server.clock.unix_ms(), Ordering::Relaxed);
+        server.note_log_readers();
+    }
+
     /// Has the stream collected from now on. The keyspace is held. Returns the stream's end.
     pub fn open_stream(&self, server: &Server, config: &Config) -> u64 {
         let bytes_kept = u64::try_from(config.repl_backlog_size).unwrap_or(0);
@@ -109,6 +144,15 @@ impl Replication {
         self.replicas.disconnect(server);
     }
 
+    /// The same for good: CONFIG REWRITE will say so. The keyspace is held.
+    pub fn follow_from_now_on(&self, server: &Server, primary: Option<Address>) {
+        let _change = server.config.begin_change();
+        let mut config = (*server.config.get()).clone();
+        self.follow(server, &config, primary.clone());
+        config.replicaof = primary.map(|at| (at.host, at.port));
+        server.config.publish(config);
+    }
+
     /// Tells, for a snapshot of the keyspace as it is held now, where in the stream that is.
     pub fn describe(&self, server: &Server, mut tell: impl FnMut(&str, &str)) {
         let Some((end, db)) = server.log.stream_end() else { return };
@@ -119,11 +163,13 @@ impl Replication {
 
     /// Whether it is time for something that is due every `period_s` seconds.
     fn is_ping_due(&self, period_s: i64, now_ms: i64) -> bool {
-        let is_due = now_ms - self.pinged_ms.load(Ordering::Relaxed) >= period_s * 1000;
+        let pinged_ms = self.pinged_ms.load(Ordering::Relaxed);
+        let is_due = now_ms - pinged_ms >= period_s * 1000;
         if is_due {
             self.pinged_ms.store(now_ms, Ordering::Relaxed);
         }
-        is_due
+        // The time begins with the first replica.
+        is_due && pinged_ms != 0
     }
 }
 

@@ -5,6 +5,7 @@ use super::spool::Spool;
 use crate::blocking::{Unblock, Wait};
 use crate::client::ClientHandle;
 use crate::config::Config;
+use crate::persistence::rdb::encode::Filter;
 use crate::server::Server;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Introduction {
     pub wants_rdb_only: bool,
     /// It asked with SYNC and expects the snapshot at once, without a line that tells of the history.
     pub expects_no_header: bool,
+    /// What it wants of it.
+    pub filter: Filter,
 }
 
 /// What a replica asks for.

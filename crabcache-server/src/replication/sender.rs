@@ -8,6 +8,7 @@
 //!
 //! The connection is no client's any more: whatever the replica sends beside REPLCONF is ignored.
 
+use super::full_sync;
 use super::log::Reader;
 use super::replicas::{Introduction, Replica, Stage, SyncRequest};
 use super::spool::Spool;
@@ -51,6 +52,9 @@ pub async fn serve<S: AsyncRead + AsyncWrite>(
     server.replication.replicas.remove(&replica, server.clock.unix_ms());
     if let Stage::Snapshot(_, reader) | Stage::Online(reader) = replica.stage() {
         server.log.forget_reader(&reader);
+    }
+    if matches!(replica.stage(), Stage::Snapshot(..)) {
+        full_sync::end_if_unwanted(server);
     }
 }
 
@@ -188,6 +192,9 @@ fn acknowledge(server: &Server, replica: &Replica, args: Args<'_>) {
         replica.news.notify_one();
     }
     server.replication.replicas.serve_waiting(server);
+    if server.conditions.is_failing_over() {
+        server.replication.link.look();
+    }
 }
 
 /// Sends all that the replica is to get.

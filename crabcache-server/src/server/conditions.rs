@@ -22,6 +22,7 @@ const SAVE_FAILED: u32 = 1 << 3;
 const LACKS_REPLICAS: u32 = 1 << 5;
 const AOF_FAILED: u32 = 1 << 6;
 const REPLICA: u32 = 1 << 7;
+const FAILING_OVER: u32 = 1 << 8;
 
 impl Conditions {
     /// Whether there is any. A pause whose time has come counts until somebody ends it.
@@ -30,12 +31,13 @@ impl Conditions {
         self.bits.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether commands are paused (CLIENT PAUSE), or such as `may_replicate`.
+    /// Whether commands are paused (CLIENT PAUSE, a failover), or such as `may_replicate`.
     #[inline]
     pub fn is_paused(&self, may_replicate: bool, now_ms: i64) -> bool {
         let bits = self.bits.load(Ordering::Acquire);
         let is_meant = bits & PAUSED_ALL != 0 || (bits & PAUSED_WRITE != 0 && may_replicate);
-        is_meant && now_ms < self.pause_until_ms.load(Ordering::Relaxed)
+        (bits & FAILING_OVER != 0 && may_replicate)
+            || (is_meant && now_ms < self.pause_until_ms.load(Ordering::Relaxed))
     }
 
     /// Whether data is being loaded, so that there is none to work on.
@@ -88,6 +90,16 @@ impl Conditions {
         self.set(REPLICA, is_replica);
     }
 
+    /// Whether this server and a replica are about to change places.
+    pub fn is_failing_over(&self) -> bool {
+        self.bits.load(Ordering::Acquire) & FAILING_OVER != 0
+    }
+
+    /// A failover begins, which pauses writes whatever CLIENT PAUSE says, or ends.
+    pub fn set_failing_over(&self, is_failing_over: bool) {
+        self.set(FAILING_OVER, is_failing_over);
+    }
+
     fn set(&self, bit: u32, is_set: bool) {
         if is_set {
             self.bits.fetch_or(bit, Ordering::AcqRel);
@@ -107,7 +119,7 @@ impl Conditions {
         self.set(BUSY, is_busy);
     }
 
-    /// When the pause ends: Unix milliseconds.
+    /// When CLIENT PAUSE ends: Unix milliseconds.
     pub fn pause_until_ms(&self) -> i64 {
         self.pause_until_ms.load(Ordering::Relaxed)
     }
@@ -153,6 +165,12 @@ mod tests {
         assert!(conditions.is_paused(false, 99) && !conditions.is_paused(true, 100));
         assert!(!conditions.unpause_if_due(99));
         assert!(conditions.unpause_if_due(100) && !conditions.any());
+        conditions.set_failing_over(true);
+        conditions.pause(200, false, 100);
+        assert!(conditions.unpause() && conditions.is_paused(true, i64::MAX));
+        assert!(!conditions.is_paused(false, 100));
+        conditions.set_failing_over(false);
+        assert!(!conditions.any());
     }
 
     #[test]

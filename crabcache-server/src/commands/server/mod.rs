@@ -92,13 +92,23 @@ pub(super) const COMMANDS: &[Command] = &[
         .arity(1)
         .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::LOADING).union(Flags::STALE))
         .doc("1.0.0", "", "", "Shows all commands that run."),
+    exclusive("failover", replication::failover)
+        .without(Flags::WRITE)
+        .arity(-1)
+        .flags(Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE))
+        .doc(
+            "6.2.0",
+            "O(1)",
+            "[TO=target:(host port:int [FORCE])] [ABORT] [TIMEOUT=milliseconds:int]",
+            "Has a replica take the primary's place, and the primary its.",
+        ),
     server("role", replication::role)
         .arity(1)
         .fast()
         .flags(Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE))
         .categories(Categories::ADMIN.union(Categories::DANGEROUS))
         .doc("2.8.12", "O(1)", "", "Tells the server's part in replication."),
-    server("psync", replication::psync).arity(-3).flags(SYNC_FLAGS).doc(
+    exclusive("psync", replication::psync).without(Flags::WRITE).arity(-3).flags(SYNC_FLAGS).doc(
         "2.8.0",
         "",
         "replicationid offset:int",

@@ -1,8 +1,10 @@
-//! Replication, as those who replicate see it: SYNC, PSYNC, REPLCONF, REPLICAOF, ROLE.
+//! Replication, as those who replicate see it: SYNC, PSYNC, REPLCONF, REPLICAOF, FAILOVER, ROLE.
 
 use crate::client::{ClientFlags, Running, describe};
 use crate::command::{Args, CommandResult, Ctx};
 use crate::error::{CommandError, ReplicationError};
+use crate::persistence::rdb::encode::Filter;
+use crate::replication::failover::{Plan, find_replica};
 use crate::replication::link::{Address, Phase};
 use crate::replication::replicas::SyncRequest;
 use crabcache_store::WriteDb;
@@ -13,11 +15,31 @@ pub(super) fn sync(ctx: &mut Ctx, _: Args) -> CommandResult {
     become_replica(ctx, SyncRequest::Sync)
 }
 
-/// PSYNC replicationid offset
-pub(super) fn psync(ctx: &mut Ctx, args: Args) -> CommandResult {
-    let offset = args.int(2)?;
+/// PSYNC replicationid offset [FAILOVER]
+pub(super) fn psync(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let replid = String::from_utf8_lossy(args.get(1)).into_owned();
+    if args.len() > 3 && args.is(3, "failover") {
+        take_over(ctx, &replid)?;
+    }
+    let offset = args.int(2)?;
     become_replica(ctx, SyncRequest::Psync { replid, offset })
+}
+
+/// Our primary wants to change places with us.
+fn take_over(ctx: &mut Ctx, replid: &str) -> CommandResult {
+    let server = ctx.server;
+    tracing::info!("Failover request received for replid {replid}.");
+    if !server.conditions.is_replica() {
+        return Err(ReplicationError::IsPrimary.into());
+    }
+    if !server.replication.history.lock().replid.eq_ignore_ascii_case(replid) {
+        return Err(ReplicationError::OtherHistory.into());
+    }
+    server.replication.follow_from_now_on(server, None);
+    ctx.refresh_config();
+    let client = describe(server, &ctx.client.handle, Running::default());
+    tracing::info!("MASTER MODE enabled (failover request from '{client}')");
+    Ok(())
 }
 
 /// Leaves the connection to whoever serves replicas, once this batch is over.
@@ -27,6 +49,9 @@ fn become_replica(ctx: &mut Ctx, request: SyncRequest) -> CommandResult {
         return Err(CommandError::ReplicaTouchesKeyspace);
     }
     let server = ctx.server;
+    if server.conditions.is_failing_over() {
+        return Err(ReplicationError::NoSyncWhileFailingOver.into());
+    }
     if server.conditions.is_replica() && !server.replication.link.is_connected() {
         return Err(ReplicationError::NoPrimaryLink.into());
     }
@@ -60,6 +85,7 @@ pub(super) fn replconf(ctx: &mut Ctx, args: Args) -> CommandResult {
                 _ => {}
             },
             b"rdb-only" => introduction.wants_rdb_only = args.int(index + 1)? != 0,
+            b"rdb-filter-only" => introduction.filter = filter(value)?,
             b"getack" => {
                 if ctx.client.flags.contains(ClientFlags::PRIMARY) {
                     ctx.server.replication.link.want_ack();
@@ -78,17 +104,34 @@ pub(super) fn replconf(ctx: &mut Ctx, args: Args) -> CommandResult {
     Ok(())
 }
 
+/// What a snapshot is to have: nothing but what is named.
+fn filter(value: &[u8]) -> Result<Filter, ReplicationError> {
+    let words = crabcache_resp::words::split_words(value).ok_or(ReplicationError::MissingFilter)?;
+    let mut filter = Filter { keys: false, functions: false };
+    for word in words {
+        if !word.eq_ignore_ascii_case(b"functions") {
+            let word = String::from_utf8_lossy(&word).into_owned();
+            return Err(ReplicationError::UnknownFilter(word));
+        }
+        filter.functions = true;
+    }
+    Ok(filter)
+}
+
 /// Bytes of an address that a replica tells of.
 const IP_ADDRESS_BYTES_MAX: usize = 46 * 2;
 
 /// REPLICAOF host port | NO ONE
-pub(super) fn replicaof(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+pub(super) fn replicaof(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let server = ctx.server;
+    if server.conditions.is_failing_over() {
+        return Err(ReplicationError::FailingOver.into());
+    }
     let client = describe(server, &ctx.client.handle, Running::default());
     let current = server.replication.link.status().primary;
     if args.is(1, "no") && args.is(2, "one") {
         if current.is_some() {
-            follow(db, ctx, None);
+            follow(ctx, None);
             tracing::info!("MASTER MODE enabled (user request from '{client}')");
         }
         ctx.reply.ok();
@@ -110,20 +153,80 @@ pub(super) fn replicaof(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandR
         primary.host,
         primary.port
     );
-    follow(db, ctx, Some(primary));
+    follow(ctx, Some(primary));
     ctx.reply.ok();
     Ok(())
 }
 
-/// Follows a primary, or none, from now on. CONFIG REWRITE will say so.
-fn follow(_: &mut WriteDb, ctx: &mut Ctx, primary: Option<Address>) {
-    let server = ctx.server;
-    server.replication.follow(server, &ctx.config, primary.clone());
-    let _change = server.config.begin_change();
-    let mut config = (*server.config.get()).clone();
-    config.replicaof = primary.map(|at| (at.host, at.port));
-    server.config.publish(config);
+/// Follows a primary, or none, from now on.
+fn follow(ctx: &mut Ctx, primary: Option<Address>) {
+    ctx.server.replication.follow_from_now_on(ctx.server, primary);
     ctx.refresh_config();
+}
+
+/// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]
+pub(super) fn failover(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    let server = ctx.server;
+    let failover = &server.replication.failover;
+    if args.len() == 2 && args.is(1, "abort") {
+        if !failover.abort(server, "Failover manually aborted") {
+            return Err(ReplicationError::NoFailover.into());
+        }
+        ctx.refresh_config();
+        ctx.reply.ok();
+        return Ok(());
+    }
+    let plan = parse_failover(args, ctx.env.now_ms)?;
+    if server.conditions.is_failing_over() {
+        return Err(ReplicationError::FailoverUnderWay.into());
+    }
+    if server.conditions.is_replica() {
+        return Err(ReplicationError::FailoverOfReplica.into());
+    }
+    if server.replication.replicas.is_empty() {
+        return Err(ReplicationError::FailoverWithoutReplicas.into());
+    }
+    if plan.is_forced && (plan.deadline_ms.is_none() || plan.target.is_none()) {
+        return Err(ReplicationError::FailoverForce.into());
+    }
+    if let Some(target) = &plan.target {
+        let replica = find_replica(server, target).ok_or(ReplicationError::FailoverTarget)?;
+        if !replica.is_online() {
+            return Err(ReplicationError::FailoverTargetOffline.into());
+        }
+    }
+    failover.begin(server, plan);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn parse_failover(args: Args, now_ms: i64) -> Result<Plan, CommandError> {
+    let mut plan =
+        Plan { target: None, deadline_ms: None, is_forced: false, is_handing_over: false };
+    let mut index = 1;
+    while index < args.len() {
+        let n_left = args.len() - index - 1;
+        if args.is(index, "timeout") && n_left >= 1 && plan.deadline_ms.is_none() {
+            let timeout_ms = args.int(index + 1)?;
+            if timeout_ms <= 0 {
+                return Err(ReplicationError::FailoverTimeout.into());
+            }
+            plan.deadline_ms = Some(now_ms.saturating_add(timeout_ms));
+            index += 2;
+        } else if args.is(index, "to") && n_left >= 2 && plan.target.is_none() {
+            let host = String::from_utf8_lossy(args.get(index + 1)).into_owned();
+            // What is no port is none of a replica.
+            let port = u16::try_from(args.int(index + 2)?).unwrap_or(0);
+            plan.target = Some(Address { host, port });
+            index += 3;
+        } else if args.is(index, "force") && !plan.is_forced {
+            plan.is_forced = true;
+            index += 1;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    Ok(plan)
 }
 
 /// ROLE

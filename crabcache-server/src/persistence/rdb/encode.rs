@@ -11,6 +11,21 @@ use crate::config::{Config, MaxmemoryPolicy};
 use crate::server::Server;
 use crabcache_store::{Access, DbSize, Entry};
 
+/// What a file is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filter {
+    /// Keys.
+    pub keys: bool,
+    /// Functions.
+    pub functions: bool,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Filter { keys: true, functions: true }
+    }
+}
+
 /// What a file looks like.
 #[derive(Debug, Clone)]
 pub struct Encoder {
@@ -22,6 +37,8 @@ pub struct Encoder {
     pub policy: MaxmemoryPolicy,
     /// The access clock now.
     pub access: Access,
+    /// What is written at all.
+    pub filter: Filter,
 }
 
 impl Encoder {
@@ -32,6 +49,7 @@ impl Encoder {
             compresses: config.rdbcompression,
             policy: config.maxmemory_policy,
             access: config.maxmemory_policy.access(config, server.clock.unix_ms()),
+            filter: Filter::default(),
         }
     }
 

@@ -11,8 +11,10 @@ use crate::command::Ctx;
 use crate::command::pipeline::{Pipeline, Stop};
 use crate::config::Config;
 use crate::config::apply::system_text;
+use crate::persistence::aof::State;
 use crate::persistence::file::TempFile;
 use crate::persistence::{load, save};
+use crate::replication::log::Ends;
 use crate::server::Server;
 use crate::tracking;
 use bytes::BytesMut;
@@ -32,12 +34,53 @@ pub(super) struct Follower {
     pipeline: Pipeline,
     client: Option<Client>,
     acked_ms: i64,
+    durable: Durable,
+}
+
+/// What the primary is told of our append-only file.
+#[derive(Debug, Default)]
+struct Durable {
+    /// The ends of both streams at some moment: when the file is on disk up to there, what has been
+    /// applied until then is, too.
+    mark: Option<Ends>,
+    /// The replication stream is on disk up to here.
+    offset: u64,
+    /// The primary has asked when the stream ended here, and waits for it.
+    wanted: Option<u64>,
+}
+
+impl Durable {
+    /// Finds out how far the disk is; whether that is what the primary waits for.
+    fn look(&mut self, server: &Server) -> bool {
+        if server.aof.state() != State::On {
+            *self = Durable::default();
+            return false;
+        }
+        // A mark that has been reached makes room for the next one.
+        for _ in 0..2 {
+            let mark = *self.mark.get_or_insert_with(|| server.log.ends());
+            if !server.aof.has_on_disk(mark.aof) {
+                break;
+            }
+            (self.mark, self.offset) = (None, mark.replicas);
+        }
+        let is_reached = self.wanted.is_some_and(|wanted| wanted <= self.offset);
+        if is_reached {
+            self.wanted = None;
+        }
+        is_reached
+    }
 }
 
 impl Follower {
     pub(super) fn new(server: Arc<Server>) -> Follower {
         let worker = server.link_worker();
-        Follower { pipeline: Pipeline::new(server, worker), client: None, acked_ms: 0 }
+        Follower {
+            pipeline: Pipeline::new(server, worker),
+            client: None,
+            acked_ms: 0,
+            durable: Durable::default(),
+        }
     }
 
     /// Goes on where it was, with a history that may have got another name.
@@ -49,7 +92,7 @@ impl Follower {
     ) -> Result<(), Lost> {
         let db = match &self.client {
             Some(client) => client.db,
-            None => server.replication.loaded_db.load(Ordering::Relaxed),
+            None => server.replication.loaded.lock().db,
         };
         self.renew_client(server, generation, db);
         let mut pass = server.keyspace.enter(server.link_worker());
@@ -83,8 +126,9 @@ impl Follower {
     ) -> Result<(), Lost> {
         let reader = file.reader()?;
         Follower::replace_data(server, config, generation, (replid, offset), (file, reader))?;
-        let db = server.replication.loaded_db.load(Ordering::Relaxed);
+        let db = server.replication.loaded.lock().db;
         self.renew_client(server, generation, db);
+        self.durable = Durable::default();
         tracing::info!("MASTER <-> REPLICA sync: Finished with success");
         self.acked_ms = 0;
         Ok(())
@@ -121,7 +165,8 @@ impl Follower {
             history.renew();
             history.replid = replid;
             let bytes_kept = u64::try_from(config.repl_backlog_size).unwrap_or(0);
-            server.log.restart_stream(offset, bytes_kept);
+            let db = server.replication.loaded.lock().db;
+            server.log.restart_stream(offset, db, bytes_kept);
             server.log.hand_on(server.conditions.is_replica());
         }
         server.conditions.set_loading(false);
@@ -233,14 +278,20 @@ impl Follower {
             return Err(Lost::Changed);
         }
         let is_wanted = link.is_ack_wanted.swap(false, Ordering::Relaxed);
-        if !is_wanted && now_ms - self.acked_ms < ACK_MS {
+        let is_reached = self.durable.look(server);
+        if !is_wanted && !is_reached && now_ms - self.acked_ms < ACK_MS {
             return Ok(());
         }
         self.acked_ms = now_ms;
-        let offset = server.log.ends().replicas.to_string();
-        let words = [&b"REPLCONF"[..], b"ACK", offset.as_bytes()];
+        let end = server.log.ends().replicas;
+        if is_wanted && self.durable.offset < end {
+            self.durable.wanted = Some(end);
+        }
+        let (offset, durable) = (end.to_string(), self.durable.offset.to_string());
+        let words = [&b"REPLCONF"[..], b"ACK", offset.as_bytes(), b"FACK", durable.as_bytes()];
+        let n_words = if server.aof.state() == State::On { 5 } else { 3 };
         let mut request = Vec::new();
-        crabcache_resp::request::write(&mut request, words.into_iter());
+        crabcache_resp::request::write(&mut request, words[..n_words].iter().copied());
         socket.send(&request).map_err(|error| {
             tracing::warn!("Connection with master lost: {}", system_text(&error));
             Lost::Told
@@ -276,6 +327,10 @@ pub fn note_applied(client: &mut Client, end: usize) {
 #[cold]
 pub fn hand_on(server: &Server, client: &mut Client, batch: &[u8]) {
     let Some(primary) = &mut client.primary else { return };
+    if !server.replication.link.is_current(primary) {
+        // It has changed while the keyspace was waited for.
+        return;
+    }
     let (ended, unended) = batch.split_at(std::mem::take(&mut primary.ended_at).min(batch.len()));
     if !ended.is_empty() {
         if !primary.unended.is_empty() {

@@ -77,14 +77,20 @@ fn tell(server: &Server, socket: &mut Socket, words: &[&[u8]]) -> Result<(), Los
     Ok(())
 }
 
-/// Asks for data.
-pub(super) fn ask(server: &Server, socket: &mut Socket) -> Result<Answer, Lost> {
+/// Asks for data; whether of a replica that is to become the primary first.
+pub(super) fn ask(
+    server: &Server,
+    socket: &mut Socket,
+    is_handing_over: bool,
+) -> Result<Answer, Lost> {
     let (replid, offset) = (
         server.replication.history.lock().replid.clone(),
         (server.log.ends().replicas + 1).to_string(),
     );
     tracing::info!("Trying a partial resynchronization (request {replid}:{offset}).");
-    let reply = socket.request(server, &[b"PSYNC", replid.as_bytes(), offset.as_bytes()])?;
+    let words = [b"PSYNC", replid.as_bytes(), offset.as_bytes(), b"FAILOVER"];
+    let n_words = if is_handing_over { 4 } else { 3 };
+    let reply = socket.request(server, &words[..n_words])?;
     let mut words = reply.split(' ');
     match words.next() {
         Some("+FULLRESYNC") => {
@@ -109,7 +115,7 @@ pub(super) fn ask(server: &Server, socket: &mut Socket) -> Result<Answer, Lost> 
             Err(Lost::Told)
         }
         // It does not know the command.
-        Some("-ERR") => ask_as_of_old(socket),
+        Some("-ERR") if !is_handing_over => ask_as_of_old(socket),
         _ => {
             tracing::warn!("Unexpected reply to PSYNC from master: {reply}");
             Err(Lost::Told)

@@ -15,7 +15,7 @@ mod transfer;
 
 use crate::config::Config;
 use crate::server::Server;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -168,9 +168,15 @@ impl Link {
         self.generation() == state.generation
     }
 
-    /// Waits until there is a primary, or the server ends.
+    /// Has the thread look after a failover.
+    pub fn look(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Waits until there is a primary, or the server ends. Carries out a failover.
     fn await_primary(&self, server: &Server) -> Option<(Address, u64)> {
         const LOOK_AGAIN: Duration = Duration::from_millis(200);
+        const LOOK_SOON: Duration = Duration::from_millis(10);
         let mut status = self.status.lock();
         while !server.is_stopping() {
             // Data that is being loaded comes first.
@@ -179,7 +185,15 @@ impl Link {
             {
                 return Some((primary.clone(), self.generation()));
             }
-            self.changed.wait_for(&mut status, LOOK_AGAIN);
+            let is_failing_over = server.conditions.is_failing_over();
+            if is_failing_over {
+                MutexGuard::unlocked(&mut status, || server.replication.failover.go_on(server));
+                if status.primary.is_some() {
+                    continue;
+                }
+            }
+            let look_again = if is_failing_over { LOOK_SOON } else { LOOK_AGAIN };
+            self.changed.wait_for(&mut status, look_again);
         }
         None
     }
@@ -274,7 +288,15 @@ fn attempt(
     tracing::info!("MASTER <-> REPLICA sync started");
     link.enter(generation, Phase::Handshake, now_ms());
     handshake::introduce(server, &config, &mut socket)?;
-    match handshake::ask(server, &mut socket)? {
+    let is_handing_over = server.replication.failover.is_handing_over();
+    let answer = handshake::ask(server, &mut socket, is_handing_over);
+    if is_handing_over && link.generation() == generation {
+        match &answer {
+            Ok(_) => server.replication.failover.note_accepted(server),
+            Err(_) => server.replication.failover.note_rejected(server),
+        }
+    }
+    match answer? {
         handshake::Answer::Continue(replid) => follower.resume(server, generation, replid)?,
         handshake::Answer::Full { replid, offset } => {
             link.enter(generation, Phase::Sync, now_ms());

@@ -1,6 +1,6 @@
 //! Files of all versions, whole and damaged.
 
-use super::super::encode::Encoder;
+use super::super::encode::{Encoder, Filter};
 use super::*;
 use crate::config::MaxmemoryPolicy;
 use crabcache_store::algorithms::crc64;
@@ -16,7 +16,13 @@ fn options() -> Options {
 }
 
 fn encoder(policy: MaxmemoryPolicy, version: u16) -> Encoder {
-    Encoder { version, compresses: true, policy, access: Access::Lru { clock: 100 } }
+    Encoder {
+        version,
+        compresses: true,
+        policy,
+        access: Access::Lru { clock: 100 },
+        filter: Filter::default(),
+    }
 }
 
 fn with_checksum(mut file: Vec<u8>) -> Vec<u8> {
