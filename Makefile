@@ -5,7 +5,7 @@ N ?= 1000000
 ROUNDS ?= 200
 FUZZ_SECONDS ?= 20
 
-.PHONY: run build test test-apps lint fmt compat crash differential fuzz-smoke miri miri-short tcl bench limit docs ci help
+.PHONY: run build test test-apps lint fmt compat crash faults differential fuzz-smoke miri miri-short tcl bench limit docs ci help
 
 ## Builds the server and starts it on port 6379.
 run: build
@@ -45,6 +45,12 @@ compat:
 crash: build
 	CRABCACHE_SERVER=$(CURDIR)/target/release/crabcache-server \
 		cargo run --package compat-tests --bin crash -- --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+## Breaks links and ends servers of a replicating group under load: make faults ROUNDS=200 [SEED=1]
+faults: build
+	scripts/install_reference
+	CRABCACHE_SERVER=$(CURDIR)/target/release/crabcache-server \
+		cargo run --package compat-tests --bin faults -- --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 ## N random commands on the reference and on CrabCache: make differential N=1000000 [SEED=1]
 differential:

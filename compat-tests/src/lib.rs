@@ -4,6 +4,8 @@
 //! - [`runner`]: runs a case on both servers and compares.
 //! - [`differential`]: random commands on both.
 //! - [`crash`]: what is left when a server is killed.
+//! - [`faults`]: whether replicas agree with their primary whatever happens to them and their links;
+//!   [`proxy`]: links that break; [`content`]: what servers have.
 //! - [`compare`]: when two replies count as equal.
 //! - [`skip`]: the list of known differences.
 //! - [`server`]: server processes, each on a port and in a folder of its own.
@@ -15,9 +17,12 @@
 
 pub mod case;
 pub mod compare;
+pub mod content;
 pub mod crash;
 pub mod differential;
+pub mod faults;
 pub mod frame;
+pub mod proxy;
 pub mod runner;
 pub mod server;
 pub mod skip;

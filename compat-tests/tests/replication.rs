@@ -2,16 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use compat_tests::content;
 use compat_tests::differential::RandomCommands;
-use compat_tests::frame::Frame;
-use compat_tests::server::{Server, Which};
-use compat_tests::wire::{Connection, Received, reply_text, request};
+use compat_tests::server::{Server, Which, tool};
+use compat_tests::wire::{Connection, Received, request};
 use crabcache_resp::Protocol;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -21,21 +21,18 @@ fn start(which: Which, options: &[&str]) -> Server {
     Server::start(which, &all.concat()).unwrap()
 }
 
-/// The text of a reply.
+/// As [`content::ask`], of a server that is there.
 #[track_caller]
 fn ask(server: &Server, words: &[&str]) -> String {
-    let mut connection = server.connect(Protocol::Resp2).unwrap();
-    let reply = connection.call(words).unwrap();
-    match reply_text(&reply) {
-        Some(text) => String::from_utf8_lossy(&text).into_owned(),
-        None => reply.show(),
-    }
+    content::ask(server, words).unwrap()
 }
 
 fn info(server: &Server, field: &str) -> String {
-    let text = ask(server, &["INFO", "all"]);
-    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    line.unwrap_or_default().to_string()
+    content::info(server, field).unwrap()
+}
+
+fn content(server: &Server) -> content::Content {
+    content::content(server).unwrap()
 }
 
 /// Waits until something is so.
@@ -62,14 +59,6 @@ fn follow(replica: &Server, primary: &Server) {
     await_that("the link", &servers, || info(replica, "master_link_status") == "up");
 }
 
-/// What is in a server: a digest and the number of keys of each database.
-fn content(server: &Server) -> (String, Vec<String>) {
-    let keyspace = ask(server, &["INFO", "keyspace"]);
-    let counts = keyspace.lines().filter(|line| line.starts_with("db"));
-    let counts = counts.map(|line| line.split(',').next().unwrap().to_string()).collect();
-    (ask(server, &["DEBUG", "DIGEST"]), counts)
-}
-
 /// All have the same.
 #[track_caller]
 fn assert_same(primary: &Server, replicas: &[&Server]) {
@@ -82,36 +71,12 @@ fn assert_same(primary: &Server, replicas: &[&Server]) {
             return;
         }
         if Instant::now() > deadline {
-            let all: Vec<_> = all.iter().map(|server| digests(server)).collect();
-            let names: BTreeSet<_> = all.iter().flat_map(BTreeMap::keys).collect();
-            let of_all = |name: &&String| all.iter().map(|own| own.get(*name)).collect::<Vec<_>>();
-            let differ = names.iter().filter(|name| {
-                let digests = of_all(name);
-                digests.iter().any(|digest| *digest != digests[0])
-            });
-            let lines = differ.map(|name| format!("{name}: {:?}", of_all(name)));
-            let lines = lines.collect::<Vec<_>>().join("\n");
+            let lines = content::differences(&all).unwrap();
             assert!(lines.is_empty(), "keys differ, from the primary on:\n{lines}");
             panic!("the digests differ, those of the keys do not");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// Each key with the digest of its value, for people.
-fn digests(server: &Server) -> BTreeMap<String, String> {
-    let mut connection = server.connect(Protocol::Resp2).unwrap();
-    let mut digests = BTreeMap::new();
-    for db in 0..16 {
-        connection.call(&["SELECT", &db.to_string()]).unwrap();
-        let Received::Reply(reply) = connection.call(&["KEYS", "*"]).unwrap() else { panic!() };
-        for key in Frame::parse(&reply).unwrap().children.iter().map(|key| key.text().to_vec()) {
-            let digest = connection.call(&[b"DEBUG", &b"DIGEST-VALUE"[..], &key]).unwrap().show();
-            let kind = connection.call(&[b"TYPE", &key[..]]).unwrap().show();
-            digests.insert(format!("{db} {} {kind}", key.escape_ascii()), digest);
-        }
-    }
-    digests
 }
 
 /// Sends random commands, many in one write.
@@ -351,4 +316,202 @@ fn a_replica_that_sends_garbage_is_cut() {
     stream.read_to_end(&mut rest).unwrap();
     await_that("its end", &[&server], || info(&server, "connected_slaves") == "0");
     assert_eq!(ask(&server, &["SET", "k", "v"]), "OK");
+}
+
+/// Two servers that change places again and again while somebody writes; nobody begins anew.
+fn fail_over(others: Which) {
+    let servers = [start(Which::CrabCache, &[]), start(others, &[])];
+    fill(&servers[0]);
+    follow(&servers[1], &servers[0]);
+    for round in 0..4 {
+        let (primary, replica) = (&servers[round % 2], &servers[1 - round % 2]);
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            // Paused, and refused afterwards.
+            scope.spawn(|| {
+                let mut connection = primary.connect(Protocol::Resp2).unwrap();
+                while !is_over.load(Ordering::Relaxed) {
+                    let reply = connection.call(&["INCR", "counter"]).unwrap().show();
+                    assert!(reply.starts_with(':') || reply.starts_with("-READONLY"), "{reply}");
+                }
+            });
+            std::thread::sleep(Duration::from_millis(50));
+            let port = replica.port();
+            await_that("the replica", &[primary, replica], || {
+                ask(primary, &["FAILOVER", "TO", "127.0.0.1", &port, "TIMEOUT", "20000"]) == "OK"
+            });
+            await_that("the end", &[primary, replica], || {
+                info(primary, "master_failover_state") == "no-failover"
+            });
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(info(replica, "role"), "master", "{}", primary.log());
+        await_that("the link", &[primary, replica], || info(primary, "master_link_status") == "up");
+        assert_eq!(ask(replica, &["SET", "round", "x"]), "OK");
+        assert_same(replica, &[primary]);
+    }
+    assert_eq!(
+        (info(&servers[0], "sync_full"), info(&servers[1], "sync_full")),
+        ("1".into(), "0".into())
+    );
+}
+
+#[test]
+fn servers_change_places() {
+    fail_over(Which::CrabCache);
+    fail_over(Which::Reference);
+}
+
+#[test]
+fn a_failover_that_cannot_be_is_given_up() {
+    let (primary, replica) = (start(Which::CrabCache, &[]), start(Which::CrabCache, &[]));
+    follow(&replica, &primary);
+    assert_eq!(ask(&replica, &["ACL", "SETUSER", "default", "-psync"]), "OK");
+    let before = info(&primary, "master_replid");
+    await_that("the replica", &[&primary], || ask(&primary, &["FAILOVER"]) == "OK");
+    await_that("the end", &[&primary], || info(&primary, "master_failover_state") == "no-failover");
+    assert!(primary.log().contains("Failover target rejected psync request"));
+    assert_eq!(ask(&primary, &["SET", "k", "v"]), "OK");
+    assert_ne!(info(&primary, "master_replid"), before);
+    assert_eq!(ask(&replica, &["ACL", "SETUSER", "default", "+psync"]), "OK");
+    await_that("the link", &[&primary, &replica], || info(&replica, "master_link_status") == "up");
+    assert_same(&primary, &[&replica]);
+    assert_eq!(info(&primary, "sync_full"), "1");
+    // A replica that does not answer.
+    std::thread::scope(|scope| {
+        scope.spawn(|| ask(&replica, &["DEBUG", "SLEEP", "1"]));
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(ask(&primary, &["SET", "k", "w"]), "OK");
+        assert_eq!(ask(&primary, &["FAILOVER", "TIMEOUT", "100000"]), "OK");
+        assert_eq!(info(&primary, "master_failover_state"), "waiting-for-sync");
+        assert_eq!(ask(&primary, &["GET", "k"]), "w");
+        assert_eq!(ask(&primary, &["FAILOVER"]), "ERR FAILOVER already in progress.");
+        let refused = ask(&primary, &["REPLICAOF", "127.0.0.1", "1"]);
+        assert_eq!(refused, "ERR REPLICAOF not allowed while failing over.");
+        assert_eq!(ask(&primary, &["FAILOVER", "ABORT"]), "OK");
+        assert_eq!(ask(&primary, &["SET", "k", "x"]), "OK");
+    });
+    assert_same(&primary, &[&replica]);
+}
+
+#[test]
+fn replicas_tell_what_they_have_on_disk() {
+    let logged = ["--appendonly", "yes", "--appendfsync", "everysec"];
+    for (first, second) in [
+        (Which::CrabCache, Which::CrabCache),
+        (Which::CrabCache, Which::Reference),
+        (Which::Reference, Which::CrabCache),
+    ] {
+        let (primary, replica) = (start(first, &[]), start(second, &logged));
+        follow(&replica, &primary);
+        let mut client = primary.connect(Protocol::Resp2).unwrap();
+        client.call(&["SET", "k", "v"]).unwrap();
+        let reply = client.call(&["WAITAOF", "0", "1", "10000"]).unwrap().show();
+        assert_eq!(reply, "*2\\r\\n:0\\r\\n:1\\r\\n", "{first:?} {second:?}");
+        assert_eq!(ask(&replica, &["CONFIG", "SET", "appendonly", "no"]), "OK");
+        client.call(&["SET", "k", "w"]).unwrap();
+        let reply = client.call(&["WAITAOF", "0", "1", "1500"]).unwrap().show();
+        assert_eq!(reply, "*2\\r\\n:0\\r\\n:0\\r\\n", "{first:?} {second:?}");
+    }
+}
+
+/// Servers that come back with their snapshot go on where they were.
+#[test]
+fn a_restart_costs_no_full_synchronization() {
+    let mut primary = start(Which::CrabCache, &[]);
+    let mut replicas = [start(Which::CrabCache, &[]), start(Which::Reference, &[])];
+    fill(&primary);
+    for replica in &replicas {
+        follow(replica, &primary);
+    }
+    let port = primary.port();
+    let followed = ["--replicaof", "127.0.0.1", &port];
+    let options = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
+    let mut connection = primary.connect(Protocol::Resp2).unwrap();
+    for db in ["3", "5"] {
+        connection.call(&["SELECT", db]).unwrap();
+        connection.call(&["INCR", "n"]).unwrap();
+    }
+    for replica in &mut replicas {
+        assert_same(&primary, &[replica]);
+        end(replica);
+        // What they miss goes on in the database that is selected.
+        connection.call(&["INCR", "n"]).unwrap();
+        replica.start_again(&[&options[..], &followed].concat()).unwrap();
+        assert_same(&primary, &[replica]);
+    }
+    assert_eq!(info(&primary, "sync_full"), "2");
+    let mut soon = primary.connect(Protocol::Resp2).unwrap();
+    soon.call(&["SET", "soon", "x", "PX", "300"]).unwrap();
+    let all: Vec<_> = replicas.iter().collect();
+    await_that("the stream", &all, || {
+        all.iter().all(|replica| {
+            info(replica, "master_repl_offset") == info(&primary, "master_repl_offset")
+        })
+    });
+    end(&mut primary);
+    std::thread::sleep(Duration::from_millis(400));
+    primary.start_again(&options).unwrap();
+    let all: Vec<_> = replicas.iter().collect();
+    await_that("the links", &all, || {
+        all.iter().all(|replica| info(replica, "master_link_status") == "up")
+    });
+    assert_same(&primary, &all);
+    assert_eq!(info(&primary, "sync_full"), "0", "{}", primary.log());
+}
+
+/// Saves the data and ends a server.
+fn end(server: &mut Server) {
+    let mut connection = server.connect(Protocol::Resp2).unwrap();
+    connection.send(&request(&["SHUTDOWN", "SAVE"])).unwrap();
+    assert!(server.has_ended(TIMEOUT));
+}
+
+/// A snapshot that a replica makes for another one has nothing that the stream behind it brings again,
+/// although the replica waits in the middle of what it has read, for commands that need everything.
+#[test]
+fn snapshots_of_a_replica_fit_to_their_offset() {
+    let [primary, middle, last] = [(); 3].map(|()| start(Which::CrabCache, &[]));
+    follow(&middle, &primary);
+    let change: [&[&str]; 3] = [&["INCR", "n"], &["SWAPDB", "5", "6"], &["INCR", "n"]];
+    let requests = change.map(request).concat().repeat(20);
+    for _ in 0..8 {
+        ask(&last, &["REPLICAOF", "NO", "ONE"]);
+        ask(&last, &["DEBUG", "CHANGE-REPL-ID"]);
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut connection = primary.connect(Protocol::Resp2).unwrap();
+                while !is_over.load(Ordering::Relaxed) {
+                    connection.send(&requests).unwrap();
+                    for _ in 0..60 {
+                        assert!(matches!(connection.receive(TIMEOUT), Received::Reply(_)));
+                    }
+                }
+            });
+            follow(&last, &middle);
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_same(&primary, &[&middle, &last]);
+    }
+}
+
+#[test]
+fn functions_alone_are_sent_to_who_wants_no_more() {
+    let server = start(Which::CrabCache, &[]);
+    fill(&server);
+    let code = "#!lua name=lib\nredis.register_function('f', function() return 1 end)";
+    assert_eq!(ask(&server, &["FUNCTION", "LOAD", code]), "lib");
+    let path = server.folder.path().join("functions.rdb");
+    let port = server.port();
+    for (option, n_keys) in [("--functions-rdb", 0), ("--rdb", 1)] {
+        let words = ["-p", &port, option, path.to_str().unwrap()];
+        let output = std::process::Command::new(tool("redis-cli")).args(words).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let other = start(Which::CrabCache, &[]);
+        std::fs::copy(&path, other.folder.path().join("dump.rdb")).unwrap();
+        ask(&other, &["DEBUG", "RELOAD", "NOSAVE"]);
+        assert_eq!(ask(&other, &["EXISTS", "list"]), n_keys.to_string());
+        assert!(ask(&other, &["FUNCTION", "LIST"]).contains("lib"));
+    }
 }
