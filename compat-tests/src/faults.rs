@@ -488,16 +488,11 @@ const SCRIPT: &str = "redis.call('set', KEYS[1], ARGV[1]) redis.call('pexpire', 
 /// A command; most often one that does not remove everything.
 fn next(commands: &RandomCommands, random: &mut StdRng) -> Vec<Vec<u8>> {
     loop {
-        let mut words = commands.next(random);
-        // A small sorted set has no negative zero once it was in a snapshot, as in Redis.
-        words
-            .iter_mut()
-            .filter(|word| word.starts_with(b"-0"))
-            .for_each(|word| *word = b"0".to_vec());
+        // The reference may be the primary.
+        let words = commands.next_replicated(Which::Reference, random);
         let name = words[0].to_ascii_lowercase();
         let is_rare = matches!(name.as_slice(), b"flushall" | b"flushdb" | b"swapdb");
-        // Not of vector sets: Redis 8.2.3 forgets to replicate some of their changes.
-        if !name.starts_with(b"v") && (!is_rare || random.random_bool(0.02)) {
+        if !is_rare || random.random_bool(0.02) {
             return words;
         }
     }
