@@ -49,7 +49,8 @@ pub fn prepare(server: &Server, pass: &mut Pass<'_>, flags: ShutdownFlags) -> Re
 
 /// Brings what was logged to disk.
 fn end_aof(server: &Server, flags: ShutdownFlags) -> Result<(), Logged> {
-    if server.aof.state() == State::Starting {
+    // While a script is over its time, the file cannot be completed, and this is the last way out.
+    if server.aof.state() == State::Starting && !server.conditions.is_busy() {
         if !flags.contains(ShutdownFlags::FORCE) {
             tracing::warn!("Writing initial AOF, can't exit.");
             return Err(Logged);

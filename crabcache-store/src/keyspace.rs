@@ -346,13 +346,12 @@ impl<'k> Pass<'k> {
         self.locked(mode, Held::Many(stripes))
     }
 
-    /// Waits until nobody else works on the keyspace and keeps it that way.
+    /// Waits until nobody else works on the keyspace and keeps it that way. While somebody takes too
+    /// long, it stands in nobody's way.
     pub fn lock_all(&mut self) -> Locked<'_> {
-        self.release();
-        // SAFETY: the gate is held by `self`; it is taken again in its turn.
-        unsafe { self.keyspace.gates[self.gate].lock.unlock(GuardNoSend::new()) };
-        for gate in &self.keyspace.gates {
-            let _: GuardNoSend = gate.lock.lock();
+        const PAUSE: Duration = Duration::from_millis(2);
+        while !self.pass_all_gates() {
+            std::thread::sleep(PAUSE);
         }
         self.locked(Mode::Write, Held::All)
     }
@@ -390,6 +389,11 @@ impl<'k> Pass<'k> {
 
     /// As [`Pass::lock_all`]. `None`: it would have to wait for somebody who takes too long.
     pub fn try_lock_all(&mut self) -> Option<Locked<'_>> {
+        self.pass_all_gates().then(|| self.locked(Mode::Write, Held::All))
+    }
+
+    /// Passes all gates, or none but its own if it would have to wait for somebody who takes too long.
+    fn pass_all_gates(&mut self) -> bool {
         self.release();
         let keyspace = self.keyspace;
         // SAFETY: the gate is held by `self`; it is taken again in its turn.
@@ -405,9 +409,9 @@ impl<'k> Pass<'k> {
                 unsafe { taken.lock.unlock(GuardNoSend::new()) };
             }
             let _: GuardNoSend = keyspace.gates[self.gate].lock.lock();
-            return None;
+            return false;
         }
-        Some(self.locked(Mode::Write, Held::All))
+        true
     }
 
     fn locked(&mut self, mode: Mode, held: Held) -> Locked<'_> {

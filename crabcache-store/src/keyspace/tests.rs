@@ -231,6 +231,46 @@ fn lock_sets_make_several_keys_one() {
     assert_eq!(sum(&keyspace.enter(0).lock_all()), N_KEYS * 100);
 }
 
+/// Somebody holds everything for long and lets others pass; a second one waits for everything. A third
+/// must not find its gate shut because of that.
+#[test]
+fn who_waits_for_everything_stands_in_nobodys_way() {
+    use std::sync::mpsc::channel;
+    let keyspace = Keyspace::new(4, 3, 1);
+    let key = keyspace.key(b"k");
+    std::thread::scope(|scope| {
+        let (tell, told) = channel();
+        let (end, ended) = channel::<()>();
+        let holder = &keyspace;
+        scope.spawn(move || {
+            let mut pass = holder.enter(0);
+            let mut locked = pass.lock_all();
+            locked.let_others_pass();
+            holder.give_up_waits(true);
+            tell.send(()).unwrap();
+            // The end of the other side means the same.
+            let _ = ended.recv();
+            holder.give_up_waits(false);
+        });
+        told.recv().unwrap();
+        let waits = scope.spawn(|| {
+            let mut pass = keyspace.enter(1);
+            let locked = pass.lock_all();
+            locked.is_exclusive()
+        });
+        for _ in 0..20 {
+            let mut pass = keyspace.enter(2);
+            assert!(pass.try_lock_one(key.stripe(), Mode::Read).is_none());
+            drop(pass);
+            std::thread::yield_now();
+        }
+        assert!(!waits.is_finished());
+        drop(end);
+        assert!(waits.join().unwrap());
+    });
+    assert!(keyspace.enter(2).try_lock_one(key.stripe(), Mode::Read).is_some());
+}
+
 #[test]
 fn others_pass_but_lock_nothing_while_the_keyspace_is_reserved() {
     let (n_threads, n_rounds) = if cfg!(miri) { (3, 4) } else { (4, 500) };
