@@ -151,11 +151,22 @@ impl TestServer {
     /// The payload of a key, as DUMP gives it.
     #[track_caller]
     pub(crate) fn dump(&mut self, key: &str) -> Vec<u8> {
+        self.payload(&[b"DUMP", key.as_bytes()])
+    }
+
+    /// What FUNCTION DUMP gives.
+    #[track_caller]
+    pub(crate) fn dump_functions(&mut self) -> Vec<u8> {
+        self.payload(&[b"FUNCTION", b"DUMP"])
+    }
+
+    #[track_caller]
+    fn payload(&mut self, words: &[&[u8]]) -> Vec<u8> {
         let mut client = self.client();
-        let (out, _) = self.send_as(&mut client, &request(&[b"DUMP", key.as_bytes()]));
+        let (out, _) = self.send_as(&mut client, &request(words));
         match Value::decode(&out, Protocol::Resp2) {
             Ok(Some((Value::Bulk(payload), _))) => payload,
-            other => panic!("{key}: {other:?}"),
+            other => panic!("{other:?}"),
         }
     }
 

@@ -66,7 +66,7 @@ const COMMANDS: &[&str] = &[
 fuzz_target!(|data: &[u8]| {
     let sealed = payload::seal(data.to_vec());
     let limits = Limits::default();
-    let value = payload::verify(&sealed).expect("it was just sealed");
+    let value = payload::verify(&sealed, false).expect("it was just sealed");
     let Ok(entry) = payload::restore(value, b"k", None, &limits) else { return };
     let dumped = payload::dump(&entry, true);
     let again = payload::restore(payload::verify(&dumped).expect("as dumped"), b"k", None, &limits);

@@ -51,6 +51,9 @@ pub enum RdbError {
     /// A key that was there already.
     #[error("duplicated key")]
     DuplicateKey,
+    /// A library of functions that is no Lua, or that was there already.
+    #[error("a library of functions that cannot be loaded")]
+    Function,
     /// A value of a module.
     #[error("value of the unknown module type '{0}'")]
     UnknownModule(ModuleName),

@@ -10,6 +10,7 @@ use crate::config::apply::system_text;
 use crate::error::{Logged, RdbError, RdbFileError};
 use crate::replication::Position;
 use crate::replication::log::Targets;
+use crate::scripting::functions;
 use crate::server::Server;
 use crabcache_store::{Entry, Env, Expiry, Locked, Mode, Trace};
 use std::fs::File;
@@ -227,7 +228,7 @@ fn read_held(
 ) -> Result<Counts, Logged> {
     let env = Env { expiry: Expiry::Ignore, ..server.env(config) };
     let trace = Trace::default();
-    let read = read(server, config, file, expired, |key| {
+    let read = read(server, config, file, (expired, present), |key| {
         insert(locked, &env, &trace, key, present).map_err(|entry| entry.key().to_vec())
     });
     server.lazyfree.free_discarded(config, &trace);
@@ -311,7 +312,7 @@ fn decode(
     sender: &SyncSender<Vec<LoadedKey>>,
 ) -> Result<Counts, RdbFileError> {
     let mut batch = Vec::with_capacity(BATCH_LEN);
-    let counts = read(server, config, file, expired, |key| {
+    let counts = read(server, config, file, (expired, Present::Refuse), |key| {
         batch.push(key);
         if batch.len() < BATCH_LEN {
             return Ok(());
@@ -325,11 +326,13 @@ fn decode(
     Ok(counts)
 }
 
-/// Loads a library of functions. One that this server does not take is left out.
-fn load_functions(server: &Server, code: &[u8]) {
-    if let Err(error) = crate::scripting::functions::load(server, code, true) {
-        tracing::warn!("Failed creating the library: {}", error.text());
-    }
+/// Loads a library of functions.
+fn load_functions(server: &Server, code: &[u8], present: Present) -> Result<(), RdbError> {
+    let loaded = functions::load(server, code, present == Present::Replace);
+    loaded.map(drop).map_err(|error| {
+        tracing::warn!("Failed loading function library: {}", error.text());
+        RdbError::Function
+    })
 }
 
 /// Inserts what comes. Fails with the key that was there already.
@@ -370,18 +373,18 @@ fn options(server: &Server, config: &Config) -> Options {
     Options {
         limits: config.limits(),
         n_databases: server.keyspace.n_databases(),
-        verifies: config.rdbchecksum,
+        verifies: config.rdbchecksum && !server.persistence.skips_checksums(),
         skips_modules: config.rdb_skip_unknown_modules,
     }
 }
 
 /// Reads a file to its end. `deliver` gets each key that has not expired; if it fails, that was the
-/// key that it failed with.
+/// key that it failed with. `present` is about libraries of functions alone.
 pub fn read(
     server: &Server,
     config: &Config,
     file: impl Read,
-    expired: Expired,
+    (expired, present): (Expired, Present),
     mut deliver: impl FnMut(LoadedKey) -> Result<(), Vec<u8>>,
 ) -> Result<Counts, RdbFileError> {
     let loading = &server.persistence.loading;
@@ -426,7 +429,8 @@ pub fn read(
             Item::SkippedData(module) => {
                 tracing::warn!("Skipped data of the unknown module type '{module}'");
             }
-            Item::Function(code) => load_functions(server, &code),
+            Item::Function(code) => load_functions(server, &code, present)
+                .map_err(|error| RdbFileError { error, offset: decoder.offset(), key: None })?,
             Item::Aux(name, value) => tell_aux(server, &name, &value, now_ms / 1000),
         }
     }

@@ -27,6 +27,8 @@ pub struct Persistence {
     pub jobs: Jobs,
     /// The data being loaded.
     pub loading: Loading,
+    /// Whether damaged checksums do not matter: for tests, which damage what the checksum protects.
+    pub skips_checksums: AtomicBool,
 }
 
 /// A snapshot under way.
@@ -85,7 +87,13 @@ impl Persistence {
             current: Mutex::new(None),
             jobs: Jobs::default(),
             loading: Loading::default(),
+            skips_checksums: AtomicBool::new(false),
         }
+    }
+
+    /// Whether damaged checksums do not matter.
+    pub fn skips_checksums(&self) -> bool {
+        self.skips_checksums.load(Ordering::Relaxed)
     }
 
     /// Ends the snapshot under way, if there is one for this purpose, without a file. Returns whether

@@ -9,7 +9,7 @@ use crate::error::{CommandError, RegisterError};
 use crate::replication::log::Targets;
 use crate::start::arguments::REDIS_VERSION as SERVER_VERSION;
 use crabcache_resp::Protocol;
-use mlua::{Error, Lua, MultiValue, Result, Table, Value};
+use mlua::{Error, Function, Lua, MultiValue, Result, Table, Value};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -57,7 +57,7 @@ pub(super) fn table(lua: &Lua) -> Result<Table> {
 /// The table `redis` that libraries of functions have while they are loaded.
 pub(super) fn library_table(
     lua: &Lua,
-    registered: &Rc<RefCell<Option<Vec<Registered>>>>,
+    registered: &Rc<RefCell<Option<Registered>>>,
 ) -> Result<Table> {
     let redis = lua.create_table()?;
     add_common(lua, &redis)?;
@@ -69,7 +69,7 @@ pub(super) fn library_table(
 }
 
 /// `redis.register_function(name, callback)` or `redis.register_function{...}`
-fn register(registered: &RefCell<Option<Vec<Registered>>>, values: &MultiValue) -> Result<()> {
+fn register(registered: &RefCell<Option<Registered>>, values: &MultiValue) -> Result<()> {
     let mut registered = registered.borrow_mut();
     let raise = |error: RegisterError| Raised::table(&CommandError::Register(error));
     let Some(registered) = registered.as_mut() else {
@@ -90,10 +90,12 @@ fn register(registered: &RefCell<Option<Vec<Registered>>>, values: &MultiValue) 
     if !is_name(new.0.name.as_bytes()) {
         return Err(Raised::table(&CommandError::LibraryName));
     }
-    if registered.iter().any(|(known, _)| known.name == new.0.name) {
+    let (info, function) = new;
+    if !registered.by_name.raw_get::<Value>(&*info.name)?.is_nil() {
         return Err(raise(RegisterError::Twice));
     }
-    registered.push(new);
+    registered.by_name.raw_set(&*info.name, function)?;
+    registered.functions.push(info);
     Ok(())
 }
 
@@ -106,7 +108,7 @@ fn string(value: &Value) -> Option<Vec<u8>> {
     }
 }
 
-fn read_named(value: &Value) -> Result<Registered> {
+fn read_named(value: &Value) -> Result<(FunctionInfo, Function)> {
     let raise = |error: RegisterError| Raised::table(&CommandError::Register(error));
     let Value::Table(table) = value else { return Err(raise(RegisterError::NotTable)) };
     let (mut name, mut description, mut callback) = (None, None, None);

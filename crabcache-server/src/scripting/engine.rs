@@ -39,6 +39,10 @@ const GC_PAUSE_LARGE: i32 = 150;
 const GC_STEP: i32 = 200;
 /// See [`GC_PAUSE_LARGE`].
 const LARGE_BYTES: usize = 16 << 20;
+/// Compiled scripts, and functions, that an interpreter holds for this program. What is held takes a
+/// place on a stack of it, of which Lua has 8000; whatever else there is was made anew, or stands in a
+/// table.
+const N_HELD_MAX: usize = 1000;
 /// Scripts that are found by their text without hashing it cryptographically.
 const N_RECENT_MAX: usize = 64;
 /// The name of the sandbox's own code in positions.
@@ -100,14 +104,18 @@ pub(super) struct Failure {
     pub(super) position: Option<String>,
 }
 
-/// A function that a library has registered.
-pub(super) type Registered = (FunctionInfo, Function);
+/// What a library has registered.
+pub(super) struct Registered {
+    pub(super) functions: Vec<FunctionInfo>,
+    /// The functions by name.
+    pub(super) by_name: Table,
+}
 
 /// A script, and what it was compiled to.
 type Compiled = (Arc<Script>, Rc<Function>);
 
-/// A library as it was when it was loaded here, and its functions by name.
-type LoadedLibrary = (Arc<Library>, HashMap<String, Function>);
+/// A function that was called, and its library as that was when it was loaded here.
+type Called = (Arc<Library>, Function);
 
 /// See the module's text.
 pub(super) struct Engine {
@@ -129,9 +137,13 @@ pub(super) struct Engine {
     /// The globals of libraries while they are loaded.
     library_api: Table,
     /// What the library that is being loaded has registered.
-    registered: Rc<RefCell<Option<Vec<Registered>>>>,
-    /// The functions of loaded libraries, by the library's name.
-    libraries: RefCell<HashMap<String, LoadedLibrary>>,
+    registered: Rc<RefCell<Option<Registered>>>,
+    /// The libraries that are loaded, by name.
+    libraries: RefCell<HashMap<String, Arc<Library>>>,
+    /// Tables of their functions, by the library's name.
+    library_functions: Table,
+    /// Functions that were called lately, by name.
+    called: RefCell<HashMap<String, Called>>,
     /// Names the server: tests have many on one thread.
     run_id: String,
 }
@@ -179,7 +191,7 @@ impl Engine {
             .set_name(SANDBOX)
             .set_environment(front.clone())
             .into_function()?;
-        let registered: Rc<RefCell<Option<Vec<Registered>>>> = Rc::default();
+        let registered: Rc<RefCell<Option<Registered>>> = Rc::default();
         let library = super::api::library_table(&lua, &registered)?;
         let (run, run_function, library_api): (Function, Function, Table) = sandbox.call((
             globals.clone(),
@@ -209,6 +221,8 @@ impl Engine {
             library_api,
             registered,
             libraries: RefCell::default(),
+            library_functions: lua.create_table()?,
+            called: RefCell::default(),
             run_id: server.run_id.clone(),
             lua,
         })
@@ -242,7 +256,11 @@ impl Engine {
             .map_err(|message| CommandError::ScriptSyntax(plain_text(&message)))?;
         let function = Rc::new(function);
         let compiled = (script.clone(), function.clone());
-        self.scripts.borrow_mut().insert(script.sha, compiled);
+        let mut scripts = self.scripts.borrow_mut();
+        if scripts.len() >= N_HELD_MAX {
+            scripts.clear();
+        }
+        scripts.insert(script.sha, compiled);
         Ok(function)
     }
 
@@ -274,21 +292,22 @@ impl Engine {
     ///
     /// # Errors
     /// If it is no Lua or fails.
-    pub(super) fn load(&self, text: &[u8]) -> Result<Vec<Registered>, CommandError> {
+    pub(super) fn load(&self, text: &[u8]) -> Result<Registered, CommandError> {
+        let by_name = self.lua.create_table().map_err(|_| CommandError::LuaMemory)?;
         let function = load(&self.lua, text, "@user_function")
             .map_err(|message| FunctionError::FunctionSyntax(plain_text(&message)))?;
         self.is_one_line.set(false);
-        *self.registered.borrow_mut() = Some(Vec::new());
+        *self.registered.borrow_mut() = Some(Registered { functions: Vec::new(), by_name });
         let ran = self.globals_seen.raw_set("__index", &self.library_api).and_then(|()| {
             let ran = self.run.call::<(bool, Value)>(function);
             self.globals_seen.raw_set("__index", &self.globals)?;
             ran
         });
-        let registered = self.registered.take().unwrap_or_default();
+        let registered = self.registered.take();
         self.settings.reset();
-        match self.outcome(ran) {
-            Some(_) => Ok(registered),
-            None => Err(FunctionError::FunctionFailed(plain_text(&self.failure().line)).into()),
+        match (self.outcome(ran), registered) {
+            (Some(_), Some(registered)) => Ok(registered),
+            _ => Err(FunctionError::FunctionFailed(plain_text(&self.failure().line)).into()),
         }
     }
 
@@ -302,21 +321,42 @@ impl Engine {
         library: &Arc<Library>,
         name: &str,
     ) -> Result<Function, CommandError> {
-        if let Some((known, functions)) = self.libraries.borrow().get(&library.name)
+        if let Some((known, function)) = self.called.borrow().get(name)
             && Arc::ptr_eq(known, library)
         {
-            return functions.get(name).cloned().ok_or(CommandError::FunctionNotFound);
+            return Ok(function.clone());
         }
-        let registered = self.load(&library.code[library.shebang_len..])?;
-        let functions: HashMap<String, Function> =
-            registered.into_iter().map(|(info, function)| (info.name, function)).collect();
-        let found = functions.get(name).cloned();
-        // Those that are gone go with the next that comes.
-        let known = server.scripting.functions.get();
-        self.libraries.borrow_mut().retain(|name, _| known.all().any(|known| known.name == *name));
-        let entry = (library.clone(), functions);
-        self.libraries.borrow_mut().insert(library.name.clone(), entry);
-        found.ok_or(CommandError::FunctionNotFound)
+        let is_loaded = |known: &Arc<Library>| Arc::ptr_eq(known, library);
+        if !self.libraries.borrow().get(&library.name).is_some_and(is_loaded) {
+            let registered = self.load(&library.code[library.shebang_len..])?;
+            self.forget_libraries(server);
+            let kept = self.library_functions.raw_set(&*library.name, registered.by_name);
+            kept.map_err(|_| CommandError::LuaMemory)?;
+            self.libraries.borrow_mut().insert(library.name.clone(), library.clone());
+        }
+        let functions = self.library_functions.raw_get::<Table>(&*library.name);
+        let found = functions.and_then(|functions| functions.raw_get::<Function>(name));
+        let function = found.map_err(|_| CommandError::FunctionNotFound)?;
+        let mut called = self.called.borrow_mut();
+        if called.len() >= N_HELD_MAX {
+            called.clear();
+        }
+        called.insert(name.to_string(), (library.clone(), function.clone()));
+        Ok(function)
+    }
+
+    /// Forgets libraries that are gone; called when one comes.
+    fn forget_libraries(&self, server: &Server) {
+        let libraries = server.scripting.functions.get();
+        self.libraries.borrow_mut().retain(|name, _| {
+            let is_kept = libraries.has(name);
+            if !is_kept {
+                // A table takes nil for what is not there.
+                let _ = self.library_functions.raw_set(&**name, Value::Nil);
+            }
+            is_kept
+        });
+        self.called.borrow_mut().retain(|_, (library, _)| libraries.has(&library.name));
     }
 
     /// Runs a function with these keys and arguments. As [`Engine::run`].

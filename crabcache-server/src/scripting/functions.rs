@@ -70,6 +70,11 @@ impl Libraries {
         self.by_name.values()
     }
 
+    /// Whether there is a library of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     /// Number of libraries.
     pub fn len(&self) -> usize {
         self.by_name.len()
@@ -188,7 +193,7 @@ fn read(
         return Err(FunctionError::LibraryExists(name).into());
     }
     let registered = load_host(server, || Engine::get(server).load(&code[shebang_len..]))?;
-    let functions: Vec<_> = registered.into_iter().map(|(info, _)| Arc::new(info)).collect();
+    let functions: Vec<_> = registered.functions.into_iter().map(Arc::new).collect();
     if functions.is_empty() {
         return Err(CommandError::Function(FunctionError::NoFunctions));
     }
@@ -222,7 +227,8 @@ pub enum RestorePolicy {
 /// # Errors
 /// If it cannot be; then nothing has changed.
 pub fn restore(server: &Server, bytes: &[u8], policy: RestorePolicy) -> Result<(), CommandError> {
-    let mut rest = payload::verify(bytes).map_err(|_| CommandError::WrongPayload)?;
+    let payload = payload::verify(bytes, server.persistence.skips_checksums());
+    let mut rest = payload.map_err(|_| CommandError::WrongPayload)?;
     let mut loaded = Libraries::default();
     while let Some((kind, after)) = rest.split_first() {
         rest = after;

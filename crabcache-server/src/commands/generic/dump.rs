@@ -92,7 +92,7 @@ fn restore(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     // Compat: a TTL beyond the end of time wraps, and so lies in the past.
     let base_ms = if options.is_absolute { 0 } else { ctx.env.now_ms };
     let expire_at_ms = (ttl > 0).then(|| ttl.wrapping_add(base_ms));
-    let value = payload::verify(args.get(3))?;
+    let value = payload::verify(args.get(3), ctx.server.persistence.skips_checksums())?;
     let restored = payload::restore(value, key.bytes, expire_at_ms, &ctx.config.limits());
     let entry = restored.inspect_err(|error| {
         tracing::warn!("Internal error in RDB reading offset 0 -> {error}, integrity check failed");

@@ -273,3 +273,6 @@ fn function_help(ctx: &mut Ctx, _: Args) -> CommandResult {
         ],
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -207,6 +207,15 @@ const FORMS: &[Form] = &[
         ),
     },
     Form {
+        name: "set-skip-checksum-validation",
+        n_words: 3..=3,
+        run: set_skip_checksum_validation,
+        usage: (
+            "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+            "Whether RESTORE and snapshots are taken with wrong checksums, too.",
+        ),
+    },
+    Form {
         name: "sleep",
         n_words: 3..=3,
         run: sleep,
@@ -294,6 +303,14 @@ fn set_active_expire(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResul
 fn set_disable_deny_scripts(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let denies_nothing = &ctx.server.scripting.denies_nothing;
     denies_nothing.store(leading_int(args.get(2)) != 0, Ordering::Relaxed);
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// DEBUG SET-SKIP-CHECKSUM-VALIDATION 0|1
+fn set_skip_checksum_validation(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    let skips = leading_int(args.get(2)) != 0;
+    ctx.server.persistence.skips_checksums.store(skips, Ordering::Relaxed);
     ctx.reply.ok();
     Ok(())
 }
