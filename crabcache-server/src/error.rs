@@ -827,6 +827,11 @@ pub enum CommandError {
         "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
     )]
     SnapshotsFail,
+    /// The same, to a script that may write.
+    #[error(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
+    )]
+    SnapshotsFailForScript,
     /// The append-only file, see there.
     #[error(transparent)]
     Aof(#[from] AofError),

@@ -27,8 +27,8 @@ pub struct Multi {
     pub is_aborted: bool,
     /// The flags of all queued commands together.
     pub flags: Flags,
-    /// The flags that all queued commands have.
-    pub common_flags: Flags,
+    /// The flags that every queued command has.
+    pub common: Flags,
     /// Bytes of the words of the queued commands.
     pub args_bytes: usize,
     /// Bytes of memory that the queue takes.
@@ -41,7 +41,7 @@ impl Default for Multi {
             queue: Vec::new(),
             is_aborted: false,
             flags: Flags::empty(),
-            common_flags: Flags::all(),
+            common: Flags::all(),
             args_bytes: 0,
             mem_bytes: 0,
         }
@@ -57,12 +57,17 @@ pub fn begin(ctx: &mut Ctx<'_>) {
 
 /// Queues a command that passed its checks.
 pub fn queue(ctx: &mut Ctx<'_>, args: Args<'_>) {
+    let flags = if matches!(ctx.row.spec.handler, Handler::Script(_)) {
+        scripting::effective_flags(ctx, args)
+    } else {
+        ctx.row.flags
+    };
     if let Some(multi) = &mut ctx.client.multi {
         multi.args_bytes += args.bytes();
         let args = args.to_owned();
         multi.mem_bytes += args.mem_bytes() + size_of::<(usize, OwnedArgs)>();
-        multi.flags |= ctx.row.flags;
-        multi.common_flags &= ctx.row.flags;
+        multi.flags |= flags;
+        multi.common &= flags;
         multi.queue.push((ctx.row.id, args));
         ctx.client.handle.show_multi(Some(multi));
     }
@@ -194,7 +199,7 @@ pub(crate) fn expire_met(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, trace: &Tra
     if trace.expired.borrow().is_empty() || !locked.is_for_writing() {
         return;
     }
-    // Keys that the client did not name, as SCAN and RANDOMKEY meet them.
+    // A walk meets keys that nobody has named.
     if matches!(ctx.row.spec.handler, Handler::Walk(_))
         && !ctx.config.lazyexpire_nested_arbitrary_keys
     {

@@ -348,6 +348,15 @@ fn flags_of(ctx: &Ctx<'_>, args: Args<'_>) -> Flags {
     }
 }
 
+/// Whether the command has a flag that lets it run when others do not; EXEC, if all that it will run
+/// have it.
+fn is_allowed_by(ctx: &Ctx<'_>, args: Args<'_>, flag: Flags) -> bool {
+    match &ctx.client.multi {
+        Some(multi) if ctx.row.spec.name == "exec" => (ctx.row.flags & multi.common).contains(flag),
+        _ => flags_of(ctx, args).contains(flag),
+    }
+}
+
 const MAY_REPLICATE: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
 
 /// Whether nothing may be written because snapshots fail.
@@ -381,11 +390,14 @@ fn check_disk(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
 
 /// Without enough replicas near, nothing may be changed that could be lost.
 fn check_replicas(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
-    let n_wanted = usize::try_from(ctx.config.min_replicas_to_write).unwrap_or(0);
-    let is_refused = ctx.server.conditions.lacks_replicas()
-        && flags_of(ctx, args).contains(Flags::WRITE)
-        && ctx.server.replication.replicas.n_good() < n_wanted;
+    let is_refused = lacks_replicas(ctx) && flags_of(ctx, args).contains(Flags::WRITE);
     if is_refused { Err(ReplicationError::NotEnoughReplicas.into()) } else { Ok(()) }
+}
+
+/// Whether fewer replicas are near than there must be for changes.
+pub fn lacks_replicas(ctx: &Ctx<'_>) -> bool {
+    let n_wanted = usize::try_from(ctx.config.min_replicas_to_write).unwrap_or(0);
+    ctx.server.conditions.lacks_replicas() && ctx.server.replication.replicas.n_good() < n_wanted
 }
 
 /// A replica has what its primary has.
@@ -403,19 +415,20 @@ pub fn is_read_only(ctx: &Ctx<'_>) -> bool {
 
 /// What a replica has whose link is down may be old.
 fn check_stale(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
-    let is_served = match &ctx.client.multi {
-        Some(multi) if ctx.row.spec.name == "exec" => multi.common_flags.contains(Flags::STALE),
-        _ => flags_of(ctx, args).contains(Flags::STALE),
-    };
-    let is_refused = !ctx.config.replica_serve_stale_data
-        && ctx.server.conditions.is_replica()
-        && !is_served
-        && !ctx.server.replication.link.is_connected();
+    let is_refused = is_stale(ctx) && !is_allowed_by(ctx, args, Flags::STALE);
     if is_refused { Err(ReplicationError::PrimaryDown.into()) } else { Ok(()) }
 }
 
-fn check_loading(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
-    let is_refused = ctx.server.conditions.is_loading() && !ctx.row.flags.contains(Flags::LOADING);
+/// Whether this is a replica whose data may be old, and it is not to show them.
+pub fn is_stale(ctx: &Ctx<'_>) -> bool {
+    !ctx.config.replica_serve_stale_data
+        && ctx.server.conditions.is_replica()
+        && !ctx.server.replication.link.is_connected()
+}
+
+fn check_loading(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
+    let is_refused =
+        ctx.server.conditions.is_loading() && !is_allowed_by(ctx, args, Flags::LOADING);
     if is_refused { Err(CommandError::Loading.into()) } else { Ok(()) }
 }
 
@@ -618,7 +631,7 @@ pub fn run_locked(
         // Containers have no handler of their own; the others are never queued.
         Handler::Container | Handler::Gated(_) => Err(CommandError::Syntax),
     };
-    // What a script names it need not read; what it reads has been noted.
+    // What a script reads it reads with commands of its own.
     if ctx.client.flags.contains(ClientFlags::TRACKING)
         && ctx.row.flags.contains(Flags::READONLY)
         && !matches!(ctx.row.spec.handler, Handler::Script(_))

@@ -6,6 +6,11 @@ pub enum AofError {
     /// The append-only file cannot be written; what the system says.
     #[error("MISCONF Errors writing to the AOF file: {0}")]
     CannotWrite(String),
+    /// The same, to a script that may write.
+    #[error(
+        "MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts. AOF error: {0}"
+    )]
+    ScriptWrites(String),
     /// BGREWRITEAOF while one is under way.
     #[error("ERR Background append only file rewriting already in progress")]
     RewriteInProgress,

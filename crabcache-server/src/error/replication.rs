@@ -21,6 +21,17 @@ pub enum ReplicationError {
     /// A replica that is not in sync.
     #[error("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.")]
     PrimaryDown,
+    /// A script that declares itself, but not that old data will do.
+    #[error(
+        "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on the script."
+    )]
+    StaleScript,
+    /// What such a script calls.
+    #[error("ERR Can not execute the command on a stale replica")]
+    StaleInScript,
+    /// A script on a replica that does not declare that it only reads.
+    #[error("READONLY Can not run script with write flag on readonly replica")]
+    ScriptOnReplica,
     /// REPLICAOF with a port that is none.
     #[error("ERR Invalid master port")]
     InvalidPort,

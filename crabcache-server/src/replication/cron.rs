@@ -50,7 +50,8 @@ fn close_if_due(server: &Server, config: &Config, now_ms: i64) {
 fn check(server: &Server, config: &Config, replica: &Arc<Replica>, now_ms: i64) {
     let reader = match replica.stage() {
         Stage::Online(reader) => {
-            if replica.acked_ms.load(Ordering::Relaxed) > 0
+            if !replica.introduction.expects_no_header
+                && replica.acked_ms.load(Ordering::Relaxed) > 0
                 && replica.lag_s(now_ms) > config.repl_timeout
             {
                 tracing::warn!(

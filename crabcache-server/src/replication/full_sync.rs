@@ -39,7 +39,9 @@ pub fn begin_if_due(server: &Server) {
         waiting.into_iter().filter(|replica| replica.introduction.filter == filter).collect();
     let waited_s = (server.clock.unix_ms() - since_ms) / 1000;
     let n_enough = usize::try_from(config.repl_diskless_sync_max_replicas).unwrap_or(0);
+    let takes_file = |replica: &Arc<Replica>| !replica.introduction.knows_eof;
     let is_due = !config.repl_diskless_sync
+        || waiting.iter().any(takes_file)
         || waited_s >= config.repl_diskless_sync_delay
         || (n_enough > 0 && waiting.len() >= n_enough);
     if is_due && server.persistence.current.lock().is_none() {

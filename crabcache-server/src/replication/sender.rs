@@ -190,6 +190,7 @@ fn acknowledge(server: &Server, replica: &Replica, args: Args<'_>) {
     replica.acked_ms.store(now_ms, Ordering::Relaxed);
     if replica.awaits_ack.swap(false, Ordering::Relaxed) {
         replica.news.notify_one();
+        server.replication.replicas.count_good(server, &server.config.get(), now_ms);
     }
     server.replication.replicas.serve_waiting(server);
     if server.conditions.is_failing_over() {
@@ -279,6 +280,8 @@ async fn send_snapshot(
         );
     }
     replica.set_stage(Stage::Online(reader.clone()));
+    let (config, now_ms) = (server.config.get(), server.clock.unix_ms());
+    server.replication.replicas.count_good(server, &config, now_ms);
     Ok(())
 }
 

@@ -10,11 +10,12 @@ use super::running::{Call, stand_in};
 use super::shebang::ScriptFlags;
 use crate::acl;
 use crate::command::dispatch::{
-    count_rejected, disk_error, is_read_only, run_locked, stripes_of, write_error,
+    count_rejected, disk_error, is_read_only, is_stale, lacks_replicas, run_locked, stripes_of,
+    write_error,
 };
 use crate::command::table::Found;
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler};
-use crate::error::{CommandError, FunctionError, ReplicationError, with_code};
+use crate::error::{AofError, CommandError, FunctionError, ReplicationError, with_code};
 use crate::monitor;
 use crate::replication::log::Targets;
 use crate::server::Server;
@@ -175,6 +176,9 @@ impl ScriptCall<'_, '_, '_, '_> {
         if is_denied {
             return Err(CommandError::NotFromScript);
         }
+        if is_stale(self.ctx) && !row.flags.contains(Flags::STALE) {
+            return Err(ReplicationError::StaleInScript.into());
+        }
         let user = &self.ctx.client.user;
         if user.is_restricted() {
             acl::admit(self.ctx, row, args, acl::Context::Lua)
@@ -184,6 +188,10 @@ impl ScriptCall<'_, '_, '_, '_> {
             return Err(CommandError::WriteFromReader);
         }
         // What has begun to write cannot stop in the middle.
+        let begins_to_write = row.flags.contains(Flags::WRITE) && !self.has_written;
+        if begins_to_write {
+            self.check_write()?;
+        }
         if self.ctx.lacks_memory
             && row.flags.contains(Flags::DENYOOM)
             && !self.has_written
@@ -192,17 +200,25 @@ impl ScriptCall<'_, '_, '_, '_> {
             return Err(CommandError::OutOfMemory);
         }
         self.find_keys(args)?;
-        if row.flags.contains(Flags::WRITE) && !self.has_written {
-            if is_read_only(self.ctx) {
-                return Err(ReplicationError::ReadOnly.into());
-            }
-            if let Some(error) = disk_error(self.ctx) {
-                return Err(error);
-            }
+        if begins_to_write {
             if !self.ctx.server.scripting.running.note_write(self.ctx.worker) {
                 return Err(CommandError::ScriptKilled);
             }
             self.has_written = true;
+        }
+        Ok(())
+    }
+
+    /// Whether the server takes changes now.
+    fn check_write(&self) -> Result<(), CommandError> {
+        if is_read_only(self.ctx) {
+            return Err(ReplicationError::ReadOnly.into());
+        }
+        if let Some(error) = disk_error(self.ctx) {
+            return Err(error);
+        }
+        if lacks_replicas(self.ctx) {
+            return Err(ReplicationError::NotEnoughReplicas.into());
         }
         Ok(())
     }
@@ -368,13 +384,32 @@ impl Host for LoadHost<'_> {
 /// What a call may do, of what its script or function declares.
 ///
 /// # Errors
-/// If it must not run: from a command that only reads, unless it declares that it does; while memory
-/// is full.
+/// If it must not run: from a command that only reads, unless it declares that it does; where the
+/// state of the server does not let it. Of that the dispatcher has found most already, but in a
+/// transaction.
 fn check_flags(ctx: &Ctx<'_>, flags: ScriptFlags) -> Result<Rights, CommandError> {
     let command = ctx.row.spec.name;
     let declares = !flags.contains(ScriptFlags::COMPAT);
-    if command.ends_with("_ro") && declares && !flags.contains(ScriptFlags::NO_WRITES) {
-        return Err(CommandError::WriteScriptFromReader);
+    if is_stale(ctx) && !(declares && flags.contains(ScriptFlags::ALLOW_STALE)) {
+        let error = ReplicationError::StaleScript;
+        return Err(if declares { error } else { ReplicationError::PrimaryDown }.into());
+    }
+    if declares && !flags.contains(ScriptFlags::NO_WRITES) {
+        if is_read_only(ctx) {
+            return Err(ReplicationError::ScriptOnReplica.into());
+        }
+        if let Some(error) = disk_error(ctx) {
+            return Err(match error {
+                CommandError::Aof(AofError::CannotWrite(why)) => AofError::ScriptWrites(why).into(),
+                _ => CommandError::SnapshotsFailForScript,
+            });
+        }
+        if command.ends_with("_ro") {
+            return Err(CommandError::WriteScriptFromReader);
+        }
+        if lacks_replicas(ctx) {
+            return Err(ReplicationError::NotEnoughReplicas.into());
+        }
     }
     if declares && ctx.lacks_memory && flags.needs_memory() {
         return Err(CommandError::ScriptNeedsMemory);

@@ -89,6 +89,17 @@ fn scripts_cannot_do_harm() {
         "error(coroutine.create(function() end))",
         "local co co = coroutine.wrap(function() return co() end) return co()",
         "return unpack({}, 1, 100000000)",
+        "return unpack({}, 1, -2147483648)",
+        "return unpack({1, 2, 3}, -2, 2147483647)",
+        "return unpack({}, 2147483646, 2147483647)",
+        "return bit.tohex(65535, -2147483648)",
+        "return bit.rol(-1, 1e308)",
+        "return struct.pack(\"I2147483648\", 10)",
+        "return struct.unpack(\"s\", \"abc\", 2147483647)",
+        "return string.format(\"%99999d\", 1)",
+        "return loadstring(\"return [\" .. string.rep(\"=\", 100000))",
+        "for i = 1, 20000 do loadstring(string.rep(\"x\", i % 50), \"n\" .. i) end return 1",
+        "return cjson.encode({[1] = 1, [4294967296] = 2})",
         "return ((\"x\"):rep(100)):format(unpack({}))",
         "for i = 1, 250 do local ok = pcall(function() error({}) end) end return 1",
         "local f = function() end for i = 1, 300 do local g = f f = function() return pcall(g) end end return f()",
@@ -128,4 +139,79 @@ fn settings_of_a_script_end_with_it() {
     t.run("EVAL 'cjson.encode_number_precision(3) redis.setresp(3)' 0");
     t.check("EVAL 'return cjson.encode(1/3)' 0", "\"0.33333333333333\"");
     t.check("EVAL 'return false' 0", "nil");
+}
+
+/// Scripts that write, that may as far as they say, and that say that they do not.
+const WRITES: &str = r#"EVAL "return redis.call('SET', KEYS[1], 1)" 1 k"#;
+const DECLARES: &str = r##"EVAL "#!lua\nreturn 1" 0"##;
+const READS: &str = r##"EVAL "#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])" 1 k"##;
+
+#[track_caller]
+fn check_start(t: &mut TestServer, line: &str, expected: &str) {
+    let reply = t.run(line);
+    assert!(reply.starts_with(expected), "{line}: {reply}");
+}
+
+#[test]
+fn scripts_that_write_need_good_replicas() {
+    const REFUSED: &str = "-NOREPLICAS Not enough good replicas to write.";
+    let mut t = TestServer::with_config(&[("min-replicas-to-write", "1")]);
+    t.server.conditions.set_lacks_replicas(true);
+    check_start(&mut t, WRITES, &format!("{REFUSED} script: "));
+    check_start(&mut t, DECLARES, REFUSED);
+    check_start(&mut t, READS, "nil");
+    t.server.conditions.set_lacks_replicas(false);
+    check_start(&mut t, WRITES, "+OK");
+    check_start(&mut t, DECLARES, ":1");
+}
+
+#[test]
+fn scripts_that_write_do_not_run_on_replicas() {
+    const REFUSED: &str = "READONLY You can't write against a read only replica.";
+    let mut t = TestServer::new();
+    for (script, expected) in [
+        (WRITES, format!("[-{REFUSED} script: ")),
+        (DECLARES, format!("-EXECABORT Transaction discarded because of: {REFUSED}")),
+        (READS, "[nil]".to_string()),
+    ] {
+        t.check_all(&[("MULTI", "+OK"), (script, "+QUEUED")]);
+        t.server.conditions.set_replica(true);
+        check_start(&mut t, "EXEC", &expected);
+        t.server.conditions.set_replica(false);
+    }
+    t.server.conditions.set_replica(true);
+    check_start(&mut t, WRITES, &format!("-{REFUSED} script: "));
+    check_start(&mut t, DECLARES, &format!("-{REFUSED}"));
+    check_start(&mut t, READS, "nil");
+}
+
+#[test]
+fn old_data_is_shown_to_scripts_that_ask_for_it() {
+    const DOWN: &str = "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set";
+    const ALLOWS: &str =
+        r##"EVAL "#!lua flags=no-writes,allow-stale\nreturn redis.call(unpack(ARGV))" 0"##;
+    let mut t = TestServer::with_config(&[("replica-serve-stale-data", "no")]);
+    t.check_all(&[("MULTI", "+OK"), (READS, "+QUEUED")]);
+    t.server.conditions.set_replica(true);
+    check_start(&mut t, "EXEC", "-EXECABORT Transaction discarded because of: MASTERDOWN Link");
+    for line in [WRITES, READS, "GET k"] {
+        check_start(&mut t, line, DOWN);
+    }
+    check_start(&mut t, &format!("{ALLOWS} ECHO x"), "\"x\"");
+    let refused = "-ERR Can not execute the command on a stale replica script: ";
+    check_start(&mut t, &format!("{ALLOWS} DBSIZE"), refused);
+}
+
+#[test]
+fn scripts_that_only_read_have_no_keys_tracked_but_what_they_read() {
+    let mut t = TestServer::new();
+    let mut reader = t.client();
+    t.run_as(&mut reader, "HELLO 3");
+    t.run_as(&mut reader, "CLIENT TRACKING on");
+    t.run_as(&mut reader, r#"EVAL_RO "return redis.call('PING')" 1 k"#);
+    t.run("SET k 1");
+    assert_eq!(t.taken_by(&mut reader), "");
+    t.run_as(&mut reader, r#"EVAL_RO "return redis.call('GET', 'o')" 2 k o"#);
+    t.run("MSET k 1 o 1");
+    assert_eq!(t.taken_by(&mut reader), ">2 $10 invalidate *1 $1 o ");
 }
