@@ -461,6 +461,20 @@ Resident bytes for each key of a million in a fresh server, without the server's
 """
 
 
+def sections(text):
+    """The parts of a page by their heads; what stands before the first one has the head ""."""
+    parts = re.split(r"(?m)^(?=## )", text)
+    return {part.splitlines()[0] if part.startswith("## ") else "": part for part in parts}
+
+
+def write_sections(path, text):
+    """Writes a page, or some of its sections; sections of the old page that `text` lacks stay."""
+    old = sections(path.read_text()) if path.exists() else {}
+    parts = {head: part.strip() for head, part in {**old, **sections(text)}.items()}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n\n".join(part for part in parts.values() if part) + "\n")
+
+
 def machine(servers):
     """Where and with what this was measured."""
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())

@@ -6,7 +6,8 @@
 //! its own, so that workers make room side by side. Where nothing can be removed, commands that need
 //! memory are refused.
 //!
-//! What is used is what the allocator counts, connections included.
+//! What is used is what the allocator counts, connections included, but not what waits for slow
+//! replicas and for the append-only file: the removal of keys would add to that.
 
 use crate::config::{Config, MaxmemoryPolicy};
 use crate::notify::Event;
@@ -113,7 +114,8 @@ pub fn is_full(server: &Server, config: &Config) -> bool {
         return false;
     }
     server.memory.used.note();
-    server.memory.used.bytes() > config.maxmemory
+    let waiting = server.log.bytes_waiting().cast_signed();
+    server.memory.used.bytes_here() - waiting > config.maxmemory
 }
 
 /// Makes room on the cron's thread: for what grows without commands, and where none come.
@@ -337,6 +339,22 @@ mod tests {
         t.server.memory.used.pretend(MAXMEMORY + 1);
         t.check("EXEC", &OOM.replace("-OOM", "-EXECABORT Transaction discarded because of: OOM"));
         t.check("GET a", "\"1\"");
+    }
+
+    /// Otherwise a replica that stands still would cost the primary its data.
+    #[test]
+    fn no_key_goes_for_what_waits_for_readers() {
+        let mut t = full("allkeys-lru", &["SET a 1", "SET b 1"]);
+        t.server.memory.used.pretend(MAXMEMORY - 100);
+        t.server.log.collect_for_aof(true);
+        t.run("SET a 2");
+        let waiting = t.server.log.bytes_waiting().cast_signed();
+        t.server.memory.used.pretend(MAXMEMORY + waiting);
+        t.check_all(&[("GET a", "\"2\""), ("DBSIZE", ":2")]);
+        t.server.memory.used.pretend(MAXMEMORY + waiting + 1);
+        t.run("GET a");
+        // The removal itself is to be written, which makes up for the byte.
+        t.check("DBSIZE", ":1");
     }
 
     #[test]

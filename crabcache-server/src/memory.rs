@@ -39,11 +39,17 @@ impl Used {
     /// Tells what the calling thread has allocated and freed, if that is worth it. Costs two reads.
     #[inline]
     pub fn note(&self) {
+        self.tell(NOTED_BYTES_MIN);
+    }
+
+    /// Tells it if it is so many bytes at least.
+    #[inline]
+    fn tell(&self, n_bytes_min: i64) {
         COUNTS.with(|counts| {
             let Some(counts) = counts else { return };
             let held = counts.held();
             let change = held - counts.told.get();
-            if change.abs() >= NOTED_BYTES_MIN {
+            if change.abs() >= n_bytes_min {
                 counts.told.set(held);
                 self.0.fetch_add(change, Ordering::Relaxed);
             }
@@ -54,6 +60,14 @@ impl Used {
     #[inline]
     pub fn bytes(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// Bytes, with those that the calling thread has not told yet.
+    #[inline]
+    pub fn bytes_here(&self) -> i64 {
+        let untold = COUNTS
+            .with(|counts| counts.as_ref().map_or(0, |counts| counts.held() - counts.told.get()));
+        self.bytes() + untold
     }
 
     /// Keeps the sum within what the allocator says.
@@ -129,7 +143,7 @@ impl Memory {
         // The allocator's figures are as of the last `advance`; it cannot fail but for lack of memory.
         let _ = epoch::advance();
         let allocated = stats::allocated::read().unwrap_or(0);
-        self.used.note();
+        self.used.tell(1);
         let used = self.used.bound(allocated);
         // Of all callers only the first finds no figure yet.
         let _ = self.startup.compare_exchange(0, used, Ordering::Relaxed, Ordering::Relaxed);

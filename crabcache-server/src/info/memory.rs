@@ -20,6 +20,30 @@ pub(crate) struct Uses {
     pub(crate) since_startup: usize,
 }
 
+/// Bytes that the log of changes takes.
+pub(crate) struct Buffers {
+    /// What is kept for replicas that come back.
+    pub(crate) backlog: usize,
+    /// What waits for slow replicas beyond that.
+    pub(crate) for_replicas: usize,
+    /// What waits for the append-only file.
+    pub(crate) for_aof: usize,
+}
+
+impl Buffers {
+    /// Looks now.
+    pub(crate) fn of(server: &Server) -> Buffers {
+        let waiting = server.log.waiting();
+        let whole = server.log.backlog().map_or(0, |backlog| backlog.mem_bytes);
+        let for_replicas = usize::try_from(waiting.for_replicas).unwrap_or(0);
+        Buffers {
+            backlog: whole.saturating_sub(for_replicas),
+            for_replicas,
+            for_aof: usize::try_from(waiting.for_aof).unwrap_or(0),
+        }
+    }
+}
+
 impl Uses {
     /// Finds out. O(clients)
     pub(crate) fn of(server: &Server) -> Uses {
@@ -60,15 +84,15 @@ pub(super) fn memory(fields: &mut Fields) {
     let policy = Param::find(b"maxmemory-policy").map(|param| (param.get)(&fields.config));
     fields.add("maxmemory_policy", String::from_utf8_lossy(&policy.unwrap_or_default()));
     ratios(fields, &usage);
-    fields.add_zeros(&[
-        "mem_not_counted_for_evict",
-        "mem_replication_backlog",
-        "mem_total_replication_buffers",
-        "mem_replica_full_sync_buffer",
-        "mem_clients_slaves",
-    ]);
+    let log = Buffers::of(server);
+    fields.add("mem_not_counted_for_evict", log.for_replicas + log.for_aof);
+    fields.add("mem_replication_backlog", log.backlog);
+    fields.add("mem_total_replication_buffers", log.backlog + log.for_replicas);
+    fields.add_zeros(&["mem_replica_full_sync_buffer"]);
+    fields.add("mem_clients_slaves", log.for_replicas);
     fields.add("mem_clients_normal", clients);
-    fields.add_zeros(&["mem_cluster_links", "mem_aof_buffer"]);
+    fields.add_zeros(&["mem_cluster_links"]);
+    fields.add("mem_aof_buffer", log.for_aof);
     fields.add("mem_allocator", memory::allocator());
     fields.add_zeros(&["mem_overhead_db_hashtable_rehashing", "active_defrag_running"]);
     fields.add("lazyfree_pending_objects", server.lazyfree.pending_objects());

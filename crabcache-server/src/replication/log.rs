@@ -65,6 +65,8 @@ pub struct Log {
     has_aof_bytes: Condvar,
     /// `Ends::aof`, for those who only want to compare it.
     aof_end: AtomicU64,
+    /// Bytes that wait for readers, see [`Log::bytes_waiting`].
+    bytes_waiting: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -126,6 +128,15 @@ impl Reader {
     pub async fn news(&self) {
         self.news.notified().await;
     }
+}
+
+/// Bytes that wait for readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// For the append-only file.
+    pub for_aof: u64,
+    /// For replicas, beyond what is kept for those that come back.
+    pub for_replicas: u64,
 }
 
 /// The backlog, as INFO tells of it.
@@ -203,7 +214,26 @@ impl Log {
         if let Some(stream) = &state.backlog {
             stream.tell_readers();
         }
+        self.note_waiting(state);
         LAST.set(Some(state.ends));
+    }
+
+    /// Counts what waits for readers.
+    fn note_waiting(&self, state: &State) {
+        let waiting = state.waiting();
+        self.bytes_waiting.store(waiting.for_aof + waiting.for_replicas, Ordering::Relaxed);
+    }
+
+    /// Bytes that are kept only until the file is written and slow replicas have read them. No key has
+    /// to go for them: that would make more of them.
+    #[inline]
+    pub fn bytes_waiting(&self) -> u64 {
+        self.bytes_waiting.load(Ordering::Relaxed)
+    }
+
+    /// The same by reader.
+    pub fn waiting(&self) -> Waiting {
+        self.state.lock().waiting()
     }
 
     /// Begins or ends collecting bytes for the append-only file. What was collected before is given
@@ -211,6 +241,7 @@ impl Log {
     pub fn collect_for_aof(&self, is_wanted: bool) -> Vec<u8> {
         let mut state = self.state.lock();
         let old = std::mem::replace(&mut state.aof, is_wanted.then(AofBuffer::default));
+        self.note_waiting(&state);
         self.has_aof_bytes.notify_one();
         old.map(|aof| aof.bytes).unwrap_or_default()
     }
@@ -231,6 +262,7 @@ impl Log {
             aof.writer_waits = false;
             std::mem::swap(&mut aof.bytes, out);
         }
+        self.note_waiting(&state);
         state.ends.aof
     }
 
@@ -313,11 +345,13 @@ impl Log {
 
     /// Ends a reader.
     pub fn forget_reader(&self, reader: &Arc<Reader>) {
-        if let Some(stream) = &mut self.state.lock().backlog {
+        let mut state = self.state.lock();
+        if let Some(stream) = &mut state.backlog {
             stream.readers.retain(|own| !Arc::ptr_eq(own, reader));
             // What was kept for it alone goes.
             stream.trim();
         }
+        self.note_waiting(&state);
     }
 
     /// Appends to `out` what the reader needs next, some kilobytes at a time. If that is nothing,
@@ -385,6 +419,15 @@ impl Log {
 }
 
 impl State {
+    fn waiting(&self) -> Waiting {
+        let beyond_kept =
+            |stream: &ReplicaStream| stream.backlog.len().saturating_sub(stream.bytes_kept);
+        Waiting {
+            for_aof: self.aof.as_ref().map_or(0, |aof| aof.bytes.len() as u64),
+            for_replicas: self.backlog.as_ref().map_or(0, beyond_kept),
+        }
+    }
+
     fn put(&mut self, targets: Targets, db: Option<usize>, bytes: &[u8]) {
         if targets.contains(Targets::AOF)
             && let Some(aof) = &mut self.aof
@@ -455,6 +498,29 @@ fn select(selected: &mut Option<usize>, db: Option<usize>) -> Vec<u8> {
 mod tests {
     use crate::testing::TestServer;
     use std::time::Duration;
+
+    #[test]
+    fn what_waits_for_readers_is_known() {
+        let mut t = TestServer::new();
+        t.server.log.collect_for_aof(true);
+        assert_eq!(t.server.log.bytes_waiting(), 0);
+        t.run("SET k v");
+        let for_aof = t.server.log.waiting().for_aof;
+        assert!(for_aof > 30 && t.server.log.bytes_waiting() == for_aof);
+        t.server.log.take_aof(&mut Vec::new(), Duration::ZERO);
+        assert_eq!(t.server.log.bytes_waiting(), 0);
+        // A replica that does not read, beyond what is kept for those that come back.
+        let start = t.server.log.open_stream(20_000);
+        let reader = t.server.log.reader_at(start).unwrap();
+        let value = "x".repeat(1000);
+        (0..10).for_each(|_| drop(t.run(&format!("SET k {value}"))));
+        assert_eq!(t.server.log.waiting().for_replicas, 0);
+        (0..90).for_each(|_| drop(t.run(&format!("SET k {value}"))));
+        let for_replicas = t.server.log.waiting().for_replicas;
+        assert!((80_000..90_000).contains(&for_replicas), "{for_replicas}");
+        t.server.log.forget_reader(&reader);
+        assert!(t.server.log.waiting().for_replicas < 20_000);
+    }
 
     /// What the append-only file is given for these commands, a command a line.
     #[track_caller]

@@ -2,7 +2,7 @@
 
 use crate::command::{Args, Command, CommandResult, Ctx, Flags, KeySpec, help, read, server, walk};
 use crate::error::CommandError;
-use crate::info::memory::Uses;
+use crate::info::memory::{Buffers, Uses};
 use crate::memory::{self, Usage};
 use crabcache_store::{Lookup, ReadDb, Walk};
 
@@ -158,9 +158,17 @@ fn stats(walk: &mut Walk, ctx: &mut Ctx, _: Args) -> CommandResult {
     out.count("peak.allocated", usage.peak);
     out.count("total.allocated", usage.used);
     out.count("startup.allocated", usage.startup);
-    out.zeros(&["replication.backlog", "replica.fullsync.buffer", "clients.slaves"]);
+    let log = Buffers::of(server);
+    let scripting = &server.scripting;
+    out.count("replication.backlog", log.backlog);
+    out.zeros(&["replica.fullsync.buffer"]);
+    out.count("clients.slaves", log.for_replicas);
     out.count("clients.normal", uses.clients);
-    out.zeros(&["cluster.links", "aof.buffer", "lua.caches", "functions.caches", "script.VMs"]);
+    out.zeros(&["cluster.links"]);
+    out.count("aof.buffer", log.for_aof);
+    out.count("lua.caches", scripting.cache.mem_bytes());
+    out.count("functions.caches", scripting.functions.get().mem_bytes());
+    out.count("script.VMs", scripting.vm_bytes());
     for (db, bytes) in tables {
         out.name(&format!("db.{db}"));
         out.ctx.reply.map(2);
