@@ -325,6 +325,7 @@ pub fn tell_removed(server: &Server, trace: &Trace) {
             match &expired.what {
                 Gone::Key => tell(server, expired.db, &expired.key, is_lazy),
                 Gone::Fields { names, is_emptied } => {
+                    // They go with the command; elsewhere each goes by itself.
                     let _unit = server.unit_if(server.interests.get(), || names.len() > 1);
                     tell_fields(server, expired.db, &expired.key, names, *is_emptied);
                 }
@@ -412,6 +413,19 @@ mod tests {
         let config = t.server.config.get();
         let mut progress = t.server.active_expire.progress.lock();
         cycle(&t.server, &config, &Effort::of(&config), &mut progress, limit_ns);
+    }
+
+    #[test]
+    fn a_walk_in_a_transaction_may_leave_alone_what_has_expired() {
+        let mut t = TestServer::with_config(&[("lazyexpire-nested-arbitrary-keys", "no")]);
+        fill(&mut t, 0, 1, 5);
+        t.advance_ms(10);
+        for line in ["MULTI", "SCAN 0", "EXEC", "EVAL 'return redis.call(\"SCAN\", 0)' 0"] {
+            assert!(!t.run(line).contains("key:"), "{line}");
+        }
+        assert_eq!((n_keys(&t, 0), t.propagated().len()), (1, 0));
+        t.run("SCAN 0");
+        assert_eq!((n_keys(&t, 0), t.propagated().len()), (0, 1));
     }
 
     const SECOND_NS: u64 = 1_000_000_000;

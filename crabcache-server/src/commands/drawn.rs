@@ -22,7 +22,10 @@ pub(super) fn reply_drawn(
     begin: impl FnOnce(&mut Ctx),
     mut draw: impl FnMut(&mut Ctx),
 ) -> CommandResult {
-    if n_elements > REPLY_BYTES_MAX / ELEMENT_BYTES_MIN {
+    let least_bytes = n_elements.saturating_mul(ELEMENT_BYTES_MIN);
+    if least_bytes > REPLY_BYTES_MAX {
+        // Whose output must not come to that is cut, as it would be on the way.
+        is_cut(ctx, least_bytes);
         return Err(CommandError::OutOfRange);
     }
     let begin_at = ctx.reply.len();

@@ -366,3 +366,14 @@ fn values_that_take_the_place_of_a_hash_end_its_times() {
     assert_eq!(n_subexpires(&t, 0), 1);
     assert!(t.run("INFO keyspace").contains("db0:keys=1,expires=0,avg_ttl=0,subexpiry=1"));
 }
+
+#[test]
+fn a_reply_that_may_not_be_so_long_cuts_the_client() {
+    let mut t = TestServer::with_config(&[("client-output-buffer-limit", "normal 1000000 0 0")]);
+    t.run("HSET h a b");
+    let mut client = t.client();
+    t.run_as(&mut client, "HRANDFIELD h -1000");
+    assert!(!client.client.handle.is_killed());
+    t.run_as(&mut client, "HRANDFIELD h -999999999");
+    assert!(client.client.handle.is_killed());
+}
