@@ -10,6 +10,7 @@
 //! replicas and for the append-only file: the removal of keys would add to that.
 
 use crate::config::{Config, MaxmemoryPolicy};
+use crate::memory::Used;
 use crate::notify::Event;
 use crate::server::Server;
 use crabcache_store::{Entry, Env, Lookup, Mode, Pass, Trace};
@@ -114,8 +115,14 @@ pub fn is_full(server: &Server, config: &Config) -> bool {
         return false;
     }
     server.memory.used.note();
+    excess(server, config) > 0
+}
+
+/// Bytes in use beyond the limit.
+#[inline]
+fn excess(server: &Server, config: &Config) -> i64 {
     let waiting = server.log.bytes_waiting().cast_signed();
-    server.memory.used.bytes_here() - waiting > config.maxmemory
+    server.memory.used.bytes_here() - waiting - config.maxmemory
 }
 
 /// Makes room on the cron's thread: for what grows without commands, and where none come.
@@ -151,13 +158,16 @@ pub fn make_room(
     let deadline_ns = began_ns.saturating_add(time_ns(config.maxmemory_eviction_tenacity));
     pass.release();
     let mut pool = server.eviction.pools[worker].lock();
+    // What the removals themselves take, such as messages for those who watch the keys, is not made up
+    // for in the same round: it could go on until nothing is left.
     let mut n_tried = 0;
+    let mut to_free = excess(server, config);
     let room = loop {
         // Values that another thread frees do not make room at once: nothing else goes for them.
         while server.lazyfree.is_at_work() && server.clock.elapsed_ns() < deadline_ns {
             std::thread::yield_now();
         }
-        if !is_full(server, config) {
+        if to_free <= 0 || !is_full(server, config) {
             server.eviction.note_exceeded(server.clock.elapsed_ns(), false);
             break Room::Enough;
         }
@@ -165,7 +175,7 @@ pub fn make_room(
             // What is on its way to be freed is room as well.
             break if server.lazyfree.is_at_work() { Room::Enough } else { Room::None };
         };
-        remove(server, config, pass, env, db, &key);
+        to_free -= remove(server, config, pass, env, db, &key);
         n_tried += 1;
         if n_tried % N_BETWEEN_LOOKS == 0 && server.clock.elapsed_ns() > deadline_ns {
             break Room::Enough;
@@ -272,28 +282,39 @@ fn sample(
     }
 }
 
-/// Removes a key, unless it has gone meanwhile or may not be removed any more.
-fn remove(server: &Server, config: &Config, pass: &mut Pass<'_>, env: &Env, db: usize, key: &[u8]) {
+/// Removes a key, unless it has gone meanwhile or may not be removed any more. Gives the bytes that
+/// were freed at once.
+fn remove(
+    server: &Server,
+    config: &Config,
+    pass: &mut Pass<'_>,
+    env: &Env,
+    db: usize,
+    key: &[u8],
+) -> i64 {
     let began_ns = server.clock.elapsed_ns();
     let trace = Trace::default();
     let place = server.keyspace.key(key);
-    let Some(mut locked) = pass.try_lock_one(place.stripe(), Mode::Write) else { return };
+    let Some(mut locked) = pass.try_lock_one(place.stripe(), Mode::Write) else { return 0 };
     let mut view = locked.write(db, env, &trace);
     let only_timed = is_volatile(config.maxmemory_policy);
     let found = view.get(&place, Lookup::Peek).map(|entry| entry.expire_at_ms().is_some());
     let may_go = found.is_some_and(|is_timed| is_timed || !only_timed);
     let entry = if may_go { view.remove(&place) } else { None };
     crate::expire::tell_removed(server, &trace);
-    let Some(entry) = entry else { return };
+    let Some(entry) = entry else { return 0 };
     locked.touch_watchers(db, &place);
     server.stats.evicted_keys.fetch_add(1, Ordering::Relaxed);
     let is_lazy = config.lazyfree_lazy_eviction;
     server.notify(db, key, Event::EVICTED);
     server.propagate_removal(db, key, is_lazy);
     drop(locked);
+    let held = Used::held_here();
     server.lazyfree.free(entry, is_lazy);
+    let freed = held - Used::held_here();
     let took_ns = server.clock.elapsed_ns().saturating_sub(began_ns);
     server.note_latency("eviction-del", took_ns / 1_000_000);
+    freed.max(0)
 }
 
 #[cfg(test)]

@@ -70,6 +70,11 @@ impl Used {
         self.bytes() + untold
     }
 
+    /// What the calling thread has allocated, less what it has freed.
+    pub fn held_here() -> i64 {
+        COUNTS.with(|counts| counts.as_ref().map_or(0, ThreadCounts::held))
+    }
+
     /// Keeps the sum within what the allocator says.
     fn bound(&self, allocated: usize) -> usize {
         let allocated = i64::try_from(allocated).unwrap_or(i64::MAX);

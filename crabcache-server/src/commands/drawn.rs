@@ -4,6 +4,7 @@
 //! A reply is written as a whole, so its length is bounded here: by what the client's output may
 //! come to, and by a limit of our own.
 
+use crate::client::ClientFlags;
 use crate::command::{CommandResult, Ctx};
 use crate::error::CommandError;
 use crate::output_limits;
@@ -25,7 +26,7 @@ pub(super) fn reply_drawn(
     let least_bytes = n_elements.saturating_mul(ELEMENT_BYTES_MIN);
     if least_bytes > REPLY_BYTES_MAX {
         // Whose output must not come to that is cut, as it would be on the way.
-        is_cut(ctx, least_bytes);
+        cut(ctx, least_bytes);
         return Err(CommandError::OutOfRange);
     }
     let begin_at = ctx.reply.len();
@@ -34,15 +35,20 @@ pub(super) fn reply_drawn(
         draw(ctx);
         let n_bytes = ctx.reply.len();
         let is_too_long = n_bytes - begin_at > REPLY_BYTES_MAX;
-        if is_too_long || (number.is_multiple_of(CHECKED_EVERY) && is_cut(ctx, n_bytes)) {
+        if is_too_long || (number.is_multiple_of(CHECKED_EVERY) && cut(ctx, n_bytes)) {
             return Err(CommandError::OutOfRange);
         }
     }
     Ok(())
 }
 
-/// Cuts the client if its output is more than it may have.
-fn is_cut(ctx: &Ctx, n_bytes: usize) -> bool {
+/// Cuts the client if its output is more than it may have. Whether it was.
+fn cut(ctx: &mut Ctx, n_bytes: usize) -> bool {
     let client = &ctx.client.handle;
-    output_limits::enforce(ctx.server, &ctx.config, client, n_bytes, ctx.env.now_ms)
+    let is_cut = output_limits::enforce(ctx.server, &ctx.config, client, n_bytes, ctx.env.now_ms);
+    if is_cut {
+        // Nothing more is sent.
+        ctx.client.set_flag(ClientFlags::CLOSE_ASAP, true);
+    }
+    is_cut
 }

@@ -15,7 +15,7 @@ pub(crate) struct Totals {
     /// The largest buffers.
     pub(crate) input_bytes_max: usize,
     pub(crate) output_bytes_max: usize,
-    /// Memory of all of them.
+    /// Memory of all of them but replicas.
     pub(crate) bytes: usize,
 }
 
@@ -27,14 +27,17 @@ impl Totals {
             let load = |number: &std::sync::atomic::AtomicUsize| number.load(Ordering::Relaxed);
             let input_bytes = load(&client.input_bytes) + load(&client.input_free_bytes);
             let output_bytes = load(&client.output_bytes);
-            totals.n_clients += usize::from(client.client_type() != ClientType::Replica);
+            if client.client_type() != ClientType::Replica {
+                totals.n_clients += 1;
+                // What waits for replicas is the log's.
+                totals.bytes += mem_bytes(&client);
+            }
             // The client that is our primary has a thread of its own.
             if let Some(n_clients) = totals.n_by_worker.get_mut(client.worker()) {
                 *n_clients += 1;
             }
             totals.input_bytes_max = totals.input_bytes_max.max(input_bytes);
             totals.output_bytes_max = totals.output_bytes_max.max(output_bytes);
-            totals.bytes += mem_bytes(&client);
         }
         totals
     }

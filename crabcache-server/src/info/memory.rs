@@ -49,7 +49,11 @@ impl Uses {
     pub(crate) fn of(server: &Server) -> Uses {
         let usage = server.memory.look(server.clock.unix_ms() / 1000);
         let clients = Totals::of(server);
-        let overhead = usage.startup + usage.tables + clients.bytes;
+        let log = Buffers::of(server);
+        let overhead = usage.startup
+            + usage.tables
+            + clients.bytes
+            + (log.backlog + log.for_replicas + log.for_aof);
         Uses {
             usage,
             n_clients: clients.n_clients,

@@ -28,6 +28,7 @@ pub fn tick(server: &Server) {
     for replica in replication.replicas.all() {
         check(server, &config, &replica, now_ms);
     }
+    server.log.trim();
     replication.replicas.count_good(server, &config, now_ms);
     full_sync::begin_if_due(server);
 }

@@ -334,6 +334,15 @@ impl Log {
         }
     }
 
+    /// Lets go of what all have read.
+    pub fn trim(&self) {
+        let mut state = self.state.lock();
+        if let Some(stream) = &mut state.backlog {
+            stream.trim();
+        }
+        self.note_waiting(&state);
+    }
+
     /// Begins to read the stream from an offset on; `None` if it is not there.
     pub fn reader_at(&self, offset: u64) -> Option<Arc<Reader>> {
         let mut state = self.state.lock();
@@ -518,6 +527,10 @@ mod tests {
         (0..90).for_each(|_| drop(t.run(&format!("SET k {value}"))));
         let for_replicas = t.server.log.waiting().for_replicas;
         assert!((80_000..90_000).contains(&for_replicas), "{for_replicas}");
+        reader.advance_to(start + 50_000);
+        t.server.log.trim();
+        let rest = t.server.log.waiting().for_replicas;
+        assert!((30_000..60_000).contains(&rest), "{rest}");
         t.server.log.forget_reader(&reader);
         assert!(t.server.log.waiting().for_replicas < 20_000);
     }

@@ -485,6 +485,10 @@ fn finish(ctx: &mut Ctx<'_>, engine: &Engine, name: &str, ran: Ran) -> CommandRe
                 ctx.reply.truncate(mark);
                 ctx.reply.error(&with_code(error.to_string().as_bytes()));
             }
+            // A script may return what a command has answered.
+            if ctx.reply.written_since(mark).first() == Some(&b'-') {
+                ctx.server.stats.workers[ctx.worker].commands[ctx.row.id].failed_calls.add(1);
+            }
         }
         // The process is about to end: whoever waits learns that by the end of the connection.
         None if ctx.server.is_stopping() => drop(engine.failure()),

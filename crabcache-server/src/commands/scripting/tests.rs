@@ -73,6 +73,18 @@ fn calls_are_counted() {
 }
 
 #[test]
+fn a_returned_error_is_a_failed_call() {
+    let mut t = TestServer::new();
+    t.run("EVAL 'return redis.pcall(\"SELECT\", 99)' 0");
+    t.run("EVAL 'return redis.pcall(\"SELECT\", 99).err' 0");
+    let info = t.run("INFO commandstats errorstats");
+    let eval = info.split("cmdstat_eval:").nth(1).unwrap();
+    assert!(eval.starts_with("calls=2,"), "{eval}");
+    assert!(eval.split("failed_calls=").nth(1).unwrap().starts_with('1'), "{eval}");
+    assert!(info.contains("errorstat_ERR:count=2"), "{info}");
+}
+
+#[test]
 fn scripts_cannot_do_harm() {
     let mut t = TestServer::new();
     for script in [
