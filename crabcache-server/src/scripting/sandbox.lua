@@ -11,6 +11,7 @@ local next, pairs, rawget, rawset = G.next, G.pairs, G.rawget, G.rawset
 local setmetatable, getmetatable = G.setmetatable, G.getmetatable
 local pcall, xpcall = G.pcall, G.xpcall
 local collectgarbage = G.collectgarbage
+local unpack, tonumber = G.unpack, G.tonumber
 local resume = G.coroutine.resume
 local insert = G.table.insert
 local find, match, gmatch, gsub = G.string.find, G.string.match, G.string.gmatch, G.string.gsub
@@ -92,6 +93,31 @@ function G.collectgarbage(option, ...)
     return collectgarbage(option, ...)
   end
   return 0
+end
+
+-- Lua computes with the bounds as with integers of 32 bits, and a sum that leaves their range would
+-- have it write beyond its stack (CVE-2025-46817).
+local UNPACKED_MAX = 8000
+
+function G.unpack(...)
+  local t, first, last = ...
+  if type(t) ~= 'table' then
+    local kind = select('#', ...) == 0 and 'no value' or type(t)
+    error("bad argument #1 to 'unpack' (table expected, got " .. kind .. ')')
+  end
+  first, last = first == nil and 1 or first, last == nil and #t or last
+  local i, j = tonumber(first), tonumber(last)
+  if not i or not j then
+    local place, wrong = i and 3 or 2, i and last or first
+    error('bad argument #' .. place .. " to 'unpack' (number expected, got " .. type(wrong) .. ')')
+  end
+  if i > j then
+    return
+  end
+  if not (j - i < UNPACKED_MAX) then
+    error('too many results to unpack')
+  end
+  return unpack(t, i, j)
 end
 
 -- Errors of redis.call are tables to xpcall and coroutines, and their text to pcall.
