@@ -43,6 +43,7 @@ pub fn prepare(server: &Server, pass: &mut Pass<'_>, flags: ShutdownFlags) -> Re
     }
     // What is changed from now on would be lost although it was acknowledged.
     server.conditions.pause(i64::MAX, true, server.clock.unix_ms());
+    server.conditions.set_ending();
     drop(locked);
     Ok(())
 }

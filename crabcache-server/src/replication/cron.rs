@@ -23,7 +23,11 @@ pub fn tick(server: &Server) {
     if !server.conditions.is_failing_over()
         && replication.is_ping_due(config.repl_ping_replica_period, now_ms)
     {
-        server.log.append(Targets::REPLICAS, None, [&b"PING"[..]].into_iter());
+        let _pass = server.keyspace.enter(server.cron_worker());
+        // Replicas must not have more than the last snapshot: they could not go on with it.
+        if !server.conditions.is_ending() {
+            server.log.append(Targets::REPLICAS, None, [&b"PING"[..]].into_iter());
+        }
     }
     for replica in replication.replicas.all() {
         check(server, &config, &replica, now_ms);

@@ -23,6 +23,7 @@ const LACKS_REPLICAS: u32 = 1 << 5;
 const AOF_FAILED: u32 = 1 << 6;
 const REPLICA: u32 = 1 << 7;
 const FAILING_OVER: u32 = 1 << 8;
+const ENDING: u32 = 1 << 9;
 
 impl Conditions {
     /// Whether there is any. A pause whose time has come counts until somebody ends it.
@@ -88,6 +89,16 @@ impl Conditions {
     /// This server is a replica, or a primary.
     pub fn set_replica(&self, is_replica: bool) {
         self.set(REPLICA, is_replica);
+    }
+
+    /// Whether the last snapshot was made and the process is about to end.
+    pub fn is_ending(&self) -> bool {
+        self.bits.load(Ordering::Acquire) & ENDING != 0
+    }
+
+    /// The last snapshot was made.
+    pub fn set_ending(&self) {
+        self.set(ENDING, true);
     }
 
     /// Whether this server and a replica are about to change places.
