@@ -99,7 +99,7 @@ impl RequestParser {
     ///
     /// # Errors
     /// A [`ProtocolError`] ends the conversation: the parser must not be used again.
-    #[inline]
+    #[inline(always)] // into the loop over requests, of which there is one
     pub fn parse(
         &mut self,
         buf: &mut [u8],
@@ -157,7 +157,7 @@ impl RequestParser {
     }
 
     /// `request` begins with `*`; spans are offset by `base`.
-    #[inline]
+    #[inline(always)] // as above
     fn parse_multibulk(
         &mut self,
         request: &[u8],
@@ -167,15 +167,63 @@ impl RequestParser {
     ) -> Result<Progress, ProtocolError> {
         let mut pos = self.pos;
         if self.remaining == 0 {
-            let Some((count, next)) = read_count(request, limits)? else {
-                return Ok(Progress::Incomplete { wanted: 1 });
+            let (count, next) = match read_short_number(request, 0, b'*') {
+                Some((count, next)) if count as i64 <= limits.multibulk_len_max => {
+                    (count as i64, next)
+                }
+                _ => match read_count(request, limits)? {
+                    Some(found) => found,
+                    None => return Ok(Progress::Incomplete { wanted: 1 }),
+                },
             };
             if count <= 0 {
                 return Ok(Progress::Complete { consumed: next });
             }
-            self.remaining = count;
-            pos = next;
+            (self.remaining, pos) = (count, next);
         }
+        if self.bulk_len.is_none() {
+            pos = self.take_short_bulks(request, pos, base, spans);
+        }
+        if self.remaining == 0 {
+            self.pos = 0;
+            return Ok(Progress::Complete { consumed: pos });
+        }
+        self.take_bulks(request, pos, base, limits, spans)
+    }
+
+    /// Takes arguments as long as they are short and whole. Returns the position behind them.
+    #[inline]
+    fn take_short_bulks(
+        &mut self,
+        request: &[u8],
+        mut pos: usize,
+        base: usize,
+        spans: &mut Vec<Span>,
+    ) -> usize {
+        // No limit is below what two digits can say.
+        let mut remaining = self.remaining;
+        while remaining > 0
+            && let Some((len, start)) = read_short_number(request, pos, b'$')
+            && start + len + 2 <= request.len()
+        {
+            spans.push(Span { start: base + start, len });
+            remaining -= 1;
+            pos = start + len + 2;
+        }
+        self.remaining = remaining;
+        pos
+    }
+
+    /// Takes the other arguments, of any length.
+    #[inline(never)]
+    fn take_bulks(
+        &mut self,
+        request: &[u8],
+        mut pos: usize,
+        base: usize,
+        limits: &Limits,
+        spans: &mut Vec<Span>,
+    ) -> Result<Progress, ProtocolError> {
         while self.remaining > 0 {
             let len = match self.bulk_len {
                 Some(len) => len,
@@ -206,8 +254,26 @@ impl RequestParser {
     }
 }
 
-/// The count after `*` at the front of `request`, and the position behind its line.
+/// A line of `kind` and a number of one digit or two, and the position behind it: nearly all counts
+/// and lengths. `None`: it must be looked at more closely.
 #[inline]
+fn read_short_number(request: &[u8], pos: usize, kind: u8) -> Option<(usize, usize)> {
+    // The shortest argument still has two bytes behind its line.
+    let &[first, tens, ones, third, _] = request.get(pos..)?.first_chunk()?;
+    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
+    if first != kind || digit(tens) > 9 {
+        return None;
+    }
+    if ones == b'\r' {
+        return Some((digit(tens), pos + 4));
+    }
+    // With a zero in front it is no number.
+    let is_number = digit(ones) <= 9 && tens != b'0' && third == b'\r';
+    is_number.then(|| (digit(tens) * 10 + digit(ones), pos + 5))
+}
+
+/// The count after `*` at the front of `request`, and the position behind its line.
+#[inline(never)]
 fn read_count(request: &[u8], limits: &Limits) -> Result<Option<(i64, usize)>, ProtocolError> {
     match read_number(request, 1) {
         Line::Number(count, next) => {
@@ -271,20 +337,7 @@ enum Line {
 }
 
 /// Reads a decimal number that a CR LF ends. Compat: the byte after CR is not looked at.
-#[inline]
 fn read_number(request: &[u8], pos: usize) -> Line {
-    let digit = |byte: u8| byte.wrapping_sub(b'0');
-    // Nearly all counts and lengths have one digit or two.
-    match request[pos..] {
-        [a, b'\r', _, ..] if digit(a) <= 9 => Line::Number(i64::from(digit(a)), pos + 3),
-        [a, b, b'\r', _, ..] if (1..=9).contains(&digit(a)) && digit(b) <= 9 => {
-            Line::Number(i64::from(digit(a) * 10 + digit(b)), pos + 4)
-        }
-        _ => read_long_number(request, pos),
-    }
-}
-
-fn read_long_number(request: &[u8], pos: usize) -> Line {
     let mut value: i64 = 0;
     // Up to 18 digits cannot overflow; anything else goes the careful way.
     for (index, &byte) in request[pos..].iter().take(19).enumerate() {

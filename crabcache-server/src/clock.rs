@@ -13,6 +13,8 @@ pub struct Clock {
     /// millionths.
     counter: quanta::Clock,
     start_ticks: u64,
+    /// Nanoseconds of 2^32 ticks.
+    ns_of_ticks: u64,
     /// What tests added to the wall clock.
     advanced_ms: AtomicI64,
     /// Where tests have stopped the wall clock; 0: it goes on.
@@ -26,6 +28,7 @@ impl Default for Clock {
         Clock {
             start: Instant::now(),
             start_ticks: counter.raw(),
+            ns_of_ticks: counter.delta_as_nanos(0, 1 << 32),
             counter,
             advanced_ms: AtomicI64::new(0),
             #[cfg(test)]
@@ -75,7 +78,8 @@ impl Clock {
     /// processors whose counters differ may make it step back by a trifle.
     #[inline]
     pub fn elapsed_ns(&self) -> u64 {
-        self.counter.delta_as_nanos(self.start_ticks, self.counter.raw())
+        let n_ticks = self.counter.raw().wrapping_sub(self.start_ticks);
+        (u128::from(n_ticks) * u128::from(self.ns_of_ticks) >> 32) as u64
     }
 
     /// Time since the clock was made; never goes back.

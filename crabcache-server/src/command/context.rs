@@ -13,6 +13,7 @@ use crate::replication::log::Targets;
 use crate::scripting::FoundScript;
 use crate::server::Server;
 use crate::server::interest::Interest;
+use crate::stats::WorkerStats;
 use crabcache_resp::{Protocol, Reply};
 use crabcache_store::{Env, Expiry, Key, Kind};
 use std::ops::Deref;
@@ -27,6 +28,8 @@ pub struct Ctx<'a> {
     pub config: CurrentConfig<'a>,
     /// Calls that take so long are slow to the slow log or the latency monitor.
     pub(crate) slow_ns: u64,
+    /// Whether latencies are kept (`latency-tracking`).
+    pub(crate) tracks_latency: bool,
     /// Who asks.
     pub client: &'a mut Client,
     /// Where the answer goes.
@@ -43,8 +46,10 @@ pub struct Ctx<'a> {
     pub(crate) keeps_stripe: bool,
     /// Whether the command runs inside a transaction, where it must not block.
     pub in_exec: bool,
-    /// Number of the thread that runs the command: whose statistics it counts in.
+    /// Number of the thread that runs the command.
     pub(crate) worker: usize,
+    /// What it counts in.
+    pub(crate) stats: &'a WorkerStats,
     /// Whether the command runs again after it has waited for keys.
     pub(crate) is_served: bool,
     /// Whether such a command is to wait further.
@@ -83,6 +88,7 @@ impl<'a> Ctx<'a> {
             server,
             config: CurrentConfig::Kept(config),
             slow_ns: slow_ns(config),
+            tracks_latency: config.latency_tracking,
             reply: Reply::new(out, client.protocol),
             client,
             env,
@@ -92,6 +98,7 @@ impl<'a> Ctx<'a> {
             keeps_stripe: false,
             in_exec: false,
             worker,
+            stats: &server.stats.workers[worker],
             is_served: false,
             blocks_again: false,
             lacks_memory: false,
@@ -174,6 +181,7 @@ impl<'a> Ctx<'a> {
     pub fn refresh_config(&mut self) {
         self.config = CurrentConfig::New(self.server.config.get());
         self.slow_ns = slow_ns(&self.config);
+        self.tracks_latency = self.config.latency_tracking;
     }
 
     /// The number of a database that exists.

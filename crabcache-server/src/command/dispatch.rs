@@ -200,7 +200,7 @@ fn refuse(ctx: &mut Ctx<'_>, error: &CommandError) {
 
 /// Counts a call that a check has stopped.
 pub fn count_rejected(ctx: &Ctx<'_>) {
-    ctx.server.stats.workers[ctx.worker].commands[ctx.row.id].rejected_calls.add(1);
+    ctx.stats.commands[ctx.row.id].rejected_calls.add(1);
 }
 
 /// Writes and counts an error reply.
@@ -477,8 +477,7 @@ fn try_run(
     trace: &Trace,
     mark: usize,
 ) -> bool {
-    let row = ctx.row;
-    let stripes = match row.spec.handler {
+    match ctx.row.spec.handler {
         Handler::Server(handler) => {
             pass.release();
             let result = handler(ctx, args);
@@ -492,78 +491,66 @@ fn try_run(
             let env = ctx.env;
             let result = handler(&mut Walk::stepwise(pass, &env, trace), ctx, args);
             finish(ctx, mark, result);
-            settle(pass, ctx, trace);
-            return true;
         }
         Handler::Gated(handler) => {
             let result = handler(pass, ctx, args, trace);
             finish(ctx, mark, result);
-            settle(pass, ctx, trace);
-            return true;
         }
-        Handler::Script(_) => match scripting::plan(ctx, args) {
-            Plan::Everything => Lock::All,
-            Plan::Stripes(stripes, mode) => Lock::Script(stripes, mode),
-        },
-        _ if needs_whole_keyspace(row, args) => Lock::All,
-        _ => match ctx.known_keys.single() {
-            Some(place) => Lock::One(place.stripe()),
-            None => {
-                find_keys(ctx, args);
-                Lock::Many(ctx.known_keys.stripes())
-            }
-        },
-    };
-    let ran = run_on(pass, ctx, args, trace, mark, stripes);
-    if ran {
-        settle(pass, ctx, trace);
+        _ => {
+            let Some(locked) = lock(pass, ctx, args) else { return false };
+            run_on(locked, ctx, args, trace, mark);
+        }
     }
-    ran
+    settle(pass, ctx, trace);
+    true
 }
 
-/// Runs a command on stripes that it locks. `false`: a script has them for too long.
+/// Locks what a command needs. `None`: a script has it for too long.
 #[inline]
-fn run_on(
-    pass: &mut Pass<'_>,
-    ctx: &mut Ctx<'_>,
-    args: Args<'_>,
-    trace: &Trace,
-    mark: usize,
-    stripes: Lock,
-) -> bool {
-    let mode = mode_of(ctx.row);
-    let locked = match stripes {
-        Lock::One(stripe) => pass.try_lock_one(stripe, mode),
-        Lock::Many(stripes) => pass.try_lock_many(stripes, mode).inspect(|locked| {
-            locked.prefetch(ctx.client.db, ctx.known_keys.places().take(PREFETCHED_KEYS_MAX));
-        }),
-        Lock::Script(stripes, mode) => pass.try_lock_many(stripes, mode),
-        Lock::All => pass.try_lock_all(),
-    };
-    let Some(mut locked) = locked else { return false };
-    if !follow::is_current(ctx) {
-        // It has changed while the keyspace was waited for.
-        return true;
+fn lock<'p>(pass: &'p mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) -> Option<Locked<'p>> {
+    match ctx.row.spec.handler {
+        Handler::Script(_) => match scripting::plan(ctx, args) {
+            Plan::Everything => pass.try_lock_all(),
+            Plan::Stripes(stripes, mode) => pass.try_lock_many(stripes, mode),
+        },
+        _ if needs_whole_keyspace(ctx.row, args) => pass.try_lock_all(),
+        _ => match ctx.known_keys.single() {
+            Some(place) => pass.try_lock_one(place.stripe(), mode_of(ctx.row)),
+            None => lock_many(pass, ctx, args),
+        },
     }
-    run_locked(&mut locked, ctx, args, trace, mark);
-    if ctx.keeps_stripe {
-        locked.keep();
+}
+
+/// Runs a command on what was locked for it.
+#[inline]
+fn run_on(mut locked: Locked<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) {
+    // It may have changed while the keyspace was waited for.
+    if follow::is_current(ctx) {
+        run_here(&mut locked, ctx, args, trace, mark);
+        if ctx.keeps_stripe {
+            locked.keep();
+        }
     }
-    true
+}
+
+/// Finds the keys of a command, locks their stripes and has what it will look for fetched. `None`: a
+/// script has them for too long.
+fn lock_many<'p>(pass: &'p mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) -> Option<Locked<'p>> {
+    find_keys(ctx, args);
+    let locked = pass.try_lock_many(ctx.known_keys.stripes(), mode_of(ctx.row))?;
+    for places in ctx.known_keys.batches(PREFETCHED_TOGETHER).take(PREFETCHED_BATCHES_MAX) {
+        locked.prefetch(ctx.client.db, places);
+    }
+    Some(locked)
 }
 
 /// Time between two looks whether a script still runs.
 const BUSY_WAIT: Duration = Duration::from_millis(1);
 
-/// Keys of one command that are fetched before it runs: what the second-level cache can hold.
-const PREFETCHED_KEYS_MAX: usize = 1024;
-
-enum Lock {
-    One(u32),
-    Many(StripeSet),
-    Script(StripeSet, Mode),
-    All,
-}
+/// Keys of one command that are on their way into the cache at once.
+const PREFETCHED_TOGETHER: usize = 16;
+/// As many of these are fetched before the command runs as the second-level cache can hold.
+const PREFETCHED_BATCHES_MAX: usize = 64;
 
 /// How the stripes of a command's keys are locked.
 pub fn mode_of(row: &CommandRow) -> Mode {
@@ -585,9 +572,8 @@ pub fn stripes_of(ctx: &Ctx<'_>, args: Args<'_>) -> StripeSet {
 
 /// Computes where the command's keys are.
 fn find_keys(ctx: &mut Ctx<'_>, args: Args<'_>) {
-    for word in key_words(ctx.row, args) {
-        ctx.known_keys.push(word, ctx.server.keyspace.key(word).place());
-    }
+    let Ctx { server, row, known_keys, .. } = ctx;
+    key_words(row, args).for_each(|word| known_keys.push(word, server.keyspace.key(word).place()));
 }
 
 fn key_words<'a>(row: &CommandRow, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> {
@@ -597,8 +583,20 @@ fn key_words<'a>(row: &CommandRow, args: Args<'a>) -> impl Iterator<Item = &'a [
     positions.chain(further).map(move |index| args.get(index))
 }
 
-/// Runs a command whose stripes are held, alone or as part of a transaction.
+/// Runs a command whose stripes are held, as part of a transaction or a script.
 pub fn run_locked(
+    locked: &mut Locked<'_>,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    trace: &Trace,
+    mark: usize,
+) {
+    run_here(locked, ctx, args, trace, mark);
+}
+
+/// The same where every request comes along.
+#[inline(always)]
+fn run_here(
     locked: &mut Locked<'_>,
     ctx: &mut Ctx<'_>,
     args: Args<'_>,
@@ -614,9 +612,8 @@ pub fn run_locked(
         Handler::Read(handler) => handler(&locked.read(db, &env, trace), ctx, args),
         Handler::Write(handler) | Handler::Exclusive(handler) => {
             let result = handler(&mut locked.write(db, &env, trace), ctx, args);
-            let stats = &ctx.server.stats.workers[ctx.worker];
             if ctx.effects.n_dirty > 0 {
-                stats.dirty.add(ctx.effects.n_dirty);
+                ctx.stats.dirty.add(ctx.effects.n_dirty);
             }
             let writer = ctx.client.handle.id;
             ctx.effects.perform(ctx.server, (writer, db), locked, trace, args);
@@ -642,7 +639,7 @@ pub fn run_locked(
         keys::park(locked, ctx, args);
     }
     // An expired key that a reader met expires first, then it is missed.
-    if trace.expired.borrow().is_empty() {
+    if !trace.has_news() || trace.expired.borrow().is_empty() {
         effects::tell_missed(ctx.server, trace);
     }
     finish(ctx, mark, result);
@@ -659,23 +656,29 @@ fn finish(ctx: &mut Ctx<'_>, mark: usize, result: CommandResult) {
 #[cold]
 fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
     ctx.reply.truncate(mark);
-    let stats = &ctx.server.stats.workers[ctx.worker];
-    stats.commands[ctx.row.id].failed_calls.add(1);
+    ctx.stats.commands[ctx.row.id].failed_calls.add(1);
     write_error(ctx, error);
 }
 
 /// Does what had to wait until the command held no stripe: removes the expired keys that readers
-/// met, frees what is costly to free.
+/// met, frees what is costly to free, serves those who wait for keys.
 #[inline]
-fn settle(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
+fn settle(pass: &mut Pass<'_>, ctx: &Ctx<'_>, trace: &Trace) {
+    if trace.has_news() {
+        settle_news(pass, ctx, trace);
+    }
+}
+
+#[cold]
+fn settle_news(pass: &mut Pass<'_>, ctx: &Ctx<'_>, trace: &Trace) {
     settle_data(pass, ctx.server, &ctx.config, &ctx.env, trace);
     if !trace.ready.borrow().is_empty() {
         keys::serve_ready(ctx.server, ctx.config.shared(), ctx.worker, pass, trace);
     }
+    trace.note_settled();
 }
 
 /// The same without serving those who wait for keys.
-#[inline]
 pub fn settle_data(
     pass: &mut Pass<'_>,
     server: &Server,

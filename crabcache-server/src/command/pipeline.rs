@@ -72,8 +72,6 @@ struct Request {
     /// Row of the command; `None` if there is no such command.
     row: Option<usize>,
     place: Option<Place>,
-    /// Words that name its key and an element there, if the latter is worth to be fetched.
-    element: Option<(usize, usize)>,
     /// Where the request ends in the input.
     end: usize,
     /// Whether it is a line with quotes. They have been resolved in place, so it cannot be parsed
@@ -204,11 +202,9 @@ impl Pipeline {
                 _ => None,
             };
             let place = row.and_then(|row| self.place_of(row, args));
-            let element = row.and_then(|row| Some((row.single_key?, row.spec.element?)));
-            let element = element.filter(|(_, index)| *index < args.len());
             let words = first..self.spans.len();
             let row = row.map(|row| row.id);
-            self.requests.push(Request { words, row, place, element, end: start, is_quoted });
+            self.requests.push(Request { words, row, place, end: start, is_quoted });
             if is_quoted {
                 break;
             }
@@ -223,7 +219,6 @@ impl Pipeline {
 
     /// Prefetches the elements that the requests from number `start` on name, as long as they are
     /// of the same key. Returns the number of the first request that is not.
-    #[inline]
     fn prefetch_elements(
         &self,
         pass: &mut Pass<'_>,
@@ -232,13 +227,17 @@ impl Pipeline {
         start: usize,
     ) -> usize {
         let requests = &self.requests[start..];
-        let Some((key_index, _)) = requests[0].element else { return start + 1 };
         let args = |request: &Request| Args::new(input, &self.spans[request.words.clone()]);
+        let element = |request: &Request| {
+            let element = self.server.commands.row(request.row?).element;
+            element.filter(|(_, index)| *index < request.words.len())
+        };
+        let Some((key_index, _)) = element(&requests[0]) else { return start + 1 };
         let is_of_the_same = |request: &&Request| request.place == requests[0].place;
         let indexes = requests
             .iter()
             .take_while(is_of_the_same)
-            .map_while(|request| request.element.map(|(_, index)| (request, index)));
+            .map_while(|request| element(request).map(|(_, index)| (request, index)));
         let n_elements = indexes.clone().count();
         if n_elements > 1 {
             let key = self.server.keyspace.key(args(&requests[0]).get(key_index));
@@ -281,14 +280,24 @@ impl Pipeline {
                 break;
             }
             ctx.client.handle.show_command(request.row);
-            if index >= fetched_end {
+            let row = request.row.map(|id| server.commands.row(id));
+            if index >= fetched_end && row.is_some_and(|row| row.element.is_some()) {
                 fetched_end = self.prefetch_elements(&mut pass, &ctx, input, index);
             }
             ctx.keeps_stripe = requests.get(index + 1).is_some_and(|next| {
                 next.is_on_stripe_of(request)
                     && began_ns.saturating_sub(batch_began_ns) < KEPT_STRIPE_NS_MAX
             });
-            let outcome = run_request(&mut pass, &mut ctx, args, request, trace);
+            let outcome = match row {
+                Some(row) => {
+                    ctx.row = row;
+                    execute(&mut pass, &mut ctx, args, request.place, trace)
+                }
+                None => {
+                    refuse_unknown(&mut ctx, args);
+                    Outcome::Answered
+                }
+            };
             if outcome == Outcome::Postponed {
                 postpone(&mut ctx);
                 break;
@@ -487,23 +496,6 @@ fn settle_batch(ctx: &mut Ctx<'_>) {
     tracking::settle(ctx.server);
 }
 
-/// Runs one request, if there is such a command.
-#[inline]
-fn run_request(
-    pass: &mut Pass<'_>,
-    ctx: &mut Ctx<'_>,
-    args: Args<'_>,
-    request: &Request,
-    trace: &Trace,
-) -> Outcome {
-    if let Some(id) = request.row {
-        ctx.row = ctx.server.commands.row(id);
-        return execute(pass, ctx, args, request.place, trace);
-    }
-    refuse_unknown(ctx, args);
-    Outcome::Answered
-}
-
 /// Bytes of output that end a batch.
 #[inline]
 fn output_bytes_max(client: &Client) -> usize {
@@ -528,17 +520,19 @@ fn settle(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome, took_ns: u64) {
     if ctx.client.flags.contains(ClientFlags::TRACKING_CACHING) {
         tracking::end_caching(ctx);
     }
-    if outcome == Outcome::Answered {
-        return send_pushed(ctx);
-    }
-    if outcome == Outcome::Blocked {
-        if let Some(blocked) = &mut ctx.client.blocked {
-            (blocked.request, blocked.took_ns) = (args.to_owned(), took_ns);
+    match outcome {
+        Outcome::Ran => {
+            ctx.server.count_call(ctx, args, took_ns);
+            monitor::show_if_wanted(ctx, args);
         }
-    } else {
-        ctx.server.count_call(ctx, args, took_ns);
+        Outcome::Blocked => {
+            if let Some(blocked) = &mut ctx.client.blocked {
+                (blocked.request, blocked.took_ns) = (args.to_owned(), took_ns);
+            }
+            monitor::show_if_wanted(ctx, args);
+        }
+        Outcome::Answered | Outcome::Postponed => {}
     }
-    monitor::show_if_wanted(ctx, args);
     send_pushed(ctx);
 }
 

@@ -337,13 +337,11 @@ impl Server {
     }
 
     /// Counts a call that has run, and notes it where it was slow.
-    #[inline]
+    #[inline(always)] // on the way of every request
     pub fn count_call(&self, ctx: &Ctx<'_>, args: Args<'_>, took_ns: u64) {
-        let client = &ctx.client.handle;
-        ClientHandle::add(&client.n_commands, 1);
-        let stats = &self.stats.workers[ctx.worker];
-        stats.total_commands_processed.add(1);
-        stats.commands[ctx.row.id].count(took_ns, ctx.config.latency_tracking);
+        ClientHandle::add(&ctx.client.handle.n_commands, 1);
+        ctx.stats.total_commands_processed.add(1);
+        ctx.stats.commands[ctx.row.id].count(took_ns, ctx.tracks_latency);
         if took_ns >= ctx.slow_ns {
             self.note_slow_call(ctx, args, took_ns);
         }
