@@ -167,7 +167,7 @@ impl RequestParser {
     ) -> Result<Progress, ProtocolError> {
         let mut pos = self.pos;
         if self.remaining == 0 {
-            let (count, next) = match read_short_number(request, 0, b'*') {
+            let (count, next) = match read_plain_number(request, 0, b'*') {
                 Some((count, next)) if count as i64 <= limits.multibulk_len_max => {
                     (count as i64, next)
                 }
@@ -182,7 +182,7 @@ impl RequestParser {
             (self.remaining, pos) = (count, next);
         }
         if self.bulk_len.is_none() {
-            pos = self.take_short_bulks(request, pos, base, spans);
+            pos = self.take_whole_bulks(request, pos, base, limits, spans);
         }
         if self.remaining == 0 {
             self.pos = 0;
@@ -191,19 +191,21 @@ impl RequestParser {
         self.take_bulks(request, pos, base, limits, spans)
     }
 
-    /// Takes arguments as long as they are short and whole. Returns the position behind them.
-    #[inline]
-    fn take_short_bulks(
+    /// Takes arguments as long as they are whole and nothing is wrong with them. Returns the position
+    /// behind them.
+    #[inline(always)]
+    fn take_whole_bulks(
         &mut self,
         request: &[u8],
         mut pos: usize,
         base: usize,
+        limits: &Limits,
         spans: &mut Vec<Span>,
     ) -> usize {
-        // No limit is below what two digits can say.
         let mut remaining = self.remaining;
         while remaining > 0
-            && let Some((len, start)) = read_short_number(request, pos, b'$')
+            && let Some((len, start)) = read_plain_number(request, pos, b'$')
+            && len as i64 <= limits.bulk_len_max
             && start + len + 2 <= request.len()
         {
             spans.push(Span { start: base + start, len });
@@ -214,7 +216,7 @@ impl RequestParser {
         pos
     }
 
-    /// Takes the other arguments, of any length.
+    /// Takes the other arguments, or tells what is wrong with them.
     #[inline(never)]
     fn take_bulks(
         &mut self,
@@ -254,10 +256,10 @@ impl RequestParser {
     }
 }
 
-/// A line of `kind` and a number of one digit or two, and the position behind it: nearly all counts
-/// and lengths. `None`: it must be looked at more closely.
-#[inline]
-fn read_short_number(request: &[u8], pos: usize, kind: u8) -> Option<(usize, usize)> {
+/// A line of `kind` and a number of up to nine digits, and the position behind it. `None`: it must be
+/// looked at more closely.
+#[inline(always)]
+fn read_plain_number(request: &[u8], pos: usize, kind: u8) -> Option<(usize, usize)> {
     // The shortest argument still has two bytes behind its line.
     let &[first, tens, ones, third, _] = request.get(pos..)?.first_chunk()?;
     let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
@@ -267,9 +269,33 @@ fn read_short_number(request: &[u8], pos: usize, kind: u8) -> Option<(usize, usi
     if ones == b'\r' {
         return Some((digit(tens), pos + 4));
     }
-    // With a zero in front it is no number.
-    let is_number = digit(ones) <= 9 && tens != b'0' && third == b'\r';
-    is_number.then(|| (digit(tens) * 10 + digit(ones), pos + 5))
+    if digit(ones) > 9 || tens == b'0' {
+        // With a zero in front it is no number.
+        return None;
+    }
+    let value = digit(tens) * 10 + digit(ones);
+    if third == b'\r' {
+        Some((value, pos + 5))
+    } else {
+        read_further_digits(request, pos + 3, value)
+    }
+}
+
+/// Goes on with a number at the digit that stands at `pos`.
+fn read_further_digits(request: &[u8], mut pos: usize, mut value: usize) -> Option<(usize, usize)> {
+    const N_DIGITS_MAX: usize = 7;
+    for byte in request.get(pos..)?.iter().take(N_DIGITS_MAX + 1) {
+        if *byte == b'\r' {
+            return (pos + 2 <= request.len()).then_some((value, pos + 2));
+        }
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + usize::from(digit);
+        pos += 1;
+    }
+    None
 }
 
 /// The count after `*` at the front of `request`, and the position behind its line.

@@ -62,9 +62,10 @@ fn end_pause(server: &Server) {
     }
 }
 
-/// Takes the samples that INFO's rates are made of.
+/// Takes the samples that INFO's rates are made of, and looks at memory.
 fn sample(server: &Server) {
-    server.memory.look(server.clock.unix_ms() / 1000);
+    let usage = server.memory.look(server.clock.unix_ms() / 1000);
+    server.memory.huge_pages.adjust(&usage, server.config.get().huge_pages);
     let now_ms = u64::try_from(server.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     server.stats.sample_rates(now_ms);
 }

@@ -155,6 +155,9 @@ impl Pipeline {
             if let Some(stop) = self.execute(client, input, out, &mut turn_ends_ns) {
                 return stop;
             }
+            if input.is_empty() && !client.is_held_up() {
+                return Stop::NeedsInput { wanted: 1 };
+            }
         }
     }
 

@@ -81,8 +81,10 @@ params! {
     "proc-title-template" => proc_title_template: String = "{title} {listen-addr} {server-mode}".to_string(), Text(support::check_title_template), [MUTABLE NOOP];
     /// The locale that SORT ALPHA compares in. Only `C`, which compares bytes, is known.
     "locale-collate" => locale_collate: String = String::new(), Text(ANY), [MUTABLE], apply = apply::locale;
-    /// Keeps the kernel from giving the process huge pages.
-    "disable-thp" => disable_thp: bool = true, YesNo, [];
+    /// Keeps the kernel from giving the process huge pages, which would harm one that forks. See `huge-pages`.
+    "disable-thp" => disable_thp: bool = true, YesNo, [NOOP];
+    /// Has the kernel give huge pages to a process with much data: look-ups in it take much less time.
+    "huge-pages" => huge_pages: bool = true, YesNo, [MUTABLE OWN HIDDEN];
     /// Tells the kernel's out-of-memory killer whom to prefer; `relative` adds to what is set already.
     "oom-score-adj" => oom_score_adj: OomScoreAdj = OomScoreAdj::No, OOM_SCORE_ADJ, [MUTABLE], apply = apply::oom_score;
     /// What the killer is told of a primary, a replica and a background process.
@@ -180,7 +182,7 @@ params! {
     /// Uses idle time to resize tables. CrabCache resizes in small steps as it goes.
     "activerehashing" => activerehashing: bool = true, YesNo, [MUTABLE NOOP];
     /// Lets the allocator give memory back from a thread of its own.
-    "jemalloc-bg-thread" => jemalloc_bg_thread: bool = true, YesNo, [MUTABLE NOOP];
+    "jemalloc-bg-thread" => jemalloc_bg_thread: bool = true, YesNo, [MUTABLE], apply = apply::jemalloc_bg_thread;
     /// Moves values to free memory that is cut into pieces.
     "activedefrag" => activedefrag: bool = false, YesNo, [MUTABLE NOOP];
     /// Wasted bytes below which nothing is moved.

@@ -86,7 +86,7 @@ fn check_system() -> ExitCode {
 fn serve(sources: &Sources) -> Result<(), Logged> {
     let mut config = load(sources).map_err(|error| report(&error))?;
     log::configure(&config);
-    system::warn(&config);
+    system::warn();
     let is_supervised = supervisor::begin(&config);
     let in_background = config.daemonize && !is_supervised;
     if in_background && let Err(error) = nix::unistd::daemon(true, false) {
@@ -103,6 +103,7 @@ fn serve(sources: &Sources) -> Result<(), Logged> {
         tracing::warn!("{error}");
         Logged
     })?);
+    server.memory.huge_pages.start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| give_up("start the event loop", &error))?;
     runtime.block_on(run(&server))
@@ -189,6 +190,11 @@ struct Threads {
 }
 
 fn start_threads(server: &Arc<Server>) -> io::Result<Threads> {
+    if server.config.get().jemalloc_bg_thread
+        && let Err(error) = crate::memory::set_background_thread(true)
+    {
+        tracing::warn!("Memory is given back to the system late: no thread for it ({error})");
+    }
     let crew = Crew::start(server)?;
     server.lazyfree.start(&server.memory.used);
     Jobs::start(server);
