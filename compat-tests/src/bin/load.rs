@@ -52,7 +52,7 @@ struct Options {
     /// Error replies do not fail
     #[arg(long)]
     errors: bool,
-    /// The command
+    /// The command, or several with a word ; between them, which count as one request
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }

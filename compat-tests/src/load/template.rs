@@ -11,20 +11,23 @@ use std::sync::Arc;
 
 const PLACE: &[u8] = b"__rand_int__";
 
-/// One request.
+/// One request: a command, or several that belong together (a transaction).
 #[derive(Debug, Clone)]
 pub struct Template {
     bytes: Vec<u8>,
     /// Where the numbers stand.
     places: Vec<usize>,
+    n_commands: usize,
 }
 
 impl Template {
-    /// Of the words of a command.
+    /// Of the words of a command, or of several with a word `;` between them.
     pub fn new(words: &[impl AsRef<[u8]>]) -> Template {
-        let bytes = wire::request(words);
+        let commands = words.split(|word| word.as_ref() == b";");
+        let n_commands = commands.clone().count();
+        let bytes: Vec<u8> = commands.flat_map(wire::request).collect();
         let places = memchr::memmem::find_iter(&bytes, PLACE).collect();
-        Template { bytes, places }
+        Template { bytes, places, n_commands }
     }
 
     /// Length of a request.
@@ -44,6 +47,7 @@ impl Template {
         Batch {
             bytes: self.bytes.repeat(n_requests),
             places: (0..n_requests).flat_map(place_of).collect(),
+            n_replies: (n_requests * self.n_commands) as u64,
         }
     }
 }
@@ -53,9 +57,15 @@ impl Template {
 pub struct Batch {
     bytes: Vec<u8>,
     places: Vec<usize>,
+    n_replies: u64,
 }
 
 impl Batch {
+    /// Replies that it gets.
+    pub fn n_replies(&self) -> u64 {
+        self.n_replies
+    }
+
     /// The bytes, with other numbers than the last time.
     pub fn draw(&mut self, numbers: &mut Draw) -> &[u8] {
         for place in &self.places {
@@ -140,6 +150,7 @@ mod tests {
         assert!(first.starts_with(b"*2\r\n$3\r\nGET\r\n$14\r\nk:00000000000"));
         let is_other = (0..50).any(|_| batch.draw(&mut numbers) != first);
         assert!(is_other);
+        assert_eq!(Template::new(&["MULTI", ";", "EXEC"]).batch(3).n_replies(), 6);
     }
 
     #[test]

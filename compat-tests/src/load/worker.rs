@@ -4,9 +4,12 @@ use super::replies::Counter;
 use super::template::{Batch, Draw};
 use super::{LATENCY_NS_MAX, Load, Outcome};
 use mio::net::TcpStream;
+use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 const READ_BYTES: usize = 256 * 1024;
@@ -18,8 +21,8 @@ struct Connection {
     replies: Counter,
     /// Replies of the oldest batch that have come.
     n_replies: u64,
-    /// When each batch that is under way counts from, oldest first.
-    begun: VecDeque<Instant>,
+    /// When each batch that is under way counts from, and the replies it gets, oldest first.
+    begun: VecDeque<(Instant, u64)>,
     /// What the socket has not taken.
     unsent: Vec<u8>,
     n_sent: usize,
@@ -27,9 +30,14 @@ struct Connection {
     due: Instant,
 }
 
+/// Not the number of a connection.
+const TIMER: Token = Token(usize::MAX);
+
 struct Worker<'a> {
     load: &'a Load,
     poll: Poll,
+    /// Wakes the loop when a batch is due, to the microsecond; waiting for events ends at milliseconds.
+    timer: TimerFd,
     connections: Vec<Connection>,
     batches: Vec<Batch>,
     weights: Vec<u32>,
@@ -47,6 +55,9 @@ struct Worker<'a> {
 pub(super) fn run(load: &Load, index: usize, n_threads: usize) -> io::Result<Outcome> {
     let n_connections = (load.n_connections + n_threads - 1 - index) / n_threads;
     let poll = Poll::new()?;
+    let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK)?;
+    let timer_fd = timer.as_fd().as_raw_fd();
+    poll.registry().register(&mut SourceFd(&timer_fd), TIMER, Interest::READABLE)?;
     let connections = (0..n_connections).map(|_| connect(load)).collect::<io::Result<_>>()?;
     let now = Instant::now();
     let interval = load
@@ -55,6 +66,7 @@ pub(super) fn run(load: &Load, index: usize, n_threads: usize) -> io::Result<Out
     let mut worker = Worker {
         load,
         poll,
+        timer,
         connections,
         batches: load.mix.iter().map(|(_, template)| template.batch(load.pipeline)).collect(),
         weights: load.mix.iter().map(|(weight, _)| *weight).collect(),
@@ -117,13 +129,20 @@ impl Worker<'_> {
                 self.outcome.elapsed = now - self.counts_from;
                 return Ok(());
             }
-            let wakes = self.send_due(now)?.map_or(ends, |due| due.min(ends));
-            match self.poll.poll(&mut events, Some(wakes.saturating_duration_since(now))) {
+            if let Some(due) = self.send_due(now)? {
+                let rest = due.saturating_duration_since(now).max(Duration::from_nanos(1));
+                let flags = TimerSetTimeFlags::empty();
+                self.timer.set(Expiration::OneShot(rest.into()), flags)?;
+            }
+            match self.poll.poll(&mut events, Some(ends.saturating_duration_since(now))) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 polled => polled?,
             }
             for event in &events {
                 let Token(number) = event.token();
+                if event.token() == TIMER {
+                    continue;
+                }
                 if event.is_writable() && !self.connections[number].unsent.is_empty() {
                     flush(&mut self.connections[number])?;
                 }
@@ -156,9 +175,10 @@ impl Worker<'_> {
 
     fn send_batch(&mut self, number: usize, begun: Instant) -> io::Result<()> {
         let batch = self.choose();
+        let n_replies = self.batches[batch].n_replies();
         let bytes = self.batches[batch].draw(&mut self.draw);
         let connection = &mut self.connections[number];
-        connection.begun.push_back(begun);
+        connection.begun.push_back((begun, n_replies));
         let n_sent =
             if connection.unsent.is_empty() { send(&mut connection.stream, bytes)? } else { 0 };
         if n_sent < bytes.len() {
@@ -205,11 +225,11 @@ impl Worker<'_> {
             (self.n_reply_bytes, self.n_replies) =
                 (self.n_reply_bytes + n_bytes as u64, self.n_replies + n_replies);
             let now = Instant::now();
-            while connection.n_replies >= self.load.pipeline as u64 {
-                connection.n_replies -= self.load.pipeline as u64;
-                let Some(begun) = connection.begun.pop_front() else {
-                    return Err(io::Error::other("more replies than requests"));
-                };
+            while let Some((begun, n_wanted)) = connection.begun.front().copied()
+                && connection.n_replies >= n_wanted
+            {
+                connection.n_replies -= n_wanted;
+                connection.begun.pop_front();
                 if now >= self.counts_from {
                     let took_ns = (now - begun).as_nanos() as u64;
                     let took_ns = took_ns.clamp(1, LATENCY_NS_MAX);
@@ -218,6 +238,9 @@ impl Worker<'_> {
                         .latencies_ns
                         .saturating_record_n(took_ns, self.load.pipeline as u64);
                 }
+            }
+            if connection.begun.is_empty() && connection.n_replies > 0 {
+                return Err(io::Error::other("more replies than requests"));
             }
             if self.interval.is_none() && connection.begun.is_empty() {
                 self.send_batch(number, now)?;
