@@ -47,6 +47,8 @@ pub enum WaitKind {
     Memory,
     /// BLPOP and its like: for keys.
     Keys,
+    /// SHUTDOWN: for replicas before the server ends, or for the reason why it does not.
+    Shutdown,
 }
 
 impl WaitKind {
@@ -54,7 +56,7 @@ impl WaitKind {
     pub fn may_time_out(self) -> bool {
         match self {
             WaitKind::Replicas | WaitKind::Keys => true,
-            WaitKind::Pause | WaitKind::Memory => false,
+            WaitKind::Pause | WaitKind::Memory | WaitKind::Shutdown => false,
         }
     }
 }

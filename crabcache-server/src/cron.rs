@@ -5,7 +5,7 @@
 use crate::persistence::aof::rewrite;
 use crate::persistence::due;
 use crate::server::Server;
-use crate::{client_eviction, eviction, expire, replication, tracking};
+use crate::{client_eviction, eviction, expire, replication, shutdown, tracking};
 use crabcache_store::{Trace, Walk};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,6 +14,7 @@ use std::time::Duration;
 /// What is done at each tick. Each must be short, or bound its own work.
 const TASKS: &[fn(&Server)] = &[
     end_pause,
+    shutdown::tick,
     expire::slow_cycle,
     sample,
     measure_tables,

@@ -260,6 +260,10 @@ fn sweep(
     let trace = Trace::default();
     while n_seen < n_stripes {
         pass.give_way();
+        // Somebody may have made this server a replica, or paused it.
+        if !is_active(server) {
+            return (sum, false);
+        }
         let wants_sample = sum.n_sampled < N_SAMPLES_MIN;
         let swept = pass.sweep_expired(
             *next_stripe,
@@ -410,9 +414,13 @@ mod tests {
 
     /// One cycle of so many nanoseconds.
     fn run(t: &TestServer, limit_ns: u64) {
-        let config = t.server.config.get();
-        let mut progress = t.server.active_expire.progress.lock();
-        cycle(&t.server, &config, &Effort::of(&config), &mut progress, limit_ns);
+        run_on(&t.server, limit_ns);
+    }
+
+    fn run_on(server: &Server, limit_ns: u64) {
+        let config = server.config.get();
+        let mut progress = server.active_expire.progress.lock();
+        cycle(server, &config, &Effort::of(&config), &mut progress, limit_ns);
     }
 
     #[test]
@@ -469,6 +477,24 @@ mod tests {
         t.server.conditions.unpause();
         run(&t, SECOND_NS);
         assert_eq!(n_keys(&t, 0), 0);
+    }
+
+    #[test]
+    fn a_cycle_ends_when_a_primary_is_followed() {
+        let mut t = TestServer::new();
+        fill(&mut t, 0, 100, 10);
+        t.advance_ms(20);
+        let server = &*t.server;
+        std::thread::scope(|scope| {
+            let mut pass = server.keyspace.enter(0);
+            let first = pass.lock_one(0, Mode::Write);
+            let cycle = scope.spawn(|| run_on(server, SECOND_NS));
+            std::thread::sleep(Duration::from_millis(50));
+            server.conditions.set_replica(true);
+            drop(first);
+            cycle.join().unwrap();
+        });
+        assert!(n_keys(&t, 0) > 90);
     }
 
     #[test]

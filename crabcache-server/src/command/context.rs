@@ -1,6 +1,7 @@
 //! What a handler gets beside the data and its arguments.
 
 use super::args::{Args, OwnedArgs};
+use super::dispatch::Refusal;
 use super::effects::Effects;
 use super::known_keys::KnownKeys;
 use super::table::CommandRow;
@@ -62,6 +63,8 @@ pub struct Ctx<'a> {
     pub(crate) in_script: bool,
     /// What the script that runs takes for the time, once it has asked: Unix microseconds.
     pub(crate) script_time_us: Option<i64>,
+    /// Why the command may not run after all, found out when the whole keyspace was waited for.
+    pub(crate) refusal: Option<Refusal>,
     /// The script that is about to run, once it was found for its keys.
     pub(crate) script: Option<FoundScript>,
     /// Lines for monitors, sent at the end of the batch.
@@ -105,6 +108,7 @@ impl<'a> Ctx<'a> {
             mark: 0,
             in_script: false,
             script_time_us: None,
+            refusal: None,
             script: None,
             shown: Vec::new(),
         }
@@ -175,6 +179,14 @@ impl<'a> Ctx<'a> {
     pub fn send_pushed(&mut self) {
         let pushed = self.client.handle.take_output();
         self.reply.insert(self.mark, &pushed);
+    }
+
+    /// Lets the next commands treat what has expired as the server's role wants it now. It can change
+    /// only while the thread's gate is not held.
+    pub(crate) fn refresh_expiry(&mut self) {
+        if !self.client.is_obeyed() {
+            self.env.expiry = self.server.expiry(self.env.now_ms);
+        }
     }
 
     /// Lets the commands of the batch see a configuration that one of them has put in force.

@@ -34,8 +34,11 @@ pub enum Outcome {
 }
 
 /// Why a check stops a command.
-enum Refusal {
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is answered with this.
     Error(CommandError),
+    /// It is to be tried again later.
     Postpone,
 }
 
@@ -58,13 +61,8 @@ pub fn execute(
     note_place(ctx, args, place);
     ctx.lacks_memory = eviction::is_full(ctx.server, &ctx.config)
         && eviction::make_room(ctx.server, &ctx.config, pass, &ctx.env, ctx.worker) == Room::None;
-    match check(ctx, args) {
-        Ok(()) => {}
-        Err(Refusal::Postpone) => return Outcome::Postponed,
-        Err(Refusal::Error(error)) => {
-            refuse_call(pass, ctx, args, error);
-            return Outcome::Answered;
-        }
+    if let Err(refusal) = check(ctx, args) {
+        return turn_away(pass, ctx, args, refusal);
     }
     let mark = ctx.reply.len();
     ctx.mark = mark;
@@ -74,6 +72,9 @@ pub fn execute(
         outcome = Outcome::Answered;
     } else {
         run(pass, ctx, args, trace, mark);
+        if let Some(refusal) = ctx.refusal.take() {
+            return turn_away(pass, ctx, args, refusal);
+        }
         if ctx.client.blocked.is_some() {
             return Outcome::Blocked;
         }
@@ -174,8 +175,19 @@ fn drop_http(ctx: &mut Ctx<'_>) {
     ctx.client.set_flag(ClientFlags::CLOSE_ASAP, true);
 }
 
-/// Answers a command that a check has stopped.
+/// A check has stopped a command.
 #[cold]
+fn turn_away(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, refusal: Refusal) -> Outcome {
+    match refusal {
+        Refusal::Postpone => Outcome::Postponed,
+        Refusal::Error(error) => {
+            refuse_call(pass, ctx, args, error);
+            Outcome::Answered
+        }
+    }
+}
+
+/// Answers a command that a check has stopped.
 fn refuse_call(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, error: CommandError) {
     count_rejected(ctx);
     if ctx.row.spec.name != "exec" {
@@ -270,8 +282,20 @@ fn check_thoroughly(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
         return check_loading(ctx, args);
     }
     // A pause may have begun or ended since the batch did.
-    ctx.env.expiry = ctx.server.expiry(ctx.env.now_ms);
+    ctx.refresh_expiry();
     CHECKS.iter().try_for_each(|check| check(ctx, args))
+}
+
+/// Whether a command may still run that has waited for the whole keyspace, which is held now: others
+/// have run meanwhile, and what it was let through by may have changed. If not, the dispatcher
+/// refuses it.
+pub fn may_still_run(ctx: &mut Ctx<'_>, args: Args<'_>) -> bool {
+    if ctx.client.is_obeyed() {
+        return follow::is_current(ctx);
+    }
+    ctx.refresh_expiry();
+    ctx.refusal = check(ctx, args).err();
+    ctx.refusal.is_none()
 }
 
 fn check_protected(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
@@ -491,6 +515,8 @@ fn try_run(
             let env = ctx.env;
             let result = handler(&mut Walk::stepwise(pass, &env, trace), ctx, args);
             finish(ctx, mark, result);
+            // It has given way to others.
+            ctx.refresh_expiry();
         }
         Handler::Gated(handler) => {
             let result = handler(pass, ctx, args, trace);
@@ -524,12 +550,13 @@ fn lock<'p>(pass: &'p mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) -> Option
 /// Runs a command on what was locked for it.
 #[inline]
 fn run_on(mut locked: Locked<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) {
-    // It may have changed while the keyspace was waited for.
-    if follow::is_current(ctx) {
-        run_here(&mut locked, ctx, args, trace, mark);
-        if ctx.keeps_stripe {
-            locked.keep();
-        }
+    // Others have run while the whole keyspace was waited for.
+    if locked.is_exclusive() && !may_still_run(ctx, args) {
+        return;
+    }
+    run_here(&mut locked, ctx, args, trace, mark);
+    if ctx.keeps_stripe {
+        locked.keep();
     }
 }
 
@@ -708,3 +735,6 @@ pub fn finish_served(ctx: &mut Ctx<'_>, args: Args<'_>, took_ns: u64) {
     withhold_reply(ctx, 0);
     ctx.server.count_call(ctx, args, took_ns);
 }
+
+#[cfg(test)]
+mod tests;

@@ -551,8 +551,10 @@ fn send_pushed(ctx: &mut Ctx<'_>) {
 /// Holds a client until the pause is over.
 #[cold]
 fn postpone(ctx: &mut Ctx<'_>) {
-    let until_ms = match ctx.server.conditions.is_failing_over() {
-        true => i64::MAX,
+    // It may have ended just now, so this is tried again now and then.
+    const RETRY_MS: i64 = 100;
+    let until_ms = match ctx.server.conditions.are_writes_held() {
+        true => ctx.env.now_ms + RETRY_MS,
         false => ctx.server.conditions.pause_until_ms(),
     };
     ctx.block(WaitKind::Pause, Some(until_ms), |_, _| {});

@@ -128,7 +128,7 @@ params! {
 
     ["Shutdown"]
     /// Seconds that lagging replicas get before the server ends.
-    "shutdown-timeout" => shutdown_timeout: i64 = 10, Int(0, INT_MAX), [MUTABLE NOOP];
+    "shutdown-timeout" => shutdown_timeout: i64 = 10, Int(0, INT_MAX), [MUTABLE];
     /// How SIGINT ends the server.
     "shutdown-on-sigint" => shutdown_on_sigint: ShutdownFlags = ShutdownFlags::empty(), SHUTDOWN, [MUTABLE WORDS];
     /// How SIGTERM ends the server.

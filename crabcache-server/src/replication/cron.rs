@@ -19,8 +19,8 @@ pub fn tick(server: &Server) {
         replication.replicas.count_good(server, &config, now_ms);
         return close_if_due(server, &config, now_ms);
     }
-    // A replica that is to take over must come to the end of the stream.
-    if !server.conditions.is_failing_over()
+    // Replicas must come to the end of the stream.
+    if !server.conditions.are_writes_held()
         && replication.is_ping_due(config.repl_ping_replica_period, now_ms)
     {
         let _pass = server.keyspace.enter(server.cron_worker());

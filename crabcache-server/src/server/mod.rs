@@ -28,6 +28,7 @@ use crate::replication::Replication;
 use crate::replication::log::{Log, Targets};
 use crate::replication::unit::Unit;
 use crate::scripting::Scripting;
+use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use crate::tracking::{self, Tracking};
@@ -105,6 +106,8 @@ pub struct Server {
     pub accept_warning: Throttle,
     /// Number of worker threads; gates and counters beyond are those of background threads.
     pub n_workers: usize,
+    /// The end that is under way.
+    pub shutdown: Shutdown,
     /// The way to the main thread.
     pub control: Control,
     /// What the out-of-memory killer thought of the process before we told it something else.
@@ -176,6 +179,7 @@ impl Server {
             http_warning: Throttle::default(),
             accept_warning: Throttle::default(),
             n_workers,
+            shutdown: Shutdown::default(),
             control: Control::default(),
             oom_base: Mutex::new(None),
             is_cron_paused: AtomicBool::new(false),

@@ -13,7 +13,7 @@ mod system;
 use crate::check;
 use crate::config::apply::{is_known_locale, system_text};
 use crate::config::file::{LoadError, Sources, load};
-use crate::config::{Config, ShutdownFlags, Supervised, support};
+use crate::config::{Config, Supervised, support};
 use crate::error::Logged;
 use crate::net::balance;
 use crate::net::crew::Crew;
@@ -24,7 +24,8 @@ use crate::persistence::snapshot::Jobs;
 use crate::replication::link;
 use crate::server::Server;
 use crate::server::control::Order;
-use crate::{cron, log, migrate, shutdown};
+use crate::shutdown::Signal;
+use crate::{cron, log, migrate};
 use arguments::{Arguments, CRABCACHE_VERSION, REDIS_VERSION};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -310,43 +311,21 @@ async fn wait_for_end(
     // Received and forgotten: a server outlives the terminal that it was started from.
     let mut hangup = signal(SignalKind::hangup())?;
     loop {
-        let is_end = tokio::select! {
+        tokio::select! {
             order = orders.recv() => match order {
                 Some(Order::Listen(config, done)) => {
                     let result = listeners.reopen(&server.config.get(), &config).await;
                     // Who asked may have gone with its connection.
                     let _ = done.send(result);
-                    false
                 }
                 Some(Order::Shutdown(asked)) => return Ok(Some(asked)),
-                None => true,
+                None => return Ok(None),
             },
-            _ = terminate.recv() => {
-                signalled(server, "SIGTERM", |config| config.shutdown_on_sigterm)
-            }
-            _ = interrupt.recv() => {
-                signalled(server, "SIGINT", |config| config.shutdown_on_sigint)
-            }
-            _ = hangup.recv() => false,
-        };
-        if is_end {
-            return Ok(None);
+            _ = terminate.recv() => server.shutdown.signalled(Signal::Terminate),
+            _ = interrupt.recv() => server.shutdown.signalled(Signal::Interrupt),
+            _ = hangup.recv() => {}
         }
     }
-}
-
-/// A signal asks for the end. Whether it comes.
-fn signalled(server: &Server, name: &str, flags: fn(&Config) -> ShutdownFlags) -> bool {
-    tracing::warn!(target: log::SIGNAL, "Received {name} scheduling shutdown...");
-    let mut pass = server.keyspace.enter(server.snapshot_worker());
-    let may_end = shutdown::prepare(server, &mut pass, flags(&server.config.get())).is_ok();
-    if !may_end {
-        tracing::warn!(
-            "Received {name} but errors trying to shut down the server, check the logs for more \
-             information"
-        );
-    }
-    may_end
 }
 
 /// Ends in order: no new connections, last replies, threads, files.
