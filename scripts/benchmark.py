@@ -14,6 +14,8 @@ import argparse
 import dataclasses
 import datetime
 import functools
+import importlib.machinery
+import importlib.util
 import json
 import os
 import pathlib
@@ -23,6 +25,7 @@ import re
 import resource
 import shlex
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -372,6 +375,14 @@ def fill(server, random_keys, n_bytes=64):
     with Connection(server.port) as connection:
         keys = (b"key:%012d" % number for number in range(random_keys))
         connection.send_all(encode("SET", key, value) for key in keys)
+
+
+def sibling(name):
+    """Another script here as a module."""
+    loader = importlib.machinery.SourceFileLoader(name, str(ROOT / "scripts" / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
 
 
 def progress(text):
