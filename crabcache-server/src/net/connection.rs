@@ -35,8 +35,12 @@ use tokio::io::AsyncWrite;
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
 
-/// Bytes asked for with one read.
-const READ_BYTES: usize = 64 * 1024;
+/// Bytes asked for with one read: a large value comes with one or two.
+const READ_BYTES: usize = 256 * 1024;
+/// An unfinished request from this length on keeps the buffer that it was read into.
+const LARGE_INPUT_BYTES: usize = READ_BYTES / 8;
+/// Room for output that a worker keeps.
+const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
 /// An unfinished request up to this length waits in a buffer of just its size and goes back to the
 /// shared buffer for the next read: many slow clients must not cost a read buffer each.
 const SMALL_INPUT_BYTES: usize = 4 * 1024;
@@ -46,6 +50,8 @@ const PENDING_BYTES_MAX: usize = 1024 * 1024;
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 /// What a client may send before it has authenticated, if it is not served.
 const UNAUTHENTICATED_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Input below this is not held against the limits.
+const UNLIMITED_INPUT_BYTES: usize = 64 * 1024;
 /// Output below this is not held against the limits: the socket will take it.
 const UNLIMITED_OUTPUT_BYTES: usize = 16 * 1024;
 
@@ -419,7 +425,7 @@ impl Connection {
             buffers.input.reserve(READ_BYTES);
             &mut buffers.input
         } else {
-            self.input.reserve(self.wanted.clamp(READ_BYTES / 4, RESERVE_BYTES_MAX));
+            self.input.reserve(self.wanted.clamp(READ_BYTES / 16, RESERVE_BYTES_MAX));
             &mut self.input
         };
         let received = match poll_read_buf(Pin::new(&mut self.stream), cx, input) {
@@ -453,7 +459,9 @@ impl Connection {
             self.has_work = true;
             Ok(())
         };
-        if !input.is_empty() {
+        if input.len() >= LARGE_INPUT_BYTES {
+            self.input = std::mem::take(&mut input);
+        } else if !input.is_empty() {
             self.input.extend_from_slice(&input);
             input.clear();
         }
@@ -476,7 +484,7 @@ impl Connection {
     fn check_input(&mut self, input_bytes: usize) -> Result<(), Closed> {
         let multi_bytes = self.client.multi.as_ref().map_or(0, |multi| multi.mem_bytes);
         let n_bytes = input_bytes + multi_bytes;
-        if n_bytes <= READ_BYTES {
+        if n_bytes <= UNLIMITED_INPUT_BYTES {
             return Ok(());
         }
         self.client.handle.input_bytes.store(input_bytes, Ordering::Relaxed);
@@ -509,7 +517,14 @@ impl Connection {
     /// Keeps what has not been served of the connection's own input.
     fn keep_input(&mut self, input: BytesMut) {
         self.input = match input.len() {
-            0 => BytesMut::new(),
+            0 => {
+                let shared = &mut self.shared.buffers.borrow_mut().input;
+                // A large request has taken its buffer: here it is again.
+                if shared.capacity() == 0 && input.capacity() <= 2 * READ_BYTES {
+                    *shared = input;
+                }
+                BytesMut::new()
+            }
             // Not the buffer that much more has stood in.
             1..=SMALL_INPUT_BYTES => BytesMut::from(&input[..]),
             _ => input,
@@ -545,7 +560,7 @@ impl Connection {
         let result = self.send(cx, &output);
         output.clear();
         // One huge reply must not stay with the worker for ever.
-        output.shrink_to(READ_BYTES * 8);
+        output.shrink_to(OUTPUT_BYTES_KEPT);
         shared.buffers.borrow_mut().output = output;
         result
     }
