@@ -109,7 +109,7 @@ impl Clock {
     #[inline]
     pub fn elapsed_ns(&self) -> u64 {
         let n_ticks = self.counter.raw().wrapping_sub(self.start_ticks);
-        (u128::from(n_ticks) * u128::from(self.ns_of_ticks) >> 32) as u64
+        ((u128::from(n_ticks) * u128::from(self.ns_of_ticks)) >> 32) as u64
     }
 
     /// Time since the clock was made; never goes back.

@@ -6,6 +6,7 @@
 //! again ([`Stats::begin`]), and until then its old counters are left out of all sums.
 
 use crate::latency::histogram::{Distribution, Histogram};
+use crabcache_store::Trace;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -119,6 +120,13 @@ impl WorkerStats {
         self.eventloop_ns.add(took_ns);
         self.eventloop_max_ns.raise(took_ns);
         self.eventloop_cmd_per_cycle_max.raise(n_commands);
+    }
+
+    /// Counts the look-ups that a batch of commands has left in its trace.
+    #[inline]
+    pub fn count_lookups(&self, trace: &Trace) {
+        self.keyspace_hits.add(trace.n_hits.take());
+        self.keyspace_misses.add(trace.n_misses.take());
     }
 
     fn reset(&self) {

@@ -291,16 +291,7 @@ impl Pipeline {
                 next.is_on_stripe_of(request)
                     && began_ns.saturating_sub(batch_began_ns) < KEPT_STRIPE_NS_MAX
             });
-            let outcome = match row {
-                Some(row) => {
-                    ctx.row = row;
-                    execute(&mut pass, &mut ctx, args, request.place, trace)
-                }
-                None => {
-                    refuse_unknown(&mut ctx, args);
-                    Outcome::Answered
-                }
-            };
+            let outcome = run_request(&mut pass, &mut ctx, row, args, request.place, trace);
             if outcome == Outcome::Postponed {
                 postpone(&mut ctx);
                 break;
@@ -329,14 +320,13 @@ impl Pipeline {
             }
         }
         if ctx.client.primary.is_some() {
-            let n_bytes = n_served.checked_sub(1).map_or(0, |last| requests[last].end);
+            let n_bytes = requests[..n_served].last().map_or(0, |last| last.end);
             follow::hand_on(server, ctx.client, &input[..n_bytes]);
         }
         drop(pass);
         settle_batch(&mut ctx);
         stats.count_cycle(began_ns.saturating_sub(batch_began_ns), n_ran);
-        stats.keyspace_hits.add(trace.n_hits.take());
-        stats.keyspace_misses.add(trace.n_misses.take());
+        stats.count_lookups(trace);
         self.take_served(client, input, n_served);
         stop
     }
@@ -486,6 +476,24 @@ impl Pipeline {
             (self.config_generation, self.config) = (generation, self.server.config.get());
         }
     }
+}
+
+/// Carries out one request; `row` is that of its command, if there is one.
+#[inline]
+fn run_request<'a>(
+    pass: &mut Pass<'_>,
+    ctx: &mut Ctx<'a>,
+    row: Option<&'a CommandRow>,
+    args: Args<'_>,
+    place: Option<Place>,
+    trace: &Trace,
+) -> Outcome {
+    let Some(row) = row else {
+        refuse_unknown(ctx, args);
+        return Outcome::Answered;
+    };
+    ctx.row = row;
+    execute(pass, ctx, args, place, trace)
 }
 
 /// Does what is done once for all commands of a batch.
