@@ -273,9 +273,11 @@ class OwnLoad(Load):
     zipf: float = 0
     rate: int = 0
     mix: tuple = ()
+    subscribers: int = 0
 
     def arguments(self):
         options = ["-c", self.clients, "-P", self.pipeline, "-d", self.bytes, "-s", self.seconds]
+        options += ["--subscribers", self.subscribers] if self.subscribers else []
         options += ["--threads", self.threads] if self.threads > 1 else []
         options += ["-r", self.random_keys] if self.random_keys else []
         options += ["--zipf", self.zipf] if self.zipf else []

@@ -49,6 +49,12 @@ struct Options {
     /// A further command that is sent, with its weight in front: "9 GET key:__rand_int__"
     #[arg(long)]
     mix: Vec<String>,
+    /// Further connections of each thread that subscribe to --channel and read
+    #[arg(long, default_value_t = 0)]
+    subscribers: usize,
+    /// Their channel
+    #[arg(long, default_value = "channel")]
+    channel: String,
     /// Error replies do not fail
     #[arg(long)]
     errors: bool,
@@ -110,6 +116,8 @@ fn load_of(options: &Options) -> Result<Load, String> {
         warm_up: seconds(options.warm_up)?,
         duration: seconds(options.seconds)?,
         rate: options.rate,
+        n_subscribers: options.subscribers,
+        channel: options.channel.clone(),
     })
 }
 

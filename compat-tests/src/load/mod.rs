@@ -44,6 +44,10 @@ pub struct Load {
     pub duration: Duration,
     /// Requests a second, over all connections, for an open loop.
     pub rate: Option<f64>,
+    /// Further connections of each thread, which subscribe to a channel and read what comes.
+    pub n_subscribers: usize,
+    /// The channel.
+    pub channel: String,
 }
 
 /// What came of a load, without its warm-up.

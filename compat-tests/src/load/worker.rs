@@ -36,6 +36,8 @@ const TIMER: Token = Token(usize::MAX);
 struct Worker<'a> {
     load: &'a Load,
     poll: Poll,
+    /// Those behind the connections of the load read, and send nothing.
+    subscribers: Vec<TcpStream>,
     /// Wakes the loop when a batch is due, to the microsecond; waiting for events ends at milliseconds.
     timer: TimerFd,
     connections: Vec<Connection>,
@@ -66,6 +68,7 @@ pub(super) fn run(load: &Load, index: usize, n_threads: usize) -> io::Result<Out
     let mut worker = Worker {
         load,
         poll,
+        subscribers: (0..load.n_subscribers).map(|_| subscribe(load)).collect::<io::Result<_>>()?,
         timer,
         connections,
         batches: load.mix.iter().map(|(_, template)| template.batch(load.pipeline)).collect(),
@@ -85,6 +88,13 @@ pub(super) fn run(load: &Load, index: usize, n_threads: usize) -> io::Result<Out
     Ok(outcome)
 }
 
+fn subscribe(load: &Load) -> io::Result<TcpStream> {
+    let mut stream = std::net::TcpStream::connect(load.address)?;
+    stream.write_all(&crate::wire::request(&["SUBSCRIBE", &load.channel]))?;
+    stream.set_nonblocking(true)?;
+    Ok(TcpStream::from_std(stream))
+}
+
 fn connect(load: &Load) -> io::Result<Connection> {
     let stream = std::net::TcpStream::connect(load.address)?;
     stream.set_nodelay(true)?;
@@ -102,6 +112,10 @@ fn connect(load: &Load) -> io::Result<Connection> {
 
 impl Worker<'_> {
     fn begin(&mut self, now: Instant, index: usize, n_threads: usize) -> io::Result<()> {
+        for (number, stream) in self.subscribers.iter_mut().enumerate() {
+            let token = Token(self.connections.len() + number);
+            self.poll.registry().register(stream, token, Interest::READABLE)?;
+        }
         for number in 0..self.connections.len() {
             let connection = &mut self.connections[number];
             let interest = Interest::READABLE | Interest::WRITABLE;
@@ -141,6 +155,10 @@ impl Worker<'_> {
             for event in &events {
                 let Token(number) = event.token();
                 if event.token() == TIMER {
+                    continue;
+                }
+                if let Some(number) = number.checked_sub(self.connections.len()) {
+                    drain(&mut self.subscribers[number], &mut input)?;
                     continue;
                 }
                 if event.is_writable() && !self.connections[number].unsent.is_empty() {
@@ -250,6 +268,20 @@ impl Worker<'_> {
             if n_bytes < input.len() {
                 return Ok(());
             }
+        }
+    }
+}
+
+/// Reads what has come, and forgets it.
+fn drain(stream: &mut TcpStream, input: &mut [u8]) -> io::Result<()> {
+    loop {
+        match stream.read(input) {
+            Ok(0) => return Err(io::Error::other("the server has closed a subscriber")),
+            Ok(n_bytes) if n_bytes < input.len() => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }

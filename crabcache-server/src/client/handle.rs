@@ -276,8 +276,13 @@ impl ClientHandle {
     /// how much output the connection then has before it, and whether it must be woken: it has not
     /// been since it last took its mail.
     pub fn deliver<'b>(&self, bytes: impl FnOnce(Protocol) -> &'b [u8]) -> (usize, bool) {
+        /// Room for some messages, so that it does not grow with each.
+        const ROOM_BYTES: usize = 1024;
         let mut mail = self.mail.lock();
         let is_first = mail.output.is_empty();
+        if mail.output.capacity() == 0 {
+            mail.output.reserve(ROOM_BYTES);
+        }
         mail.output.extend_from_slice(bytes(self.protocol()));
         let n_bytes = self.output_bytes.load(Ordering::Relaxed) + mail.output.len();
         drop(mail);
@@ -345,6 +350,18 @@ impl ClientHandle {
         self.waker.register(waker);
         self.has_mail.store(false, Ordering::SeqCst);
         std::mem::take(&mut *self.mail.lock())
+    }
+
+    /// The output alone, for a connection that nobody has woken: the waker that it has registered still
+    /// is. `None` if there is more.
+    pub fn take_delivered(&self) -> Option<Vec<u8>> {
+        self.has_mail.store(false, Ordering::SeqCst);
+        let mut mail = self.mail.lock();
+        if mail.unblock.is_some() {
+            self.has_mail.store(true, Ordering::SeqCst);
+            return None;
+        }
+        Some(std::mem::take(&mut mail.output))
     }
 
     /// Adds to a number that only the connection writes.

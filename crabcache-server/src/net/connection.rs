@@ -93,6 +93,17 @@ impl Shared {
         self.pipeline.try_borrow_mut().unwrap_or_else(|_| self.stand_in.borrow_mut())
     }
 
+    /// Sends what was delivered to a client of this worker.
+    pub(super) fn deliver(&self, handle: &ClientHandle) {
+        let connection = self.connections.borrow().get(&handle.id).and_then(Weak::upgrade);
+        let is_sent = connection.is_some_and(|connection| {
+            connection.try_borrow_mut().is_ok_and(|mut connection| connection.deliver())
+        });
+        if !is_sent {
+            handle.wake();
+        }
+    }
+
     /// Serves the worker's connections on the stack of one of them, which runs a script that is over
     /// its time. Of other commands, only those run that are meant for that.
     pub(super) fn stand_in(&self) {
@@ -256,6 +267,23 @@ impl Connection {
         waker.wake();
     }
 
+    /// Sends what was delivered to the client, without its task. `false`: the task has more to do.
+    fn deliver(&mut self) -> bool {
+        let has_more = self.is_over || self.is_deaf || self.client.handle.is_killed();
+        if has_more || self.client.blocked.is_some() || !self.pending.is_empty() {
+            return false;
+        }
+        let Some(waker) = self.waker.take() else { return false };
+        let Some(output) = self.client.handle.take_delivered() else {
+            self.waker = Some(waker);
+            return false;
+        };
+        let sent = self.send(&mut Context::from_waker(&waker), &output);
+        self.waker = Some(waker);
+        self.is_over |= sent.is_err();
+        sent.is_ok()
+    }
+
     fn poll_to_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_over { Poll::Ready(()) } else { self.poll_safely(cx) }
     }
@@ -371,6 +399,9 @@ impl Connection {
             return Err(Closed);
         }
         self.send(cx, &mail.output)?;
+        if mail.unblock.is_none() && self.client.blocked.is_none() {
+            return Ok(());
+        }
         self.with_output(cx, |pipeline, client, out| {
             pipeline.settle_mail(client, mail.unblock, out);
         })
