@@ -210,6 +210,15 @@ fn go_on(server: &Server, progress: Progress) -> Result<Begun, Logged> {
     }
 }
 
+/// Ends the process at once and saves nothing: whatever went on would do damage.
+pub fn crash(config: &Config, why: &str) -> ! {
+    tracing::error!("Guru Meditation: {why}");
+    if config.use_exit_on_panic {
+        std::process::exit(1);
+    }
+    std::process::abort();
+}
+
 /// The replicas that have not got all, each with the bytes that it lacks.
 fn lagging(server: &Server) -> impl Iterator<Item = (Arc<Replica>, u64)> {
     let end = server.log.ends().replicas;

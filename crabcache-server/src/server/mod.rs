@@ -102,6 +102,8 @@ pub struct Server {
     pub replication: Replication,
     /// When clients that speak HTTP are logged.
     pub http_warning: Throttle,
+    /// When it is logged that what a primary sends cannot be written to disk.
+    pub disk_warning: Throttle,
     /// When it is logged that connections cannot be accepted.
     pub accept_warning: Throttle,
     /// Number of worker threads; gates and counters beyond are those of background threads.
@@ -177,6 +179,7 @@ impl Server {
             aof: Aof::default(),
             log: Log::default(),
             http_warning: Throttle::default(),
+            disk_warning: Throttle::default(),
             accept_warning: Throttle::default(),
             n_workers,
             shutdown: Shutdown::default(),
