@@ -741,8 +741,9 @@ fn finish(ctx: &mut Ctx<'_>, mark: usize, result: CommandResult) {
     }
 }
 
+/// Counts a command that has failed, and answers with the error.
 #[cold]
-fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
+pub fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
     ctx.reply.truncate(mark);
     let stats = &ctx.server.stats.workers[ctx.worker];
     stats.commands[ctx.row.id].failed_calls.add(1);
