@@ -172,6 +172,37 @@ fn too_few_replicas_refuse_writes() {
     await_that("the replica", &[&primary], || ask(&primary, &["SET", "k", "v"]) == "OK");
 }
 
+#[test]
+fn a_pause_holds_up_what_the_primary_sends() {
+    for which in [Which::Reference, Which::CrabCache] {
+        let (primary, replica) = (start(Which::CrabCache, &[]), start(which, &[]));
+        follow(&replica, &primary);
+        ask(&primary, &["SET", "k", "1"]);
+        await_that("the key", &[&primary, &replica], || ask(&replica, &["GET", "k"]) == "1");
+        for (mode, ms) in [("WRITE", "100000"), ("ALL", "1000")] {
+            let n = ask(&primary, &["INCR", "n"]);
+            await_that("the key", &[&primary, &replica], || ask(&replica, &["GET", "n"]) == n);
+            ask(&replica, &["CLIENT", "PAUSE", ms, mode]);
+            ask(&primary, &["INCR", "k"]);
+            // More than is received while nothing goes on.
+            ask(&primary, &["SET", "long", &"x".repeat(3_000_000)]);
+            if mode == "WRITE" {
+                let number = |field| info(&replica, field).parse::<u64>().unwrap();
+                let applied = number("slave_repl_offset");
+                await_that("bytes", &[&replica], || number("slave_read_repl_offset") > applied);
+                std::thread::sleep(Duration::from_millis(1500));
+                assert_eq!(number("slave_repl_offset"), applied, "{which:?}");
+                assert_eq!(ask(&replica, &["GET", "k"]), "1", "{which:?}");
+                // It is still there for its primary.
+                assert!(info(&primary, "slave0").contains("state=online"), "{which:?}");
+            }
+            ask(&replica, &["CLIENT", "UNPAUSE"]);
+            assert_same(&primary, &[&replica]);
+        }
+        assert_eq!(info(&primary, "sync_full"), "1", "{which:?}");
+    }
+}
+
 /// A primary that sends `snapshot` to whoever asks, again and again. Gives its port.
 fn false_primary(snapshot: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

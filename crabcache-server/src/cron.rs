@@ -19,6 +19,7 @@ const TASKS: &[fn(&Server)] = &[
     sample,
     measure_tables,
     check_clients,
+    |server| server.migration.kept.close_old(server),
     eviction::cycle,
     due::save_if_due,
     rewrite::begin_if_due,

@@ -6,12 +6,15 @@
 //! each tick, and only a small part of that where little comes of it. When a cycle had to end before
 //! its time, short ones follow between the ticks.
 
+mod own;
+
 use crate::blocking::keys;
 use crate::config::Config;
 use crate::notify::Event;
 use crate::server::Server;
 use crate::tracking;
 use crabcache_store::{Env, Expired, Gone, Key, Locked, Mode, Pass, Swept, Trace, WriteDb};
+use own::OwnKeys;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -58,6 +61,8 @@ pub struct ActiveExpire {
     /// An `f64`, 0..1.
     stale_share: AtomicU64,
     progress: Mutex<Progress>,
+    /// Keys of a replica's own.
+    pub own: OwnKeys,
 }
 
 #[derive(Debug)]
@@ -85,6 +90,7 @@ impl ActiveExpire {
             avg_ttl_ms: (0..n_databases).map(|_| AtomicI64::new(0)).collect(),
             stale_share: AtomicU64::new(0f64.to_bits()),
             progress: Mutex::new(progress),
+            own: OwnKeys::default(),
         }
     }
 
@@ -150,6 +156,9 @@ pub fn slow_cycle(server: &Server) {
     let tick_ns = 1_000_000_000 / u64::try_from(config.hz).unwrap_or(10).max(1);
     let effort = Effort::of(&config);
     let limit_ns = tick_ns * effort.slow_percent / 100;
+    if server.active_expire.is_enabled() {
+        own::cycle(server, &config);
+    }
     cycle(server, &config, &effort, &mut server.active_expire.progress.lock(), limit_ns);
 }
 

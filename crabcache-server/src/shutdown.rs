@@ -120,10 +120,11 @@ impl Shutdown {
         tracing::info!("User requested shutdown...");
         supervisor::tell(&config, "STOPPING=1\n");
         let may_wait = !flags.contains(ShutdownFlags::NOW) && config.shutdown_timeout > 0;
-        if may_wait && !server.conditions.is_busy() {
+        // A script that is over its time cannot be waited for, and this is the last way out.
+        if !server.conditions.is_busy() {
             let _locked = pass.lock_all();
             server.conditions.set_awaiting_end(true);
-            if lagging(server).next().is_some() {
+            if may_wait && lagging(server).next().is_some() {
                 tracing::info!("Waiting for replicas before shutting down.");
                 let until_ms = server.clock.unix_ms() + config.shutdown_timeout * 1000;
                 *self.progress.lock() = Progress::Waits(flags, until_ms);
@@ -145,6 +146,10 @@ impl Shutdown {
         tell_lagging(server);
         let done = end_files(server, config, pass, flags);
         if done.is_ok() {
+            if server.aof.state() == State::On {
+                // It is a help only.
+                let _ = aof::writer::close(server);
+            }
             // What is changed from now on would be lost although it was acknowledged.
             server.conditions.pause(i64::MAX, true, server.clock.unix_ms());
         } else {
@@ -208,6 +213,15 @@ fn go_on(server: &Server, progress: Progress) -> Result<Begun, Logged> {
             shutdown.finish(server, &config, &mut pass, flags).map(|()| Begun::Ready)
         }
     }
+}
+
+/// Ends the process at once and saves nothing: whatever went on would do damage.
+pub fn crash(config: &Config, why: &str) -> ! {
+    tracing::error!("Guru Meditation: {why}");
+    if config.use_exit_on_panic {
+        std::process::exit(1);
+    }
+    std::process::abort();
 }
 
 /// The replicas that have not got all, each with the bytes that it lacks.

@@ -223,6 +223,8 @@ pub struct Stats {
     pub expire_cycle_cpu_microseconds: AtomicU64,
     /// Error replies.
     pub total_error_replies: AtomicU64,
+    /// Error replies to commands that had been carried out elsewhere.
+    pub unexpected_error_replies: AtomicU64,
     /// Replicas that got everything.
     pub sync_full: AtomicU64,
     /// Replicas that could go on.
@@ -283,6 +285,7 @@ impl Stats {
             expired_time_cap_reached_count,
             expire_cycle_cpu_microseconds,
             total_error_replies,
+            unexpected_error_replies,
             sync_full,
             sync_partial_ok,
             sync_partial_err,
@@ -307,6 +310,7 @@ impl Stats {
             expired_time_cap_reached_count,
             expire_cycle_cpu_microseconds,
             total_error_replies,
+            unexpected_error_replies,
             sync_full,
             sync_partial_ok,
             sync_partial_err,

@@ -8,7 +8,7 @@ use super::{Args, CommandResult, CommandRow, Ctx, Flags, Handler, effects};
 use crate::acl;
 use crate::blocking::keys;
 use crate::client::ClientFlags;
-use crate::config::Config;
+use crate::config::{Config, PropagationError};
 use crate::error::{self, AofError, CommandError, ReplicationError, excerpt, shown};
 use crate::eviction::{self, Room};
 use crate::monitor;
@@ -16,8 +16,9 @@ use crate::replication::link::follow;
 use crate::scripting::{self, Plan};
 use crate::server::Server;
 use crate::server::interest::Interest;
-use crate::{tracking, transaction};
-use crabcache_store::{Env, Locked, Mode, Pass, Place, StripeSet, Trace, Walk};
+use crate::{shutdown, tracking, transaction};
+use crabcache_store::{Env, Locked, Lookup, Mode, Pass, Place, StripeSet, Trace, Walk};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What became of a request.
@@ -219,14 +220,37 @@ pub fn count_rejected(ctx: &Ctx<'_>) {
 pub fn write_error(ctx: &mut Ctx<'_>, error: &CommandError) {
     let line = error.to_string();
     ctx.server.stats.count_error(CommandError::code(&line));
-    if ctx.client.flags.contains(ClientFlags::PRIMARY) {
-        tracing::warn!(
-            "== CRITICAL == This replica is sending an error to its master: '{line}' after \
-             processing the command '{}'",
-            ctx.row.full_name
-        );
+    if ctx.client.is_obeyed() {
+        tell_unexpected(ctx, &line);
     }
     ctx.reply.error(&error::bytes(line));
+}
+
+/// A command has failed here that has been carried out elsewhere: the data are not the same any more.
+#[cold]
+fn tell_unexpected(ctx: &Ctx<'_>, line: &str) {
+    use PropagationError::{Ignore, Panic, PanicOnReplicas};
+    let is_replica = ctx.client.flags.contains(ClientFlags::PRIMARY);
+    let (from, to) =
+        if is_replica { ("replica", "master") } else { ("server", "AOF-loading-client") };
+    let command = &ctx.row.full_name;
+    tracing::warn!(
+        "== CRITICAL == This {from} is sending an error to its {to}: '{line}' after processing the \
+         command '{command}'"
+    );
+    ctx.server.stats.unexpected_error_replies.fetch_add(1, Ordering::Relaxed);
+    let ends = match ctx.config.propagation_error_behavior {
+        Ignore => false,
+        Panic => !is_replica || ctx.config.replica_read_only,
+        PanicOnReplicas => is_replica && ctx.config.replica_read_only,
+    };
+    if ends {
+        let why = format!(
+            "This {from} panicked sending an error to its {to} after processing the command \
+             '{command}'"
+        );
+        shutdown::crash(&ctx.config, &why);
+    }
 }
 
 /// Takes the reply back if the client does not want one (CLIENT REPLY).
@@ -277,9 +301,10 @@ fn check(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
 
 #[cold]
 fn check_thoroughly(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
-    // What a primary has let through is done.
+    // What a primary has let through is done, but for a pause.
     if ctx.client.flags.contains(ClientFlags::PRIMARY) {
-        return check_loading(ctx, args);
+        look_after_disk(ctx, args);
+        return check_loading(ctx, args).and_then(|()| check_pause(ctx, args));
     }
     // A pause may have begun or ended since the batch did.
     ctx.refresh_expiry();
@@ -409,6 +434,20 @@ fn check_disk(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
     match disk_error(ctx) {
         Some(error) if is_meant => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// What a primary has changed must get to disk here, too.
+fn look_after_disk(ctx: &Ctx<'_>, args: Args<'_>) {
+    const LOGGED_EVERY_MS: i64 = 1000;
+    if disk_error(ctx).is_none() || !flags_of(ctx, args).contains(Flags::WRITE) {
+        return;
+    }
+    if !ctx.config.replica_ignore_disk_write_errors {
+        shutdown::crash(&ctx.config, "Replica was unable to write command to disk.");
+    }
+    if ctx.server.disk_warning.is_due(ctx.env.now_ms, LOGGED_EVERY_MS) {
+        tracing::warn!("Replica is applying a command even though it is unable to write to disk.");
     }
 }
 
@@ -644,6 +683,9 @@ fn run_here(
             }
             let writer = ctx.client.handle.id;
             ctx.effects.perform(ctx.server, (writer, db), locked, trace, args);
+            if ctx.server.conditions.is_replica() {
+                note_own_expiries(locked, ctx, args);
+            }
             if locked.is_exclusive() && matches!(ctx.row.spec.handler, Handler::Exclusive(_)) {
                 locked.note_waited(trace);
             }
@@ -672,6 +714,23 @@ fn run_here(
     finish(ctx, mark, result);
 }
 
+/// Notes the keys with an expiry that a client has written to on a replica: its primary does not know
+/// of them.
+#[cold]
+fn note_own_expiries(locked: &Locked<'_>, ctx: &Ctx<'_>, args: Args<'_>) {
+    if ctx.client.is_obeyed() || ctx.effects.n_dirty == 0 {
+        return;
+    }
+    let (env, trace) = (Env { touches: false, ..ctx.env }, Trace::default());
+    let db = locked.read(ctx.client.db, &env, &trace);
+    for word in key_words(ctx.row, args) {
+        let entry = db.get(&ctx.server.keyspace.key(word), Lookup::Inspect);
+        if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) {
+            ctx.server.active_expire.own.insert(ctx.client.db, word);
+        }
+    }
+}
+
 /// Turns a failure into the reply.
 #[inline]
 fn finish(ctx: &mut Ctx<'_>, mark: usize, result: CommandResult) {
@@ -680,8 +739,9 @@ fn finish(ctx: &mut Ctx<'_>, mark: usize, result: CommandResult) {
     }
 }
 
+/// Counts a command that has failed, and answers with the error.
 #[cold]
-fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
+pub fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
     ctx.reply.truncate(mark);
     ctx.stats.commands[ctx.row.id].failed_calls.add(1);
     write_error(ctx, error);

@@ -24,7 +24,7 @@ params! {
     /// that does not exist is no error.
     "bind" => bind: Vec<String> = vec!["*".to_string(), "-::*".to_string()], Bind, [MUTABLE WORDS], apply = apply::bind;
     /// The address that connections made by the server come from.
-    "bind-source-addr" => bind_source_addr: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "bind-source-addr" => bind_source_addr: String = String::new(), Optional(ANY), [MUTABLE];
     /// Refuses clients from other hosts while the default user has no password.
     "protected-mode" => protected_mode: bool = true, YesNo, [MUTABLE];
     /// TCP port; 0 is none.
@@ -120,7 +120,7 @@ params! {
     /// Tests memory after a crash.
     "crash-memcheck-enabled" => crash_memcheck_enabled: bool = true, YesNo, [MUTABLE NOOP];
     /// Ends with an exit code instead of a signal after a panic.
-    "use-exit-on-panic" => use_exit_on_panic: bool = false, YesNo, [MUTABLE HIDDEN NOOP];
+    "use-exit-on-panic" => use_exit_on_panic: bool = false, YesNo, [MUTABLE HIDDEN];
     /// Leaves keys, values and arguments out of log lines.
     "hide-user-data-from-log" => hide_user_data_from_log: bool = false, YesNo, [MUTABLE];
     /// Logs where the server is stuck after so many milliseconds.
@@ -314,7 +314,7 @@ params! {
     /// A replica leaves eviction to its primary.
     "replica-ignore-maxmemory" | "slave-ignore-maxmemory" => replica_ignore_maxmemory: bool = true, YesNo, [MUTABLE];
     /// A replica goes on if it cannot write to disk.
-    "replica-ignore-disk-write-errors" => replica_ignore_disk_write_errors: bool = false, YesNo, [MUTABLE NOOP];
+    "replica-ignore-disk-write-errors" => replica_ignore_disk_write_errors: bool = false, YesNo, [MUTABLE];
     /// A replica frees its old data in the background before it loads new.
     "replica-lazy-flush" | "slave-lazy-flush" => replica_lazy_flush: bool = false, YesNo, [MUTABLE];
     /// Which replica Sentinel promotes: the lowest number; 0 is never.
@@ -354,7 +354,7 @@ params! {
     /// Bytes of changes that a replica keeps while it loads a snapshot; 0 is the limit of its output buffer.
     "replica-full-sync-buffer-limit" => replica_full_sync_buffer_limit: i64 = 0, Memory(0, MAX), [MUTABLE NOOP];
     /// What to do about an error of a replicated command.
-    "propagation-error-behavior" => propagation_error_behavior: PropagationError = PropagationError::Ignore, PROPAGATION_ERRORS, [MUTABLE NOOP];
+    "propagation-error-behavior" => propagation_error_behavior: PropagationError = PropagationError::Ignore, PROPAGATION_ERRORS, [MUTABLE];
 
     ["Cluster"]
     /// Runs as a node of a cluster.
@@ -426,11 +426,11 @@ params! {
     /// Pass phrase of the server's key.
     "tls-key-file-pass" => tls_key_file_pass: String = String::new(), Optional(ANY), [MUTABLE SECRET], apply = apply::tls;
     /// Certificate for connections that the server makes.
-    "tls-client-cert-file" => tls_client_cert_file: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "tls-client-cert-file" => tls_client_cert_file: String = String::new(), Optional(ANY), [MUTABLE];
     /// Key for connections that the server makes.
-    "tls-client-key-file" => tls_client_key_file: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "tls-client-key-file" => tls_client_key_file: String = String::new(), Optional(ANY), [MUTABLE];
     /// Pass phrase of that key.
-    "tls-client-key-file-pass" => tls_client_key_file_pass: String = String::new(), Optional(ANY), [MUTABLE SECRET NOOP];
+    "tls-client-key-file-pass" => tls_client_key_file_pass: String = String::new(), Optional(ANY), [MUTABLE SECRET];
     /// Diffie-Hellman parameters.
     "tls-dh-params-file" => tls_dh_params_file: String = String::new(), Optional(ANY), [MUTABLE NOOP];
     /// Certificates that are trusted: a file.

@@ -73,8 +73,5 @@ fn check(server: &Server, config: &Config, replica: &Arc<Replica>, now_ms: i64) 
     let lag = server.log.ends().replicas.saturating_sub(reader.position());
     let lag = usize::try_from(lag).unwrap_or(usize::MAX);
     replica.client.output_bytes.store(lag, Ordering::Relaxed);
-    // What the backlog keeps in any case costs nothing more.
-    if lag as i64 > config.repl_backlog_size {
-        output_limits::enforce(server, config, &replica.client, lag, now_ms);
-    }
+    output_limits::enforce(server, config, &replica.client, lag, now_ms);
 }

@@ -14,6 +14,7 @@ use crate::config::{Config, ConfigStore};
 use crate::error::CommandError;
 use crate::eviction::Eviction;
 use crate::expire::ActiveExpire;
+use crate::key_migration::KeyMigration;
 use crate::latency::Monitor;
 use crate::lazyfree::LazyFree;
 use crate::memory::Memory;
@@ -94,6 +95,8 @@ pub struct Server {
     pub lazyfree: LazyFree,
     /// Snapshots.
     pub persistence: Persistence,
+    /// Keys on their way to other servers.
+    pub migration: KeyMigration,
     /// The append-only file.
     pub aof: Aof,
     /// All changes, for the append-only file and for replicas.
@@ -102,6 +105,8 @@ pub struct Server {
     pub replication: Replication,
     /// When clients that speak HTTP are logged.
     pub http_warning: Throttle,
+    /// When it is logged that what a primary sends cannot be written to disk.
+    pub disk_warning: Throttle,
     /// When it is logged that connections cannot be accepted.
     pub accept_warning: Throttle,
     /// Number of worker threads; gates and counters beyond are those of background threads.
@@ -129,8 +134,8 @@ pub(crate) struct Recorded {
 }
 
 /// Gates beside those of the workers: of the expire cycle, of whoever saves or loads, of the link to a
-/// primary, and of workers that serve their connections while a script of theirs has their own gate.
-const N_FURTHER_GATES: usize = 4;
+/// primary, of MIGRATE, and of workers that serve their connections while a script of theirs has their own gate.
+const N_FURTHER_GATES: usize = 5;
 
 impl Server {
     /// A server with this configuration, without network.
@@ -174,9 +179,11 @@ impl Server {
             active_expire: ActiveExpire::new(n_databases),
             lazyfree: LazyFree::default(),
             persistence: Persistence::new(crate::clock::wall_us() / 1_000_000),
+            migration: KeyMigration::default(),
             aof: Aof::default(),
             log: Log::default(),
             http_warning: Throttle::default(),
+            disk_warning: Throttle::default(),
             accept_warning: Throttle::default(),
             n_workers,
             shutdown: Shutdown::default(),
@@ -205,6 +212,11 @@ impl Server {
     /// Number of the gate and counters that the link to a primary uses.
     pub fn link_worker(&self) -> usize {
         self.n_workers + 2
+    }
+
+    /// Number of the gate and counters that MIGRATE uses.
+    pub fn migration_worker(&self) -> usize {
+        self.n_workers + 3
     }
 
     /// Number of the gate that a worker uses whose own is taken by a script of its own.

@@ -25,7 +25,7 @@ use crate::replication::link;
 use crate::server::Server;
 use crate::server::control::Order;
 use crate::shutdown::Signal;
-use crate::{cron, log, migrate};
+use crate::{cron, key_migration, log, migrate};
 use arguments::{Arguments, CRABCACHE_VERSION, REDIS_VERSION};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -200,6 +200,7 @@ fn start_threads(server: &Arc<Server>) -> io::Result<Threads> {
     server.lazyfree.start(&server.memory.used);
     Jobs::start(server);
     aof::writer::start(server)?;
+    key_migration::start(server)?;
     let cron = {
         let server = server.clone();
         std::thread::Builder::new().name("cron".to_string()).spawn(move || cron::run(&server))?
