@@ -219,6 +219,7 @@ impl Follower {
             if let Err(lost) = self.apply(server, &mut input, &mut output) {
                 break Err(lost);
             }
+            server.memory.used.note();
         };
         if let Err(Lost::Io(_)) = &outcome {
             tracing::warn!("Connection with master lost.");

@@ -183,6 +183,16 @@ const FORMS: &[Form] = &[
         ),
     },
     Form {
+        name: "replybuffer",
+        n_words: 4..=4,
+        run: reply_buffer,
+        usage: (
+            "REPLYBUFFER RESIZING <0|1>",
+            "Whether the buffer of replies that a client did not take at once is given back when it\n\
+             is empty.",
+        ),
+    },
+    Form {
         name: "sdslen",
         n_words: 3..=3,
         run: content::sdslen,
@@ -288,6 +298,17 @@ fn quicklist_packed_threshold(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> Com
     let n_bytes = Memory::parse_bytes(args.get(2)).filter(|n_bytes| *n_bytes <= BYTES_MAX);
     let n_bytes = n_bytes.and_then(|n_bytes| usize::try_from(n_bytes).ok());
     set_plain_bytes_min(n_bytes.ok_or(CommandError::PackedThreshold)?);
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// DEBUG REPLYBUFFER RESIZING 0|1
+fn reply_buffer(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    if !args.is(2, "resizing") {
+        return Err(CommandError::subcommand_syntax(args, "DEBUG"));
+    }
+    let keeps = leading_int(args.get(3)) == 0;
+    ctx.server.keeps_output_buffers.store(keeps, Ordering::Relaxed);
     ctx.reply.ok();
     Ok(())
 }
