@@ -87,6 +87,9 @@ impl Default for Listpack {
 }
 
 impl Listpack {
+    /// Bytes of a listpack without elements.
+    pub const EMPTY_BYTES: usize = HEADER_BYTES + 1;
+
     /// A listpack without elements.
     pub fn new() -> Listpack {
         Listpack(ThinBuffer::new(&[7, 0, 0, 0, 0, 0, END]))
@@ -130,7 +133,7 @@ impl Listpack {
 
     /// Length in bytes of the elements alone.
     pub fn elements_bytes(&self) -> usize {
-        self.0.len() - HEADER_BYTES - 1
+        self.0.len() - Listpack::EMPTY_BYTES
     }
 
     /// Bytes of memory.
