@@ -75,3 +75,49 @@ fn a_client_that_never_reads() {
     let resident_mb = server.resident_mb();
     assert!(resident_mb < 100, "{resident_mb} MB");
 }
+
+/// These fields of a client's line in CLIENT LIST.
+fn fields_of(list: &str, name: &str, fields: &[&str]) -> Vec<String> {
+    let line = list.split("\\n").find(|line| line.contains(&format!("name={name} "))).unwrap();
+    let is_meant = |word: &&str| fields.iter().any(|field| word.starts_with(&format!("{field}=")));
+    line.split(' ').filter(is_meant).map(str::to_string).collect()
+}
+
+/// What of a request has come is told as the reference tells it: what was parsed as words, the rest as
+/// input.
+#[test]
+fn unfinished_requests_are_told() {
+    let pieces: &[(&str, usize)] = &[
+        ("*3\r\n$3\r\nSET\r\n$5\r\nhello\r\n$100000\r\n", 0),
+        ("", 50_000),
+        ("", 45_000),
+        ("", 5_000),
+        ("\r\n*1\r\n$8000000\r\n", 3_000_000),
+    ];
+    let told = [Which::Reference, Which::CrabCache].map(|which| {
+        let server = Server::start(which, &[]).unwrap();
+        let mut observer = server.connect(Protocol::Resp2).unwrap();
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(b"CLIENT SETNAME slow\r\n").unwrap();
+        stream.read_exact(&mut [0; 5]).unwrap();
+        let mut told = Vec::new();
+        for (line, n_bytes) in pieces {
+            let piece = [line.as_bytes(), &b"x".repeat(*n_bytes)].concat();
+            stream.write_all(&piece).unwrap();
+            let mut last = Vec::new();
+            // It stands still when all was read.
+            for _ in 0..100 {
+                std::thread::sleep(Duration::from_millis(20));
+                let list = observer.call(&["CLIENT", "LIST"]).unwrap().show();
+                let now = fields_of(&list, "slow", &["qbuf", "argv-mem", "multi-mem"]);
+                if now == last {
+                    break;
+                }
+                last = now;
+            }
+            told.push(last);
+        }
+        told
+    });
+    assert_eq!(told[1], told[0]);
+}

@@ -86,6 +86,8 @@ pub struct RequestParser {
     bulk_len: Option<usize>,
     /// Arguments of the unfinished request, relative to its first byte.
     spans: Vec<Span>,
+    /// Their bytes.
+    words_bytes: usize,
 }
 
 impl RequestParser {
@@ -121,6 +123,7 @@ impl RequestParser {
         let progress = self.parse_multibulk(&buf[start..], start, limits, out)?;
         if let Progress::Incomplete { .. } = progress {
             let unfinished = out.drain(mark..);
+            self.words_bytes = unfinished.as_slice().iter().map(|span| span.len).sum();
             self.spans.extend(unfinished.map(|span| Span { start: span.start - start, ..span }));
         }
         Ok(progress)
@@ -129,6 +132,16 @@ impl RequestParser {
     /// Whether the request at the front of the buffer was begun and not finished.
     pub fn is_inside_request(&self) -> bool {
         self.pos != 0
+    }
+
+    /// Bytes of the unfinished request that were read so far.
+    pub fn n_read(&self) -> usize {
+        self.pos
+    }
+
+    /// Bytes of the arguments of the unfinished request that are complete.
+    pub fn words_bytes(&self) -> usize {
+        self.words_bytes
     }
 
     /// Bytes of memory the parser holds for an unfinished request.
@@ -146,12 +159,17 @@ impl RequestParser {
         out: &mut Vec<Span>,
     ) -> Result<Progress, ProtocolError> {
         let mut spans = std::mem::take(&mut self.spans);
+        let n_known = spans.len();
         let progress = self.parse_multibulk(request, 0, limits, &mut spans)?;
         match progress {
             Progress::Complete { .. } => {
                 out.extend(spans.iter().map(|span| Span { start: span.start + start, ..*span }));
+                self.words_bytes = 0;
             }
-            Progress::Incomplete { .. } => self.spans = spans,
+            Progress::Incomplete { .. } => {
+                self.words_bytes += spans[n_known..].iter().map(|span| span.len).sum::<usize>();
+                self.spans = spans;
+            }
         }
         Ok(progress)
     }

@@ -76,6 +76,17 @@ mod tests {
     }
 
     #[test]
+    fn a_lower_limit_holds_at_once() {
+        let mut t = TestServer::new();
+        let large = t.client();
+        large.client.handle.input_bytes.store(300 << 10, Ordering::Relaxed);
+        t.check("CONFIG SET maxmemory-clients 1mb", "+OK");
+        assert!(!large.client.handle.is_killed());
+        t.check("CONFIG SET maxmemory-clients 200kb", "+OK");
+        assert!(large.client.handle.is_killed());
+    }
+
+    #[test]
     fn the_limit_may_be_a_part_of_maxmemory() {
         let limit = |clients: &str, maxmemory: &str| {
             let t = TestServer::with_config(&[

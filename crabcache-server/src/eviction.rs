@@ -7,7 +7,8 @@
 //! memory are refused.
 //!
 //! What is used is what the allocator counts, connections included, but not what waits for slow
-//! replicas and for the append-only file: the removal of keys would add to that.
+//! replicas and for the append-only file, nor messages about removed keys that are on their way: the
+//! removal of keys would add to that.
 
 use crate::config::{Config, MaxmemoryPolicy};
 use crate::memory::Used;
@@ -123,8 +124,8 @@ pub fn is_full(server: &Server, config: &Config) -> bool {
 /// Bytes in use beyond the limit.
 #[inline]
 fn excess(server: &Server, config: &Config) -> i64 {
-    let waiting = server.log.bytes_waiting().cast_signed();
-    server.memory.used.bytes_here() - waiting - config.maxmemory
+    let waiting = server.log.bytes_waiting() + server.tracking.passing.bytes() as u64;
+    server.memory.used.bytes_here() - waiting.cast_signed() - config.maxmemory
 }
 
 /// Makes room on the cron's thread: for what grows without commands, and where none come.
@@ -378,6 +379,46 @@ mod tests {
         t.run("GET a");
         // The removal itself is to be written, which makes up for the byte.
         t.check("DBSIZE", ":1");
+    }
+
+    /// Otherwise clients that cache long keys would cost the server all of them.
+    #[test]
+    fn no_key_goes_for_messages_on_their_way() {
+        let long = ["a", "b", "c"].map(|name| name.repeat(1000));
+        let mut t = full("allkeys-lru", &[]);
+        t.server.memory.used.pretend(0);
+        let mut tracker = t.client();
+        t.run_as(&mut tracker, "HELLO 3");
+        t.run_as(&mut tracker, "CLIENT TRACKING ON");
+        for key in &long {
+            t.run(&format!("SET {key} 1"));
+            t.run_as(&mut tracker, &format!("GET {key}"));
+        }
+        t.server.memory.used.pretend(MAXMEMORY + 1);
+        t.check("DBSIZE", ":2");
+        let on_their_way = t.server.tracking.passing.bytes() as i64;
+        assert!(on_their_way > 1000, "{on_their_way}");
+        t.server.memory.used.pretend(MAXMEMORY + on_their_way);
+        t.check("DBSIZE", ":2");
+        t.take_mail(&mut tracker);
+        assert_eq!(t.server.tracking.passing.bytes(), 0);
+        t.server.memory.used.pretend(MAXMEMORY + on_their_way);
+        t.check("DBSIZE", ":1");
+    }
+
+    #[test]
+    fn who_makes_room_learns_of_it_before_the_reply() {
+        let mut t = full("allkeys-lru", &["SET a 1"]);
+        t.server.memory.used.pretend(0);
+        let mut tracker = t.client();
+        t.run_as(&mut tracker, "HELLO 3");
+        t.run_as(&mut tracker, "CLIENT TRACKING ON");
+        t.run_as(&mut tracker, "GET a");
+        t.server.memory.used.pretend(MAXMEMORY + 1);
+        let input = b"PING\r\nECHO x\r\n";
+        let (out, _) = t.send_as(&mut tracker, input);
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(out, ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n+PONG\r\n$1\r\nx\r\n");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod huge_pages;
 
 use crate::clock::Throttle;
 use huge_pages::HugePages;
+use parking_lot::Mutex;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -30,10 +31,32 @@ pub struct Memory {
     /// Bytes of the keyspace's tables, without entries.
     tables: AtomicUsize,
     tables_look: Throttle,
+    drift: Mutex<Drift>,
     /// Bytes that are in use.
     pub used: Used,
     /// Whether the process gets huge pages.
     pub huge_pages: HugePages,
+}
+
+/// How far the sum of what threads tell has been from what the allocator says, at the least, in one
+/// second. A thread in the middle of its work has not told of it yet; what is off all the time has
+/// been lost.
+#[derive(Debug, Default, Clone, Copy)]
+struct Drift {
+    second: i64,
+    least: i64,
+}
+
+impl Drift {
+    fn add(&mut self, deviation: i64) {
+        self.least = if self.least.signum() != deviation.signum() {
+            0
+        } else if deviation.abs() < self.least.abs() {
+            deviation
+        } else {
+            self.least
+        };
+    }
 }
 
 /// Bytes in use by the whole process, as far as threads have told.
@@ -80,21 +103,45 @@ impl Used {
         COUNTS.with(|counts| counts.as_ref().map_or(0, ThreadCounts::held))
     }
 
-    /// Keeps the sum within what the allocator says.
-    fn bound(&self, allocated: usize) -> usize {
-        let allocated = i64::try_from(allocated).unwrap_or(i64::MAX);
-        let used = self.bytes();
-        let bounded = used.clamp((allocated - KEPT_BYTES_MAX).max(0), allocated);
-        // The first look finds nothing told.
-        let correction = if used == 0 { allocated } else { bounded - used };
-        self.0.fetch_add(correction, Ordering::Relaxed);
-        usize::try_from(used + correction).unwrap_or(0)
-    }
-
     /// Pretends that so much is in use: the allocator of tests is another one.
     #[cfg(test)]
     pub(crate) fn pretend(&self, n_bytes: i64) {
         self.0.store(n_bytes, Ordering::Relaxed);
+    }
+}
+
+/// Bytes of memory that somebody is about to give back.
+#[derive(Debug, Default, Clone)]
+pub struct PassingSum(Arc<AtomicUsize>);
+
+impl PassingSum {
+    /// Bytes.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A share of such a sum, which ends with it.
+#[derive(Debug, Default)]
+pub struct Passing {
+    n_bytes: usize,
+    sum: Option<PassingSum>,
+}
+
+impl Passing {
+    /// Makes it larger.
+    pub fn add(&mut self, n_bytes: usize, sum: &PassingSum) {
+        self.n_bytes += n_bytes;
+        self.sum.get_or_insert_with(|| sum.clone()).0.fetch_add(n_bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let Some(sum) = &self.sum {
+            sum.0.fetch_sub(self.n_bytes, Ordering::Relaxed);
+        }
     }
 }
 
@@ -154,7 +201,7 @@ impl Memory {
         let _ = epoch::advance();
         let allocated = stats::allocated::read().unwrap_or(0);
         self.used.tell(1);
-        let used = self.used.bound(allocated);
+        let used = self.bound(allocated, now_s);
         // Of all callers only the first finds no figure yet.
         let _ = self.startup.compare_exchange(0, used, Ordering::Relaxed, Ordering::Relaxed);
         if used > self.peak.fetch_max(used, Ordering::Relaxed) {
@@ -171,6 +218,25 @@ impl Memory {
             startup: self.startup.load(Ordering::Relaxed),
             tables: self.tables.load(Ordering::Relaxed),
         }
+    }
+
+    /// The sum of what threads tell, within what the allocator says. What a whole second was not
+    /// enough to make up for is corrected.
+    fn bound(&self, allocated: usize, now_s: i64) -> usize {
+        let allocated = i64::try_from(allocated).unwrap_or(i64::MAX);
+        let within = |used: i64| used.clamp((allocated - KEPT_BYTES_MAX).max(0), allocated);
+        let mut drift = self.drift.lock();
+        if self.used.bytes() == 0 {
+            // The first look finds nothing told.
+            self.used.0.fetch_add(allocated, Ordering::Relaxed);
+        } else if drift.second != now_s {
+            self.used.0.fetch_sub(drift.least, Ordering::Relaxed);
+            let used = self.used.bytes();
+            *drift = Drift { second: now_s, least: used - within(used) };
+        }
+        let used = self.used.bytes();
+        drift.add(used - within(used));
+        usize::try_from(within(used)).unwrap_or(0)
     }
 
     /// Whether it is time to look at the keyspace's tables again.
@@ -286,6 +352,33 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(human(bytes), expected);
         }
+    }
+
+    /// A thread that has freed much and not told yet must not have the sum corrected: it would be
+    /// wrong for good as soon as the thread tells.
+    #[test]
+    fn only_what_stays_off_is_corrected() {
+        const MB: i64 = 1 << 20;
+        let memory = Memory::default();
+        let look = |used_mb: i64, allocated_mb: i64, now_s: i64| {
+            memory.used.0.store(used_mb * MB, Ordering::Relaxed);
+            let shown = memory.bound((allocated_mb * MB) as usize, now_s);
+            (shown as i64 / MB, memory.used.bytes() / MB)
+        };
+        assert_eq!(look(0, 50, 1), (50, 50));
+        // Off at some looks, on both sides.
+        assert_eq!(look(50, 60, 1), (56, 50));
+        assert_eq!(look(50, 50, 1), (50, 50));
+        assert_eq!(look(50, 40, 2), (40, 50));
+        assert_eq!(look(50, 49, 2), (49, 50));
+        assert_eq!(look(50, 50, 2), (50, 50));
+        assert_eq!(look(50, 50, 3), (50, 50));
+        // Off all the time: by ten at the least.
+        assert_eq!(look(50, 66, 4), (62, 50));
+        assert_eq!(look(50, 64, 4), (60, 50));
+        assert_eq!(look(50, 64, 5), (60, 60));
+        assert_eq!(look(60, 57, 6), (57, 60));
+        assert_eq!(look(60, 57, 7), (57, 57));
     }
 
     #[test]

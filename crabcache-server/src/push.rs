@@ -12,6 +12,7 @@
 //! A client that does not read is cut (`output_limits.rs`); it never holds up who delivers.
 
 use crate::client::ClientHandle;
+use crate::memory::PassingSum;
 use crate::output_limits;
 use crate::server::Server;
 use atomic_waker::AtomicWaker;
@@ -68,8 +69,27 @@ impl<'s> Delivery<'s> {
 
     /// Puts a push into a client's mail.
     pub fn send<F: Fn(&mut Reply<'_>)>(&mut self, client: &Arc<ClientHandle>, push: &mut Push<F>) {
+        self.put(client, push, None);
+    }
+
+    /// The same; what it takes is added to a sum until the connection takes it.
+    pub fn send_passing<F: Fn(&mut Reply<'_>)>(
+        &mut self,
+        client: &Arc<ClientHandle>,
+        push: &mut Push<F>,
+        sum: &PassingSum,
+    ) {
+        self.put(client, push, Some(sum));
+    }
+
+    fn put<F: Fn(&mut Reply<'_>)>(
+        &mut self,
+        client: &Arc<ClientHandle>,
+        push: &mut Push<F>,
+        passing: Option<&PassingSum>,
+    ) {
         self.n_delivered += 1;
-        let (n_bytes, is_first) = client.deliver(|protocol| push.bytes(protocol));
+        let (n_bytes, is_first) = client.deliver(|protocol| push.bytes(protocol), passing);
         if is_first {
             self.server.post.wake(client);
         }

@@ -74,8 +74,7 @@ impl Differential {
     /// # Errors
     /// If they cannot be started.
     pub fn start(seed: u64) -> Result<Differential, Failure> {
-        // Compressed strings of DUMP may differ: there is more than one way to compress.
-        let pair = Pair::start(&["--rdbcompression", "no"])?;
+        let pair = Pair::start(&[])?;
         let [reference, ours] = pair.servers();
         let mut reference = reference.connect(Protocol::Resp2)?;
         let mut ours = ours.connect(Protocol::Resp2)?;

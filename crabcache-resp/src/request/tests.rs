@@ -158,6 +158,23 @@ fn garbage() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
+#[test]
+fn what_was_read_of_a_request_is_known() {
+    let mut parser = RequestParser::default();
+    let mut input = b"*3\r\n$3\r\nSET\r\n$5\r\nhello\r\n$10\r\n0123".to_vec();
+    let (mut spans, limits) = (Vec::new(), Limits::default());
+    for (more, n_read, words_bytes) in [("", 29, 8), ("45", 29, 8), ("6789\r", 29, 8)] {
+        input.extend_from_slice(more.as_bytes());
+        let progress = parser.parse(&mut input, 0, &limits, &mut spans);
+        assert!(matches!(progress, Ok(Progress::Incomplete { .. })));
+        assert_eq!((parser.n_read(), parser.words_bytes()), (n_read, words_bytes));
+    }
+    input.push(b'\n');
+    let progress = parser.parse(&mut input, 0, &limits, &mut spans);
+    assert_eq!(progress, Ok(Progress::Complete { consumed: input.len() }));
+    assert_eq!((parser.n_read(), parser.words_bytes(), spans.len()), (0, 0, 3));
+}
+
 fn sorted_cuts(cuts: Vec<proptest::sample::Index>, len: usize) -> Vec<usize> {
     let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.index(len + 1)).collect();
     cuts.sort_unstable();

@@ -51,9 +51,12 @@ fn describe_state(line: &mut String, client: &ClientHandle, running: Running) {
     field!(line, " multi={} watch={}", client.n_queued(), load(&client.n_watched));
     field!(line, " qbuf={}", load(&client.input_bytes));
     field!(line, " qbuf-free={}", load(&client.input_free_bytes));
-    field!(line, " argv-mem={} multi-mem={}", running.args_bytes, client.multi_args_bytes());
-    // Replies are written into a buffer of the worker: a client has none of its own to report.
-    field!(line, " rbs=0 rbp=0 obl={}", running.output_bytes);
+    let words_bytes = running.args_bytes + load(&client.words_bytes);
+    field!(line, " argv-mem={words_bytes} multi-mem={}", client.multi_args_bytes());
+    // Compat: replies are written into a buffer of the worker. A client has one of its own only while
+    // its socket does not take them; that is the list of the reference as well.
+    let (size, peak) = (load(&client.output_buffer_bytes), load(&client.output_peak_bytes));
+    field!(line, " rbs={size} rbp={peak} obl={}", running.output_bytes);
     field!(line, " oll={n_blocks} omem={output_bytes} tot-mem={}", mem_bytes(client));
     field!(line, " events={}", if output_bytes > 0 { "rw" } else { "r" });
 }
@@ -120,7 +123,8 @@ pub fn mem_bytes(client: &ClientHandle) -> usize {
         + names.lib_ver.capacity()
         + load(&client.input_bytes)
         + load(&client.input_free_bytes)
-        + load(&client.output_bytes)
+        + load(&client.parsed_bytes)
+        + load(&client.output_bytes).max(load(&client.output_buffer_bytes))
         + load(&client.n_watched) * WATCHED_KEY_BYTES
         + client.multi_mem_bytes()
         + load(&client.prefix_bytes)

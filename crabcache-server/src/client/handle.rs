@@ -3,6 +3,7 @@
 use super::{ClientFlags, ClientType};
 use crate::acl::User;
 use crate::blocking::{Unblock, Wait, WaitKind};
+use crate::memory::{Passing, PassingSum};
 use crate::pubsub::{Kind, Subscriptions};
 use crate::transaction::Multi;
 use atomic_waker::AtomicWaker;
@@ -31,6 +32,8 @@ pub struct Names {
 pub struct Mail {
     /// Bytes to send.
     pub output: Vec<u8>,
+    /// Memory of them that goes as soon as they are taken.
+    passing: Passing,
     /// How the command ends that the client is blocked in.
     pub unblock: Option<Unblock>,
 }
@@ -77,12 +80,20 @@ pub struct ClientHandle {
     pub n_watched: AtomicUsize,
     /// Set as soon as a watched key changes.
     pub watch_flag: Arc<WatchFlag>,
-    /// Bytes of unprocessed input.
+    /// Bytes of input that have not been parsed.
     pub input_bytes: AtomicUsize,
     /// Free bytes of its own input buffer.
     pub input_free_bytes: AtomicUsize,
+    /// Bytes of the words of its unfinished request.
+    pub words_bytes: AtomicUsize,
+    /// Bytes of memory that what was parsed of that request takes.
+    pub parsed_bytes: AtomicUsize,
     /// Bytes of output that the socket has not taken.
     pub output_bytes: AtomicUsize,
+    /// Bytes of its own output buffer, used or not; and the most of them that were used.
+    pub output_buffer_bytes: AtomicUsize,
+    /// See there.
+    pub output_peak_bytes: AtomicUsize,
     /// Since when there is more output than the soft limit of its class allows: Unix milliseconds;
     /// 0: there is not.
     pub output_soft_since_ms: AtomicI64,
@@ -144,7 +155,11 @@ impl ClientHandle {
             watch_flag: Arc::default(),
             input_bytes: AtomicUsize::new(0),
             input_free_bytes: AtomicUsize::new(0),
+            words_bytes: AtomicUsize::new(0),
+            parsed_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            output_buffer_bytes: AtomicUsize::new(0),
+            output_peak_bytes: AtomicUsize::new(0),
             output_soft_since_ms: AtomicI64::new(0),
             net_in_bytes: AtomicU64::new(0),
             net_out_bytes: AtomicU64::new(0),
@@ -249,6 +264,14 @@ impl ClientHandle {
         self.multi_mem_bytes.store(bytes(|multi| multi.mem_bytes), Ordering::Relaxed);
     }
 
+    /// Tells what waits in a buffer of the client's own because the socket has not taken it.
+    pub fn show_output(&self, len: usize, capacity: usize) {
+        self.output_bytes.store(len, Ordering::Relaxed);
+        self.output_buffer_bytes.store(capacity, Ordering::Relaxed);
+        let peak = self.output_peak_bytes.load(Ordering::Relaxed).max(len);
+        self.output_peak_bytes.store(if capacity == 0 { 0 } else { peak }, Ordering::Relaxed);
+    }
+
     /// Puts something into the connection's way and wakes it.
     pub fn post(&self, put: impl FnOnce(&mut Mail)) {
         put(&mut self.mail.lock());
@@ -272,18 +295,27 @@ impl ClientHandle {
         n_bytes
     }
 
-    /// Puts into the mail what `bytes` gives for the client's protocol, and wakes nobody. Returns
-    /// how much output the connection then has before it, and whether it must be woken: it has not
-    /// been since it last took its mail.
-    pub fn deliver<'b>(&self, bytes: impl FnOnce(Protocol) -> &'b [u8]) -> (usize, bool) {
+    /// Puts into the mail what `bytes` gives for the client's protocol, and wakes nobody. What that
+    /// takes is added to `passing` until it is taken. Returns how much output the connection then
+    /// has before it, and whether it must be woken: it has not been since it last took its mail.
+    pub fn deliver<'b>(
+        &self,
+        bytes: impl FnOnce(Protocol) -> &'b [u8],
+        passing: Option<&PassingSum>,
+    ) -> (usize, bool) {
         /// Room for some messages, so that it does not grow with each.
         const ROOM_BYTES: usize = 1024;
         let mut mail = self.mail.lock();
         let is_first = mail.output.is_empty();
-        if mail.output.capacity() == 0 {
+        let capacity = mail.output.capacity();
+        if capacity == 0 {
             mail.output.reserve(ROOM_BYTES);
         }
         mail.output.extend_from_slice(bytes(self.protocol()));
+        if let Some(sum) = passing {
+            let n_bytes = mail.output.capacity() - capacity;
+            mail.passing.add(n_bytes, sum);
+        }
         let n_bytes = self.output_bytes.load(Ordering::Relaxed) + mail.output.len();
         drop(mail);
         self.has_mail.store(true, Ordering::Release);
@@ -298,7 +330,9 @@ impl ClientHandle {
     /// What was to be sent, for the connection to send it at once.
     #[cold]
     pub fn take_output(&self) -> Vec<u8> {
-        std::mem::take(&mut self.mail.lock().output)
+        let mut mail = self.mail.lock();
+        mail.passing = Passing::default();
+        std::mem::take(&mut mail.output)
     }
 
     /// Who gets its invalidations, as it is shown: 0 for itself, -1 if it does not track.
@@ -352,16 +386,16 @@ impl ClientHandle {
         std::mem::take(&mut *self.mail.lock())
     }
 
-    /// The output alone, for a connection that nobody has woken: the waker that it has registered still
+    /// What was delivered, for a connection that nobody has woken: the waker that it has registered still
     /// is. `None` if there is more.
-    pub fn take_delivered(&self) -> Option<Vec<u8>> {
+    pub fn take_delivered(&self) -> Option<Mail> {
         self.has_mail.store(false, Ordering::SeqCst);
         let mut mail = self.mail.lock();
         if mail.unblock.is_some() {
             self.has_mail.store(true, Ordering::SeqCst);
             return None;
         }
-        Some(std::mem::take(&mut mail.output))
+        Some(std::mem::take(&mut *mail))
     }
 
     /// Adds to a number that only the connection writes.

@@ -60,8 +60,7 @@ pub fn execute(
 ) -> Outcome {
     let row = ctx.row;
     note_place(ctx, args, place);
-    ctx.lacks_memory = eviction::is_full(ctx.server, &ctx.config)
-        && eviction::make_room(ctx.server, &ctx.config, pass, &ctx.env, ctx.worker) == Room::None;
+    ctx.lacks_memory = eviction::is_full(ctx.server, &ctx.config) && !has_made_room(pass, ctx);
     if let Err(refusal) = check(ctx, args) {
         return turn_away(pass, ctx, args, refusal);
     }
@@ -86,6 +85,18 @@ pub fn execute(
         withhold_reply(ctx, mark);
     }
     outcome
+}
+
+/// Whether there is memory for the command, now or soon. That a key has gone for it is told before the
+/// reply.
+#[cold]
+fn has_made_room(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>) -> bool {
+    let room = eviction::make_room(ctx.server, &ctx.config, pass, &ctx.env, ctx.worker);
+    if ctx.client.handle.has_mail() {
+        ctx.mark = ctx.reply.len();
+        ctx.send_pushed();
+    }
+    room != Room::None
 }
 
 /// Carries out a request of a trusted stream, of which only the arity was checked. Its reply is the

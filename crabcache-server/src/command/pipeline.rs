@@ -502,7 +502,6 @@ fn settle_batch(ctx: &mut Ctx<'_>) {
     if let Some(ends) = log::take_last() {
         ctx.client.last_write = ends;
     }
-    ctx.server.memory.used.note();
     monitor::send(ctx);
     tracking::settle(ctx.server);
 }

@@ -20,6 +20,7 @@ mod transactions;
 mod vector_set;
 
 use crate::command::{Command, Group};
+pub(crate) use server::VECTOR_SETS;
 
 /// All families.
 pub const FAMILIES: &[(Group, &[Command])] = &[

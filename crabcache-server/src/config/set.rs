@@ -6,6 +6,7 @@
 
 use super::{Config, Param, ParamFlags, Word, Words};
 use crate::client::ClientHandle;
+use crate::client_eviction;
 use crate::error::{CommandError, ParamError};
 use crate::server::Server;
 
@@ -76,6 +77,8 @@ pub fn set(
     }
     apply_all(server, &old, &mut new, &params)?;
     server.config.publish(new);
+    // Clients may take less from now on.
+    client_eviction::enforce(server, &server.config.get());
     Ok(())
 }
 

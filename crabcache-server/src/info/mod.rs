@@ -13,6 +13,7 @@ mod replication;
 mod server;
 mod stats;
 
+use crate::commands::VECTOR_SETS;
 use crate::config::Config;
 use crate::server::Server;
 use crabcache_store::{Entry, Walk};
@@ -47,6 +48,13 @@ const fn section(
     Section { names, title, shown, write }
 }
 
+/// The module that the reference always has.
+fn modules(fields: &mut Fields) {
+    let version = "ver=1,api=1,filters=0,usedby=[],using=[]";
+    let options = "options=[handle-io-errors|handle-repl-async-load]";
+    fields.add("module", format_args!("name={VECTOR_SETS},{version},{options}"));
+}
+
 /// All sections, in the order in which they are shown.
 const SECTIONS: &[Section] = &[
     section(&["server"], "Server", Shown::ByDefault, server::server),
@@ -57,7 +65,7 @@ const SECTIONS: &[Section] = &[
     section(&["stats"], "Stats", Shown::ByDefault, stats::stats),
     section(&["replication"], "Replication", Shown::ByDefault, replication::replication),
     section(&["cpu"], "CPU", Shown::ByDefault, server::cpu),
-    section(&["module_list", "modules"], "Modules", Shown::ByDefault, |_| {}),
+    section(&["module_list", "modules"], "Modules", Shown::ByDefault, modules),
     section(&["commandstats"], "Commandstats", Shown::WithAll, commands::commandstats),
     section(&["errorstats"], "Errorstats", Shown::ByDefault, commands::errorstats),
     section(&["latencystats"], "Latencystats", Shown::WithAll, commands::latencystats),

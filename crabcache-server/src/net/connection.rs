@@ -37,8 +37,13 @@ use tokio_util::io::poll_read_buf;
 
 /// Bytes asked for with one read: a large value comes with one or two.
 const READ_BYTES: usize = 256 * 1024;
+/// Room that a connection's own buffer has at the least for the next read.
+const ROOM_BYTES_MIN: usize = READ_BYTES / 16;
 /// An unfinished request from this length on keeps the buffer that it was read into.
 const LARGE_INPUT_BYTES: usize = READ_BYTES / 8;
+/// Output that a worker has room for from the beginning. No key should go because the buffer grows for
+/// the first long reply.
+const OUTPUT_BYTES: usize = 16 * 1024;
 /// Room for output that a worker keeps.
 const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
 /// An unfinished request up to this length waits in a buffer of just its size and goes back to the
@@ -46,7 +51,8 @@ const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
 const SMALL_INPUT_BYTES: usize = 4 * 1024;
 /// A connection whose socket has not taken so much output gets no further command served.
 const PENDING_BYTES_MAX: usize = 1024 * 1024;
-/// A claimed length makes a connection ask for this much buffer at a time, not more.
+/// A claimed length makes a connection ask for this much buffer at a time, or for as much as it has
+/// already filled.
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 /// What a client may send before it has authenticated, if it is not served.
 const UNAUTHENTICATED_INPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -77,7 +83,8 @@ struct Buffers {
 impl Shared {
     /// For worker number `index` of a crew, without connections.
     pub(super) fn new(server: Arc<Server>, crew: Arc<Crew>, index: usize) -> Shared {
-        let buffers = Buffers { input: BytesMut::new(), output: Vec::new() };
+        let output = Vec::with_capacity(OUTPUT_BYTES);
+        let buffers = Buffers { input: BytesMut::new(), output };
         Shared {
             pipeline: RefCell::new(Pipeline::new(server.clone(), index)),
             stand_in: RefCell::new(Pipeline::new(server.clone(), server.stand_in_worker())),
@@ -116,6 +123,21 @@ impl Shared {
             }
         }
     }
+}
+
+/// Makes room for the `wanted` bytes that are missing, and no more if they are many: clients count with
+/// their buffers, and the largest may have to go.
+fn make_room(input: &mut BytesMut, wanted: usize) {
+    if input.capacity() - input.len() >= wanted.max(1) {
+        return;
+    }
+    if wanted < ROOM_BYTES_MIN {
+        return input.reserve(ROOM_BYTES_MIN);
+    }
+    let n_bytes = wanted.min(RESERVE_BYTES_MAX.max(input.len()));
+    let mut larger = BytesMut::with_capacity(input.len() + n_bytes);
+    larger.extend_from_slice(input);
+    *input = larger;
 }
 
 /// The end of a connection; why does not matter to anybody but the log.
@@ -274,11 +296,11 @@ impl Connection {
             return false;
         }
         let Some(waker) = self.waker.take() else { return false };
-        let Some(output) = self.client.handle.take_delivered() else {
+        let Some(mail) = self.client.handle.take_delivered() else {
             self.waker = Some(waker);
             return false;
         };
-        let sent = self.send(&mut Context::from_waker(&waker), &output);
+        let sent = self.send(&mut Context::from_waker(&waker), &mail.output);
         self.waker = Some(waker);
         self.is_over |= sent.is_err();
         sent.is_ok()
@@ -322,14 +344,16 @@ impl Connection {
     /// Locks and shared buffers are released as the stack unwinds. What the command had changed
     /// already stays.
     fn poll_safely(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        catch_unwind(AssertUnwindSafe(|| self.poll(cx))).unwrap_or_else(|_| {
+        let polled = catch_unwind(AssertUnwindSafe(|| self.poll(cx))).unwrap_or_else(|_| {
             tracing::error!(
                 "A command failed, its connection is closed: {}",
                 describe(&self.shared.server, &self.client.handle, Running::default())
             );
             self.shared.pipeline().recover();
             Poll::Ready(())
-        })
+        });
+        self.shared.server.memory.used.note();
+        polled
     }
 
     /// Goes on as far as possible without waiting. Ready when the connection has ended.
@@ -456,7 +480,7 @@ impl Connection {
             buffers.input.reserve(READ_BYTES);
             &mut buffers.input
         } else {
-            self.input.reserve(self.wanted.clamp(READ_BYTES / 16, RESERVE_BYTES_MAX));
+            make_room(&mut self.input, self.wanted);
             &mut self.input
         };
         let received = match poll_read_buf(Pin::new(&mut self.stream), cx, input) {
@@ -518,7 +542,8 @@ impl Connection {
         if n_bytes <= UNLIMITED_INPUT_BYTES {
             return Ok(());
         }
-        self.client.handle.input_bytes.store(input_bytes, Ordering::Relaxed);
+        // What is in the shared buffer is the client's as well.
+        self.show_input_bytes(input_bytes, self.input.capacity() - self.input.len());
         self.limit_clients()?;
         let server = &self.shared.server;
         let limit = server.config.get().client_query_buffer_limit;
@@ -564,10 +589,22 @@ impl Connection {
     }
 
     fn show_input(&self) {
-        let handle = &self.client.handle;
-        let (len, capacity) = (self.input.len(), self.input.capacity());
-        handle.input_bytes.store(len, Ordering::Relaxed);
-        handle.input_free_bytes.store(capacity - len, Ordering::Relaxed);
+        let len = self.input.len();
+        self.show_input_bytes(len, self.input.capacity() - len);
+    }
+
+    /// Tells how much input has not been parsed, of so many bytes, and what was parsed of a request.
+    fn show_input_bytes(&self, len: usize, free_bytes: usize) {
+        let (handle, parser) = (&self.client.handle, &self.client.parser);
+        handle.input_free_bytes.store(free_bytes, Ordering::Relaxed);
+        handle.input_bytes.store(len.saturating_sub(parser.n_read()), Ordering::Relaxed);
+        handle.words_bytes.store(parser.words_bytes(), Ordering::Relaxed);
+        let parsed_bytes = parser.n_read() + parser.mem_bytes();
+        handle.parsed_bytes.store(parsed_bytes, Ordering::Relaxed);
+    }
+
+    fn show_output(&self) {
+        self.client.handle.show_output(self.pending.len(), self.pending.capacity());
     }
 
     /// Serves the requests in `input`, and sends the replies or keeps them.
@@ -621,7 +658,7 @@ impl Connection {
         }
         if !rest.is_empty() && !self.is_deaf {
             self.pending.extend_from_slice(rest);
-            self.client.handle.output_bytes.store(self.pending.len(), Ordering::Relaxed);
+            self.show_output();
             if self.pending.len() > UNLIMITED_OUTPUT_BYTES {
                 self.check_output(self.pending.len())?;
                 self.limit_clients()?;
@@ -655,7 +692,7 @@ impl Connection {
     fn deafen(&mut self) {
         (self.is_deaf, self.is_at_end) = (true, true);
         self.pending = BytesMut::new();
-        self.client.handle.output_bytes.store(0, Ordering::Relaxed);
+        self.show_output();
     }
 
     /// Sends what was kept. Ready when nothing is left.
@@ -681,15 +718,16 @@ impl Connection {
                 Ok(sent) => {
                     self.count_sent(sent);
                     self.pending.advance(sent);
-                    let handle = &self.client.handle;
-                    handle.output_bytes.store(self.pending.len(), Ordering::Relaxed);
-                    handle.touch(self.shared.server.clock.unix_ms());
+                    self.show_output();
+                    self.client.handle.touch(self.shared.server.clock.unix_ms());
                 }
                 Err(_) => self.deafen(),
             }
         }
-        self.pending = BytesMut::new();
-        self.shared.server.memory.used.note();
+        if !self.shared.server.keeps_output_buffers.load(Ordering::Relaxed) {
+            self.pending = BytesMut::new();
+        }
+        self.show_output();
         if ready!(Pin::new(&mut self.stream).poll_flush(cx)).is_err() {
             self.deafen();
         }
@@ -711,5 +749,29 @@ impl Connection {
         stats.total_writes_processed.add(1);
         stats.total_net_output_bytes.add(n_bytes as u64);
         ClientHandle::add(&self.client.handle.net_out_bytes, n_bytes as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clients of one large word each must not count twice what they have sent.
+    #[test]
+    fn a_buffer_is_as_large_as_its_request() {
+        const N_BYTES: usize = 5 << 20;
+        let mut input = BytesMut::from(&b"*1\r\n$5242880\r\n"[..]);
+        let whole = input.len() + N_BYTES + 2;
+        while input.len() < whole {
+            let wanted = whole - input.len();
+            make_room(&mut input, wanted);
+            let room = input.capacity() - input.len();
+            assert!(room <= RESERVE_BYTES_MAX.max(input.len()), "{room}");
+            input.resize(input.len() + room.min(READ_BYTES).min(whole - input.len()), 0);
+        }
+        assert_eq!(input.capacity(), whole);
+        // Small words: the buffer grows by more than one at a time.
+        make_room(&mut input, 10);
+        assert!(input.capacity() >= whole + ROOM_BYTES_MIN);
     }
 }

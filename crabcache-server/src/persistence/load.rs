@@ -318,11 +318,13 @@ fn decode(
             return Ok(());
         }
         let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH_LEN));
+        server.memory.used.note();
         // The receiver has given up because of a key, which it tells itself.
         sender.send(full).map_err(|_| Vec::new())
     })?;
     // The same.
     let _ = sender.send(batch);
+    server.memory.used.note();
     Ok(counts)
 }
 

@@ -341,6 +341,8 @@ pub fn run_in_background(server: &Server, job: Job) {
     let (dirty, output) = (job.dirty, job.output.clone());
     let written = run(job, |slices| {
         slices(&mut server.keyspace.enter(server.snapshot_worker()));
+        // What commands have queued was written and freed here.
+        server.memory.used.note();
     });
     let took_s = server.clock.elapsed_ns().saturating_sub(began_ns) / 1_000_000_000;
     let took_s = i64::try_from(took_s).unwrap_or(i64::MAX);

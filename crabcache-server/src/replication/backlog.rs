@@ -74,6 +74,10 @@ impl Backlog {
             self.blocks.pop_front();
             self.start += BLOCK_BYTES as u64;
         }
+        // What a slow replica has needed is not kept for the next one.
+        if self.blocks.capacity() > 64 + 4 * self.blocks.len() {
+            self.blocks.shrink_to(2 * self.blocks.len());
+        }
     }
 
     /// Appends to `out` the bytes from `offset` on that stand together, at most a block. Nothing if
@@ -90,7 +94,7 @@ impl Backlog {
 
     /// Bytes of memory.
     pub fn mem_bytes(&self) -> usize {
-        self.blocks.len() * (BLOCK_BYTES + size_of::<Vec<u8>>())
+        self.blocks.len() * BLOCK_BYTES + self.blocks.capacity() * size_of::<Vec<u8>>()
     }
 }
 

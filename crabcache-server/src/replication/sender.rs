@@ -320,5 +320,6 @@ async fn send_stream(
         server.stats.total_net_repl_output_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         ClientHandle::add(&replica.client.net_out_bytes, bytes.len() as u64);
         reader.advance_to(reader.position() + bytes.len() as u64);
+        server.memory.used.note();
     }
 }

@@ -117,7 +117,8 @@ function G.unpack(...)
   if not (j - i < UNPACKED_MAX) then
     error('too many results to unpack')
   end
-  return unpack(t, i, j)
+  -- With the same number of arguments: they count against the room for results.
+  return unpack(...)
 end
 
 -- Errors of redis.call are tables to xpcall and coroutines, and their text to pcall.

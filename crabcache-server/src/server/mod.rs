@@ -119,6 +119,8 @@ pub struct Server {
     pub oom_base: Mutex<Option<i64>>,
     /// Whether what is due at regular times is left undone (DEBUG PAUSE-CRON).
     pub is_cron_paused: AtomicBool,
+    /// Whether connections keep their own output buffers when they are empty (DEBUG REPLYBUFFER).
+    pub keeps_output_buffers: AtomicBool,
     is_stopping: AtomicBool,
     /// What tests look at.
     #[cfg(test)]
@@ -190,6 +192,7 @@ impl Server {
             control: Control::default(),
             oom_base: Mutex::new(None),
             is_cron_paused: AtomicBool::new(false),
+            keeps_output_buffers: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
             #[cfg(test)]
             recorded: Recorded::default(),

@@ -17,6 +17,7 @@ mod table;
 use crate::client::{Client, ClientFlags, ClientHandle};
 use crate::command::Ctx;
 use crate::error::TrackingError;
+use crate::memory::PassingSum;
 use crate::pubsub;
 use crate::push::{Delivery, Push};
 use crate::server::Server;
@@ -43,6 +44,9 @@ pub struct Tracking {
     prefixes: Prefixes,
     /// How often the table was left too large in succession.
     n_too_large: AtomicUsize,
+    /// Messages that connections have not taken yet. No key has to go for them: that would make
+    /// more of them.
+    pub passing: PassingSum,
 }
 
 /// A client that tracks.
@@ -325,7 +329,7 @@ fn send<F: Fn(&mut Reply<'_>)>(
     if redirect == 0 {
         // RESP2 has no pushes.
         if client.protocol_number() == 3 {
-            delivery.send(client, push);
+            delivery.send_passing(client, push, &server.tracking.passing);
         }
         return;
     }
@@ -334,7 +338,7 @@ fn send<F: Fn(&mut Reply<'_>)>(
             let is_reachable =
                 target.protocol_number() == 3 || target.flags().contains(ClientFlags::PUBSUB);
             if is_reachable {
-                delivery.send(&target, push);
+                delivery.send_passing(&target, push, &server.tracking.passing);
             }
         }
         None => {

@@ -9,6 +9,8 @@
 //! Both directions are bounded: the compressor by the length that is still worth it, the
 //! decompressor by what so much input can expand to.
 
+use std::cell::RefCell;
+
 /// Longest run of literals.
 const LITERALS_MAX: usize = 32;
 /// Shortest and longest match.
@@ -19,59 +21,147 @@ const OFFSET_MAX: usize = 1 << 13;
 /// Three bytes of input give so many bytes at most.
 const EXPANSION_MAX: usize = MATCH_LEN_MAX / 3;
 
+/// Where three bytes were last seen, by what they hash to.
+///
+/// A table serves one input after the other without being cleared: positions are counted on from those
+/// of the inputs before, so that what an earlier one has left is known by its smallness.
+struct Seen {
+    slots: Box<[u32]>,
+    /// Position of the first byte of the input, never 0.
+    start: u32,
+}
+
+impl Seen {
+    const N_SLOTS: usize = 1 << 16;
+
+    fn new() -> Seen {
+        Seen { slots: vec![0; Seen::N_SLOTS].into_boxed_slice(), start: 1 }
+    }
+
+    /// Begins with an input of this length, behind one of `len_before`.
+    fn begin(&mut self, len_before: u32, len: u32) {
+        match self.start.checked_add(len_before).filter(|start| start.checked_add(len).is_some()) {
+            Some(start) => self.start = start,
+            None => *self = Seen::new(),
+        }
+    }
+
+    /// Notes that three bytes stand at `at`; gives where their like stood before.
+    fn replace(&mut self, input: &[u8], at: usize) -> Option<usize> {
+        let [a, b, c] = [0, 1, 2].map(|index| usize::from(input[at + index]));
+        let slot = (a << 8 | b).wrapping_sub(5 * (b << 8 | c)) % Seen::N_SLOTS;
+        let position = self.start + at as u32;
+        let earlier = std::mem::replace(&mut self.slots[slot], position);
+        earlier.checked_sub(self.start).map(|earlier| earlier as usize)
+    }
+}
+
+thread_local! {
+    /// The table, and the length of the input that it served last.
+    static SEEN: RefCell<Option<(Seen, u32)>> = const { RefCell::new(None) };
+}
+
 /// Compresses `input` if the result is no longer than `len_max`.
 pub fn compress(input: &[u8], len_max: usize) -> Option<Vec<u8>> {
     // Positions are kept in 32 bits.
-    u32::try_from(input.len()).ok()?;
-    let table_bits = (usize::BITS - input.len().leading_zeros()).clamp(6, 14);
-    let slot = |at: usize| {
-        let three = u32::from_le_bytes([input[at], input[at + 1], input[at + 2], 0]);
-        (three.wrapping_mul(0x9e37_79b1) >> (32 - table_bits)) as usize
-    };
-    // Where a hash was last seen, plus one.
-    let mut seen = vec![0u32; 1 << table_bits];
-    let mut out = Vec::with_capacity(len_max.min(input.len()) / 2);
-    let (mut at, mut n_written) = (0, 0);
-    while at + MATCH_LEN_MIN <= input.len() {
-        let earlier = std::mem::replace(&mut seen[slot(at)], at as u32 + 1) as usize;
-        let len = match earlier.checked_sub(1) {
-            Some(from) if at - from <= OFFSET_MAX => match_len(input, from, at),
-            _ => 0,
-        };
-        if len < MATCH_LEN_MIN {
-            at += 1;
-            continue;
-        }
-        write_literals(&mut out, &input[n_written..at]);
-        write_match(&mut out, at - (earlier - 1), len);
-        if out.len() > len_max {
-            return None;
-        }
-        let end = at + len;
-        for inside in at + 1..end.min(input.len() - (MATCH_LEN_MIN - 1)) {
-            seen[slot(inside)] = inside as u32 + 1;
-        }
-        (at, n_written) = (end, end);
-    }
-    let rest = &input[n_written..];
-    if out.len() + rest.len() > len_max {
+    let len = u32::try_from(input.len()).ok().filter(|len| *len < u32::MAX / 2)?;
+    if input.is_empty() || len_max == 0 {
         return None;
     }
-    write_literals(&mut out, rest);
-    (out.len() <= len_max).then_some(out)
+    SEEN.with_borrow_mut(|state| {
+        let (seen, len_before) = state.get_or_insert_with(|| (Seen::new(), 0));
+        seen.begin(*len_before, len);
+        *len_before = len;
+        Compressor::new(len_max).run(input, seen)
+    })
 }
 
-/// How many bytes at `at` are the same as those at `from`.
-fn match_len(input: &[u8], from: usize, at: usize) -> usize {
-    let pairs = input[from..].iter().zip(&input[at..]);
-    pairs.take(MATCH_LEN_MAX).take_while(|(earlier, later)| earlier == later).count()
+/// What has been written so far.
+///
+/// Which matches are taken, and when there is said to be too little room, is the same as in the
+/// library that Redis uses, in its setting "very fast": so payloads are the same, byte by byte.
+struct Compressor {
+    /// Ends with a run of literals, whose first byte is to hold their number.
+    out: Vec<u8>,
+    n_literals: usize,
+    len_max: usize,
 }
 
-fn write_literals(out: &mut Vec<u8>, literals: &[u8]) {
-    for run in literals.chunks(LITERALS_MAX) {
-        out.push((run.len() - 1) as u8);
-        out.extend_from_slice(run);
+impl Compressor {
+    fn new(len_max: usize) -> Compressor {
+        Compressor { out: vec![0], n_literals: 0, len_max }
     }
+
+    fn run(mut self, input: &[u8], seen: &mut Seen) -> Option<Vec<u8>> {
+        // Nothing begins in the last two bytes.
+        let end = input.len().saturating_sub(MATCH_LEN_MIN - 1);
+        let mut at = 0;
+        while at < end {
+            // Compat: a match never begins at the first byte.
+            let earlier = seen.replace(input, at).filter(|from| {
+                *from > 0 && at - from <= OFFSET_MAX && input[*from..from + 3] == input[at..at + 3]
+            });
+            let Some(from) = earlier else {
+                if self.out.len() >= self.len_max {
+                    return None;
+                }
+                self.literal(input[at]);
+                at += 1;
+                continue;
+            };
+            let is_run_empty = self.n_literals == 0;
+            if self.out.len() + 4 - usize::from(is_run_empty) >= self.len_max {
+                return None;
+            }
+            let len = match_len(input, from, at);
+            self.end_run();
+            write_match(&mut self.out, at - from, len);
+            self.out.push(0);
+            at += len;
+            if at >= end {
+                break;
+            }
+            // Compat: of what a match covers, only the last two bytes are remembered.
+            seen.replace(input, at - 2);
+            seen.replace(input, at - 1);
+        }
+        if self.out.len() + 3 > self.len_max {
+            return None;
+        }
+        input[at..].iter().for_each(|byte| self.literal(*byte));
+        self.end_run();
+        Some(self.out)
+    }
+
+    fn literal(&mut self, byte: u8) {
+        self.out.push(byte);
+        self.n_literals += 1;
+        if self.n_literals == LITERALS_MAX {
+            self.end_run();
+            self.out.push(0);
+        }
+    }
+
+    /// Notes the number of literals; a run without any is none.
+    fn end_run(&mut self) {
+        let header = self.out.len() - self.n_literals - 1;
+        match self.n_literals.checked_sub(1) {
+            Some(count) => self.out[header] = count as u8,
+            None => self.out.truncate(header),
+        }
+        self.n_literals = 0;
+    }
+}
+
+/// How many bytes at `at` are the same as those at `from`, three or more. Compat: the last two bytes of
+/// the input are left to literals, but for matches of three or of nineteen that end there.
+fn match_len(input: &[u8], from: usize, at: usize) -> usize {
+    let len_max = match (input.len() - at - 2).min(MATCH_LEN_MAX) {
+        len @ ..=16 => len.max(MATCH_LEN_MIN),
+        len => len.max(19),
+    };
+    let pairs = input[from..].iter().zip(&input[at..]);
+    pairs.take(len_max).take_while(|(earlier, later)| earlier == later).count()
 }
 
 fn write_match(out: &mut Vec<u8>, offset: usize, len: usize) {
@@ -141,9 +231,7 @@ mod tests {
         // From the reference: DUMP of a hundred times `a`.
         assert_eq!(decompress(b"\x01aa\xe0\x57\x00\x01aa", 100), Some(vec![b'a'; 100]));
         assert_eq!(decompress(b"", 0), Some(Vec::new()));
-        let compressed = compress(&[b'a'; 100], 96).unwrap();
-        assert!(compressed.len() < 12);
-        assert_eq!(decompress(&compressed, 100), Some(vec![b'a'; 100]));
+        assert_eq!(compress(&[b'a'; 100], 96).as_deref(), Some(&b"\x01aa\xe0\x57\x00\x01aa"[..]));
     }
 
     #[test]
@@ -175,8 +263,7 @@ mod tests {
             })
             .collect();
         assert_eq!(compress(&noise, noise.len() - 4), None);
-        assert_eq!(compress(b"", 0), Some(Vec::new()));
-        assert_eq!(compress(b"ab", 1), None);
+        assert_eq!((compress(b"", 0), compress(b"ab", 1)), (None, None));
     }
 
     #[test]
@@ -192,6 +279,25 @@ mod tests {
         assert_eq!(decompress(&compressed, input.len()), Some(input));
     }
 
+    /// The table is used by one input after the other.
+    #[test]
+    fn what_was_compressed_before_does_not_matter() {
+        let inputs = [&b"abcabcabcabcabcabcabcabc"[..], b"xabcabcabcxabcabcabcxabcabc"];
+        let fresh: Vec<_> = inputs
+            .map(|input| std::thread::spawn(move || compress(input, 100)).join().unwrap())
+            .into();
+        for _ in 0..3 {
+            assert_eq!(inputs.map(|input| compress(input, 100)).to_vec(), fresh);
+        }
+        let mut seen = Seen::new();
+        seen.begin(u32::MAX - 20, 10);
+        assert_eq!((seen.start, seen.replace(b"abcd", 0)), (u32::MAX - 19, None));
+        // Positions are at their end: the table is begun anew.
+        seen.begin(10, 11);
+        assert_eq!((seen.start, seen.replace(b"abcd", 0)), (1, None));
+        assert_eq!(seen.replace(b"abcd", 0), Some(0));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 20 } else { 1000 }))]
 
@@ -204,7 +310,7 @@ mod tests {
                 prop_assert!(compressed.len() <= input.len() + 100);
                 prop_assert_eq!(decompress(&compressed, input.len()), Some(input));
             } else {
-                prop_assert!(input.len() > 3000);
+                prop_assert!(input.is_empty() || input.len() > 3000);
             }
         }
 

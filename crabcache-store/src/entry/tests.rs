@@ -99,7 +99,7 @@ fn collections_live_and_die_with_their_entry() {
     let entry = Entry::with_collection(b"k", list, Some(5), 7);
     let kept = |entry: &Entry| {
         let list = entry.collection::<List>().unwrap();
-        assert_eq!((list.len(), list.iter().next()), (2, Some(StrRef::Bytes(b"a"))));
+        assert_eq!((list.len(), list.get(0, |element| element.is(b"a"))), (2, Some(true)));
         (entry.expire_at_ms(), entry.clock())
     };
     assert_eq!((kept(&entry), entry.kind()), ((Some(5), 7), Kind::List));

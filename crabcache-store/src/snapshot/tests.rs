@@ -21,7 +21,11 @@ impl Images for Collected {
 
 fn value_of(entry: &Entry) -> Vec<u8> {
     match entry.collection::<List>() {
-        Some(list) => list.iter().flat_map(|element| element.to_vec()).collect(),
+        Some(list) => {
+            let mut all = Vec::new();
+            list.for_each(|element| all.extend(element.to_vec()));
+            all
+        }
         None => entry.string().to_vec(),
     }
 }

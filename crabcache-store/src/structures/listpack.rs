@@ -88,6 +88,9 @@ impl Default for Listpack {
 }
 
 impl Listpack {
+    /// Bytes of a listpack without elements.
+    pub const EMPTY_BYTES: usize = HEADER_BYTES + 1;
+
     /// A listpack without elements.
     pub fn new() -> Listpack {
         Listpack(ThinBuffer::new(&[7, 0, 0, 0, 0, 0, END]))
@@ -131,7 +134,7 @@ impl Listpack {
 
     /// Length in bytes of the elements alone.
     pub fn elements_bytes(&self) -> usize {
-        self.0.len() - HEADER_BYTES - 1
+        self.0.len() - Listpack::EMPTY_BYTES
     }
 
     /// Bytes of memory.

@@ -131,8 +131,8 @@ pub(super) fn pop_many(
     let popped = db.edit(key, |list: &mut List| {
         let (len, n_popped) = (list.len(), count.min(list.len()));
         match end {
-            End::Front => reply_elements(&mut ctx.reply, list.elements(0), n_popped),
-            End::Back => reply_elements(&mut ctx.reply, list.elements_backward(len - 1), n_popped),
+            End::Front => reply_elements(&mut ctx.reply, list, 0, n_popped, End::Back),
+            End::Back => reply_elements(&mut ctx.reply, list, len - 1, n_popped, End::Front),
         }
         list.remove_range(if end == End::Front { 0 } else { len - n_popped }, n_popped, &limits);
         n_popped

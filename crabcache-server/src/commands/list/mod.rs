@@ -14,7 +14,7 @@ use crate::blocking::KeyWait;
 use crate::command::{Args, Command, Ctx, Flags, KeySpec, read, write};
 use crate::error::CommandError;
 use crabcache_resp::Reply;
-use crabcache_store::types::list::{Elements, End};
+use crabcache_store::types::list::{End, List};
 use crabcache_store::{Kind, Wanted};
 use edits::{linsert, lrem, lset, ltrim};
 use ends::{blmpop, blpop, brpop, lmpop, lpop, lpush, lpushx, rpop, rpush, rpushx};
@@ -217,8 +217,8 @@ fn wait_for_lists<'k>(
     ctx.block_for_keys(KeyWait { wanted, keys, request: None }, deadline_ms);
 }
 
-/// Replies with an array of the next `n` elements.
-fn reply_elements(reply: &mut Reply<'_>, elements: Elements<'_>, n: usize) {
+/// Replies with an array of `n` elements from number `start` on, towards an end.
+fn reply_elements(reply: &mut Reply<'_>, list: &List, start: usize, n: usize, towards: End) {
     reply.array(n);
-    elements.show(n, |element| reply_string(reply, element));
+    list.show(start, n, towards, |element| reply_string(reply, element));
 }

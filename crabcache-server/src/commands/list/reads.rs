@@ -6,7 +6,8 @@ use crate::commands::string::reply_string;
 use crate::error::CommandError;
 use crabcache_resp::number::parse_i64;
 use crabcache_store::ReadDb;
-use crabcache_store::types::list::{Elements, List, Needle};
+use crabcache_store::types::list::{End, List, Needle};
+use std::ops::ControlFlow::{Break, Continue};
 use std::ops::Range;
 
 /// LLEN key
@@ -22,9 +23,8 @@ pub(super) fn lindex(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
         ctx.reply.null();
         return Ok(());
     };
-    match list.get(args.int(2)?) {
-        Some(element) => reply_string(&mut ctx.reply, element),
-        None => ctx.reply.null(),
+    if list.get(args.int(2)?, |element| reply_string(&mut ctx.reply, element)).is_none() {
+        ctx.reply.null();
     }
     Ok(())
 }
@@ -37,7 +37,7 @@ pub(super) fn lrange(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
         return Ok(());
     };
     let range = range(list.len(), start, stop);
-    reply_elements(&mut ctx.reply, list.elements(range.start), range.len());
+    reply_elements(&mut ctx.reply, list, range.start, range.len(), End::Back);
     Ok(())
 }
 
@@ -82,16 +82,25 @@ impl Search {
         Ok(search)
     }
 
-    /// The places in the list where the element is.
-    fn run(&self, list: &List, value: &[u8]) -> impl Iterator<Item = usize> {
-        let (needle, len, is_backward) = (Needle::new(value), list.len(), self.rank < 0);
-        let elements: Elements<'_> =
-            if is_backward { list.elements_backward(len - 1) } else { list.elements(0) };
+    /// Calls `tell` with the places in the list where the element is, `n_max` at most.
+    fn run(&self, list: &List, value: &[u8], n_max: usize, mut tell: impl FnMut(usize)) {
+        let (needle, last) = (Needle::new(value), list.len() - 1);
+        let (start, towards) = if self.rank < 0 { (last, End::Front) } else { (0, End::Back) };
         let n_seen_max = self.len_max.and_then(|max| usize::try_from(max).ok());
-        let n_skipped = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
-        let places = elements.enumerate().take(n_seen_max.unwrap_or(usize::MAX));
-        let found = places.filter(move |(_, element)| needle.is(*element)).skip(n_skipped);
-        found.map(move |(index, _)| if is_backward { len - 1 - index } else { index })
+        let mut n_skipped = usize::try_from(self.rank.unsigned_abs() - 1).unwrap_or(usize::MAX);
+        let (mut n_seen, mut n_found) = (0, 0);
+        let _ = list.show_from(start, towards, |element| {
+            if needle.is(element) {
+                if n_skipped > 0 {
+                    n_skipped -= 1;
+                } else {
+                    tell(if self.rank < 0 { last - n_seen } else { n_seen });
+                    n_found += 1;
+                }
+            }
+            n_seen += 1;
+            if n_found == n_max || Some(n_seen) == n_seen_max { Break(()) } else { Continue(()) }
+        });
     }
 }
 
@@ -99,19 +108,26 @@ impl Search {
 pub(super) fn lpos(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let search = Search::parse(args.from(3))?;
     let list = db.get_as::<List>(&ctx.key(args.get(1)))?;
-    let mut places = list.into_iter().flat_map(|list| search.run(list, args.get(2)));
     match search.count {
-        None => match places.next() {
-            Some(place) => ctx.reply.count(place),
-            None => ctx.reply.null(),
-        },
+        None => {
+            let mut place = None;
+            if let Some(list) = list {
+                search.run(list, args.get(2), 1, |found| place = Some(found));
+            }
+            match place {
+                Some(place) => ctx.reply.count(place),
+                None => ctx.reply.null(),
+            }
+        }
         Some(count) => {
-            let count_max = usize::try_from(count).ok().filter(|count| *count > 0);
+            let n_max = usize::try_from(count).ok().filter(|count| *count > 0);
             let array = ctx.reply.deferred();
             let mut n_found = 0;
-            for place in places.take(count_max.unwrap_or(usize::MAX)) {
-                ctx.reply.count(place);
-                n_found += 1;
+            if let Some(list) = list {
+                search.run(list, args.get(2), n_max.unwrap_or(usize::MAX), |place| {
+                    ctx.reply.count(place);
+                    n_found += 1;
+                });
             }
             ctx.reply.end_array(array, n_found);
         }

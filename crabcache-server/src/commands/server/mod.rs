@@ -21,6 +21,7 @@ mod time;
 
 use super::generic::dump;
 use crate::command::{Categories, Command, Flags, container, exclusive, gated, server, walk};
+pub(crate) use module::VECTOR_SETS;
 
 /// REPLICAOF by this name.
 const fn replicaof(name: &'static str, since: &'static str) -> Command {

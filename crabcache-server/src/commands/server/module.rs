@@ -8,7 +8,7 @@ const CHANGES: Flags =
     Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::NO_ASYNC_LOADING).union(Flags::PROTECTED);
 
 /// The module of vector sets.
-const VECTOR_SETS: &str = "vectorset";
+pub(crate) const VECTOR_SETS: &str = "vectorset";
 
 pub(super) const SUBCOMMANDS: &[Command] = &[
     server("help", module_help).arity(2).flags(Flags::LOADING.union(Flags::STALE)).doc(

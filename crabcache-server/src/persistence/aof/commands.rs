@@ -89,7 +89,7 @@ impl<'o> Row<'o> {
 
 fn list(out: &mut Vec<u8>, key: &[u8], list: &List) {
     let mut row = Row::new(out, b"RPUSH", key, 1);
-    list.iter().for_each(|element| row.push(element.bytes().to_vec()));
+    list.for_each(|element| row.push(element.bytes().to_vec()));
     row.flush();
 }
 

@@ -305,6 +305,7 @@ fn run_all(
         })?;
         let n_bytes = progress.valid_up_to - before;
         loading.loaded_bytes.fetch_add(n_bytes, Ordering::Relaxed);
+        server.memory.used.note();
     }
     Ok(())
 }

@@ -490,6 +490,7 @@ impl Writer {
 
     /// Lets more come together, unless somebody waits for it.
     fn rest(&self, server: &Server, config: &Config, has_written: bool) {
+        server.memory.used.note();
         if self.failed_at_ns.is_some() {
             let mut queue = server.aof.orders.queue.lock();
             if queue.is_empty() {

@@ -1,7 +1,7 @@
 //! Lists: nodes that are listpacks or single large elements, and the forms that older versions
 //! wrote.
 
-use super::string::{read_plain_len, read_string, write_len, write_string};
+use super::string::{read_plain_len, read_string, write_compressed, write_len, write_string};
 use super::{RdbError, opcodes, ziplist};
 use crabcache_store::Limits;
 use crabcache_store::structures::listpack::Listpack;
@@ -28,6 +28,11 @@ pub fn write(out: &mut Vec<u8>, list: &List, compress: bool) {
             Part::Large(value) => {
                 write_len(out, CONTAINER_PLAIN);
                 write_string(out, value, compress);
+            }
+            // Compat: what is compressed stays so, also where strings are not to be.
+            Part::Compressed { block, n_bytes, is_large } => {
+                write_len(out, if is_large { CONTAINER_PLAIN } else { CONTAINER_PACKED });
+                write_compressed(out, block, n_bytes);
             }
         }
     }
@@ -110,7 +115,9 @@ mod tests {
     const LIMITS: fn() -> Limits = Limits::default;
 
     fn texts(list: &List) -> Vec<String> {
-        list.iter().map(|element| String::from_utf8(element.to_vec()).unwrap()).collect()
+        let mut texts = Vec::new();
+        list.for_each(|element| texts.push(String::from_utf8(element.to_vec()).unwrap()));
+        texts
     }
 
     #[test]

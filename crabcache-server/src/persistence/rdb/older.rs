@@ -52,7 +52,7 @@ pub fn write_older(
             let list = collection::<List>(entry);
             out.push(opcodes::TYPE_LIST);
             write_len(out, list.len() as u64);
-            list.iter().for_each(|element| {
+            list.for_each(|element| {
                 element.with_bytes(|bytes| write_string(out, bytes, compress));
             });
         }

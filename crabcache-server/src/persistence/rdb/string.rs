@@ -72,14 +72,18 @@ pub fn write_string(out: &mut Vec<u8>, bytes: &[u8], compress: bool) {
         && bytes.len() >= COMPRESSED_LEN_MIN
         && let Some(compressed) = lzf::compress(bytes, bytes.len() - SAVING_MIN)
     {
-        out.push(opcodes::LEN_ENCODED << 6 | opcodes::ENCODING_LZF);
-        write_len(out, compressed.len() as u64);
-        write_len(out, bytes.len() as u64);
-        out.extend_from_slice(&compressed);
-        return;
+        return write_compressed(out, &compressed, bytes.len());
     }
     write_len(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
+}
+
+/// Writes a string of `len` bytes of which LZF has made `block`.
+pub fn write_compressed(out: &mut Vec<u8>, block: &[u8], len: usize) {
+    out.push(opcodes::LEN_ENCODED << 6 | opcodes::ENCODING_LZF);
+    write_len(out, block.len() as u64);
+    write_len(out, len as u64);
+    out.extend_from_slice(block);
 }
 
 /// Writes an integer as a string.

@@ -221,6 +221,7 @@ impl Follower {
                 Ok(held_up) => is_held_up = held_up,
                 Err(lost) => break Err(lost),
             }
+            server.memory.used.note();
         };
         server.replication.link.unapplied_bytes.store(0, Ordering::Relaxed);
         if let Err(Lost::Io(_)) = &outcome {

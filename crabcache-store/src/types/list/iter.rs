@@ -1,12 +1,19 @@
 //! Going through a list, in either direction, node by node.
+//!
+//! Nodes that are compressed are opened one at a time, for as long as somebody looks at them: so
+//! elements are shown, not given. Who needs all of them at once keeps the opened nodes
+//! ([`List::elements`]).
 
-use super::List;
 use super::node::Node;
-use crate::structures::listpack::{Backward, Forward, Listpack};
+use super::{End, List};
+use crate::structures::listpack::Listpack;
 use crate::structures::slim::Either;
 use crate::types::string::StrRef;
 use std::borrow::Cow;
-use std::collections::vec_deque;
+use std::cell::OnceCell;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::ops::ControlFlow::{self, Break, Continue};
 
 /// A node as a snapshot writes it.
 #[derive(Debug, Clone)]
@@ -15,130 +22,133 @@ pub enum Part<'a> {
     Packed(Cow<'a, Listpack>),
     /// One large element.
     Large(&'a [u8]),
+    /// One of these, compressed.
+    Compressed {
+        /// What LZF has made of it.
+        block: &'a [u8],
+        /// Bytes before.
+        n_bytes: usize,
+        /// Whether it is a large element.
+        is_large: bool,
+    },
 }
 
-/// Elements of a list, one after the other.
-#[derive(Clone)]
-pub struct Elements<'a> {
-    /// Nodes that come after the current one.
-    nodes: vec_deque::Iter<'a, Node>,
-    current: Current<'a>,
-    is_backward: bool,
-}
-
-/// What is left of the current node.
-#[derive(Clone)]
-enum Current<'a> {
-    Forward(Forward<'a>),
-    Backward(Backward<'a>),
-    Large(&'a [u8]),
-    Nothing,
-}
-
-impl<'a> Current<'a> {
-    /// A node from its element number `offset` on.
-    fn of(node: &'a Node, offset: usize, is_backward: bool) -> Current<'a> {
-        match node {
-            Node::Plain(value) => Current::Large(value),
-            Node::Packed(pack, _) => Current::packed(pack, offset as i64, is_backward),
-        }
-    }
-
-    fn packed(pack: &'a Listpack, offset: i64, is_backward: bool) -> Current<'a> {
-        let at = pack.seek(offset);
-        if is_backward {
-            Current::Backward(pack.backward(at))
-        } else {
-            Current::Forward(pack.forward(at))
+impl Part<'_> {
+    /// Bytes of its elements, before they were compressed.
+    pub fn n_bytes(&self) -> usize {
+        match self {
+            Part::Packed(pack) => pack.n_bytes(),
+            Part::Large(value) => value.len(),
+            Part::Compressed { n_bytes, .. } => *n_bytes,
         }
     }
 }
 
-impl<'a> Iterator for Elements<'a> {
-    type Item = StrRef<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<StrRef<'a>> {
-        loop {
-            let element = match &mut self.current {
-                Current::Forward(elements) => elements.next(),
-                Current::Backward(elements) => elements.next(),
-                Current::Large(value) => {
-                    let value = StrRef::Bytes(value);
-                    self.current = Current::Nothing;
-                    Some(value)
-                }
-                Current::Nothing => None,
-            };
-            if element.is_some() {
-                return element;
-            }
-            self.current = if self.is_backward {
-                let node = self.nodes.next_back()?;
-                Current::of(node, node.len() - 1, true)
-            } else {
-                Current::of(self.nodes.next()?, 0, false)
-            };
-        }
+/// Shows the elements of a listpack from number `offset` on.
+#[inline]
+fn show_pack<'a, B>(
+    pack: &'a Listpack,
+    offset: usize,
+    towards: End,
+    show: &mut impl FnMut(StrRef<'a>) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let at = pack.seek(offset as i64);
+    match towards {
+        End::Back => pack.forward(at).try_for_each(show),
+        End::Front => pack.backward(at).try_for_each(show),
     }
 }
 
-impl<'a> Elements<'a> {
-    /// Shows the next `n` elements. Faster than the iterator: those of a node come in one loop.
-    pub fn show(mut self, n: usize, mut show: impl FnMut(StrRef<'a>)) {
-        let mut n_left = n;
-        while n_left > 0 {
-            if let Current::Forward(elements) = &mut self.current {
-                for element in elements.by_ref().take(n_left) {
-                    show(element);
-                    n_left -= 1;
-                }
-                if n_left == 0 {
-                    return;
-                }
-            }
-            let Some(element) = self.next() else { return };
-            show(element);
-            n_left -= 1;
-        }
+/// Shows the elements of a node, from the first in this direction or from number `offset` on.
+#[inline]
+fn show_node<B>(
+    node: &Node,
+    offset: Option<usize>,
+    towards: End,
+    show: &mut impl FnMut(StrRef<'_>) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let first = || if towards == End::Back { 0 } else { node.len() - 1 };
+    match node {
+        Node::Plain(value) => show(StrRef::Bytes(value)),
+        Node::Packed(pack, _) => show_pack(pack, offset.unwrap_or_else(first), towards, show),
+        Node::Compressed(compressed) => match compressed.open() {
+            Node::Packed(pack, _) => show_pack(&pack, offset.unwrap_or_else(first), towards, show),
+            Node::Plain(value) => show(StrRef::Bytes(&value)),
+            Node::Compressed(_) => unreachable!("it was opened"),
+        },
     }
 }
 
 impl List {
-    /// The elements from number `start` on.
-    pub fn elements(&self, start: usize) -> Elements<'_> {
-        self.elements_in_direction(start, false)
-    }
-
-    /// The elements from number `start` on to the front.
-    pub fn elements_backward(&self, start: usize) -> Elements<'_> {
-        self.elements_in_direction(start, true)
-    }
-
-    fn elements_in_direction(&self, start: usize, is_backward: bool) -> Elements<'_> {
-        let (nodes, current) = match self.0.get() {
-            Either::Small(pack) => {
-                (vec_deque::Iter::default(), Current::packed(pack, start as i64, is_backward))
-            }
-            Either::Large(long) => match long.locate(start) {
-                None => (vec_deque::Iter::default(), Current::Nothing),
-                Some((index, offset)) => {
-                    let current = Current::of(&long.nodes[index], offset, is_backward);
-                    let nodes = if is_backward {
-                        long.nodes.range(..index)
-                    } else {
-                        long.nodes.range(index + 1..)
-                    };
-                    (nodes, current)
-                }
-            },
+    /// Shows the elements from number `start` on, towards an end, until `show` breaks off.
+    #[inline]
+    pub fn show_from<B>(
+        &self,
+        start: usize,
+        towards: End,
+        mut show: impl FnMut(StrRef<'_>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let show = &mut show;
+        let long = match self.0.get() {
+            Either::Small(pack) => return show_pack(pack, start, towards, show),
+            Either::Large(long) => long,
         };
-        Elements { nodes, current, is_backward }
+        let Some((index, offset)) = long.locate(start) else { return Continue(()) };
+        show_node(&long.nodes[index], Some(offset), towards, show)?;
+        match towards {
+            End::Back => {
+                let mut rest = long.nodes.range(index + 1..);
+                rest.try_for_each(|node| show_node(node, None, towards, show))
+            }
+            End::Front => {
+                let mut rest = long.nodes.range(..index).rev();
+                rest.try_for_each(|node| show_node(node, None, towards, show))
+            }
+        }
     }
 
-    /// All elements, in order.
-    pub fn iter(&self) -> Elements<'_> {
-        self.elements(0)
+    /// Shows `n` elements from number `start` on, or as many as there are.
+    #[inline]
+    pub fn show(&self, start: usize, n: usize, towards: End, mut show: impl FnMut(StrRef<'_>)) {
+        let mut n_left = n;
+        if n_left == 0 {
+            return;
+        }
+        let _ = self.show_from(start, towards, |element| {
+            show(element);
+            n_left -= 1;
+            if n_left == 0 { Break(()) } else { Continue(()) }
+        });
+    }
+
+    /// Shows all elements, in order.
+    pub fn for_each(&self, mut show: impl FnMut(StrRef<'_>)) {
+        let _: ControlFlow<Infallible> = self.show_from(0, End::Back, |element| {
+            show(element);
+            Continue(())
+        });
+    }
+
+    /// All elements, in order. Those of compressed nodes are in `opened` then.
+    pub fn elements<'a>(&'a self, opened: &'a OpenedNodes) -> Vec<StrRef<'a>> {
+        let mut elements = Vec::with_capacity(self.len());
+        let mut add = |node: &'a Node| match node {
+            Node::Packed(pack, _) => elements.extend(pack.forward(pack.first())),
+            Node::Plain(value) => elements.push(StrRef::Bytes(value)),
+            Node::Compressed(_) => unreachable!("opened nodes are not compressed"),
+        };
+        match self.0.get() {
+            Either::Small(pack) => elements.extend(pack.forward(pack.first())),
+            Either::Large(long) => {
+                let mut opened = opened.of(&long.nodes).iter();
+                let nodes = long.nodes.iter().filter_map(|node| match node {
+                    Node::Compressed(_) => opened.next(),
+                    node => Some(node),
+                });
+                nodes.for_each(&mut add);
+            }
+        }
+        elements
     }
 
     /// The list's nodes; a list in a listpack has one.
@@ -154,7 +164,24 @@ impl List {
         let nodes = nodes.map(|node| match node {
             Node::Packed(pack, _) => Part::Packed(Cow::Borrowed(pack)),
             Node::Plain(value) => Part::Large(value),
+            Node::Compressed(own) => {
+                Part::Compressed { block: &own.block, n_bytes: own.n_bytes, is_large: own.is_plain }
+            }
         });
         first.into_iter().chain(nodes)
+    }
+}
+
+/// The nodes of a list that are compressed, as they were before.
+#[derive(Debug, Default)]
+pub struct OpenedNodes(OnceCell<Vec<Node>>);
+
+impl OpenedNodes {
+    fn of(&self, nodes: &VecDeque<Node>) -> &[Node] {
+        let opened = |node: &Node| match node {
+            Node::Compressed(compressed) => Some(compressed.open()),
+            Node::Packed(..) | Node::Plain(_) => None,
+        };
+        self.0.get_or_init(|| nodes.iter().filter_map(opened).collect())
     }
 }

@@ -19,10 +19,11 @@ use crate::structures::slim::{Either, Slim};
 use crate::types::collection::Collection;
 use crate::types::limits::Limits;
 use crate::types::string::{StrRef, parse_int};
-pub use iter::{Elements, Part};
+pub use iter::{OpenedNodes, Part};
 pub use node::set_plain_bytes_min;
 use node::{Fill, Node};
 use quicklist::Quicklist;
+use std::ops::ControlFlow::{Break, Continue};
 
 /// One of the two ends of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,11 +145,25 @@ impl List {
         usize::try_from(index).ok().filter(|index| *index < len)
     }
 
-    /// Element number `index`, which may count from the back.
-    pub fn get(&self, index: i64) -> Option<StrRef<'_>> {
+    /// Shows `read` element number `index`, which may count from the back.
+    pub fn get<T>(&self, index: i64, read: impl FnOnce(StrRef<'_>) -> T) -> Option<T> {
         match self.0.get() {
-            Either::Small(pack) => pack.seek(index).map(|at| pack.get(at)),
-            Either::Large(_) => self.elements(self.index(index)?).next(),
+            Either::Small(pack) => pack.seek(index).map(|at| read(pack.get(at))),
+            Either::Large(_) => {
+                let (mut read, mut result) = (Some(read), None);
+                self.show(self.index(index)?, 1, End::Back, |element| {
+                    result = read.take().map(|read| read(element));
+                });
+                result
+            }
+        }
+    }
+
+    /// The limit of a long list's nodes, and how many of them at each end are not compressed.
+    pub fn node_limits(&self) -> Option<(i32, usize)> {
+        match self.0.get() {
+            Either::Small(_) => None,
+            Either::Large(long) => Some((long.fill().limit(), long.depth())),
         }
     }
 
@@ -173,10 +188,17 @@ impl List {
     /// Adds an element before or behind the first that is `pivot`. Whether there is one.
     pub fn insert(&mut self, pivot: &[u8], value: &[u8], is_behind: bool, limits: &Limits) -> bool {
         self.grow(std::iter::once(value), limits);
-        let needle = Needle::new(pivot);
-        let Some(index) = self.elements(0).position(|element| needle.is(element)) else {
+        let (needle, mut index) = (Needle::new(pivot), 0);
+        let found = self.show_from(0, End::Back, |element| {
+            if needle.is(element) {
+                return Break(());
+            }
+            index += 1;
+            Continue(())
+        });
+        if found.is_continue() {
             return false;
-        };
+        }
         match self.0.get_mut() {
             Either::Small(pack) => {
                 let at = pack.seek(index as i64).expect("found");
@@ -301,7 +323,8 @@ impl List {
     fn make_long(&mut self, limits: &Limits) -> &mut Quicklist {
         if let Either::Small(pack) = self.0.get_mut() {
             let pack = std::mem::take(pack);
-            let mut long = Quicklist::new(Fill::new(limits.list_listpack_size_max));
+            let fill = Fill::new(limits.list_listpack_size_max);
+            let mut long = Quicklist::new(fill, limits.list_compress_depth);
             long.push_node(Node::packed(pack));
             self.0 = Slim::large(long);
         }

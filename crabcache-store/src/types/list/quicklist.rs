@@ -2,21 +2,25 @@
 //! and, where a node is added or removed, a move of the nodes on the shorter side (24 bytes each).
 //!
 //! Nodes are filled, split and merged as the reference does it, so that a list has the same nodes
-//! there and here, and its DUMP is the same. What this is not: nodes in the middle are not
-//! compressed in memory (`list-compress-depth`).
+//! there and here, and its DUMP is the same.
+//!
+//! With a depth (`list-compress-depth` when the list became long), all nodes but so many at each end
+//! are compressed if that is worth it. Whoever changes one opens it first; [`Quicklist::settle`] sees to
+//! the rest. Without a depth this costs a comparison.
 //!
 //! Pushing at the front moves the bytes of the front node. So where that node is large, its beginning
 //! stands apart, as a small *head* before it, and is put into it when it has grown, or before anything
 //! else happens to these two than pushes and pops. What is seen from outside takes them as one node.
 //!
 //! Invariant: no node is empty, and `len` is the sum of their lengths. With a head there are two nodes
-//! at least, the first two are listpacks, and together within the limits.
+//! at least, the first two are listpacks, and together within the limits; with a depth there is none.
 
 use super::End;
 use super::node::{Fill, Node};
 use crate::structures::listpack::Listpack;
 use crate::types::string::StrRef;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// See the module's text.
 #[derive(Debug, Clone)]
@@ -24,6 +28,8 @@ pub(super) struct Quicklist {
     pub(super) nodes: VecDeque<Node>,
     len: usize,
     fill: Fill,
+    /// Nodes at each end that are not compressed; 0: none is.
+    depth: usize,
     has_head: bool,
 }
 
@@ -36,9 +42,48 @@ const HEAD_BYTES_MAX: usize = 512;
 pub(super) type Place = (usize, usize);
 
 impl Quicklist {
-    /// An empty list whose nodes are filled so far.
-    pub(super) fn new(fill: Fill) -> Quicklist {
-        Quicklist { nodes: VecDeque::new(), len: 0, fill, has_head: false }
+    /// An empty list whose nodes are filled so far, and compressed from this depth on.
+    pub(super) fn new(fill: Fill, depth: usize) -> Quicklist {
+        Quicklist { nodes: VecDeque::new(), len: 0, fill, depth, has_head: false }
+    }
+
+    /// How its nodes are filled.
+    pub(super) fn fill(&self) -> Fill {
+        self.fill
+    }
+
+    /// Nodes at each end that are not compressed; 0: none is.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// To be called when nodes were added, removed or opened: those around `touched` are compressed
+    /// again, and the ends are not.
+    #[inline]
+    fn settle(&mut self, touched: Range<usize>) {
+        if self.depth > 0 {
+            self.settle_nodes(touched);
+        }
+    }
+
+    #[cold]
+    fn settle_nodes(&mut self, touched: Range<usize>) {
+        /// So many nodes an operation adds, which moves as many of an end towards the middle.
+        const N_ADDED_MAX: usize = 2;
+        let (n_nodes, depth) = (self.nodes.len(), self.depth);
+        if n_nodes <= depth.saturating_mul(2) {
+            return self.nodes.iter_mut().for_each(Node::open);
+        }
+        let inner = depth..n_nodes - depth;
+        self.nodes.range_mut(..inner.start).for_each(Node::open);
+        self.nodes.range_mut(inner.end..).for_each(Node::open);
+        let touched = touched.start.saturating_sub(2)..touched.end + 3;
+        let from_ends =
+            [inner.start..inner.start + N_ADDED_MAX, inner.end - N_ADDED_MAX..inner.end];
+        for range in from_ends.into_iter().chain([touched]) {
+            let range = range.start.max(inner.start)..range.end.min(inner.end);
+            range.for_each(|index| self.nodes[index].compress());
+        }
     }
 
     /// Number of elements.
@@ -90,15 +135,20 @@ impl Quicklist {
             self.join_head();
             self.len += node.len();
             self.nodes.push_back(node);
+            self.settle(0..0);
         }
     }
 
     /// Adds an element at an end.
     pub(super) fn push(&mut self, end: End, value: &[u8]) {
         self.len += 1;
+        let n_nodes = self.nodes.len();
         match end {
             End::Front => self.push_front(value),
             End::Back => self.push_back(value),
+        }
+        if self.nodes.len() != n_nodes {
+            self.settle(0..0);
         }
     }
 
@@ -111,7 +161,7 @@ impl Quicklist {
         match self.nodes.front_mut() {
             Some(node) if has_head || node.admits(value, fill) => {
                 let Node::Packed(pack, len) = node else { return };
-                if has_head || pack.n_bytes() < HEADED_BYTES_MIN {
+                if has_head || pack.n_bytes() < HEADED_BYTES_MIN || self.depth > 0 {
                     *len += 1;
                     pack.push_front(value);
                 } else {
@@ -144,7 +194,10 @@ impl Quicklist {
             End::Front => 0,
             End::Back => self.nodes.len().checked_sub(1)?,
         };
-        let result = match self.nodes.get_mut(index)? {
+        let node = self.nodes.get_mut(index)?;
+        node.open();
+        let result = match node {
+            Node::Compressed(_) => unreachable!("it was opened"),
             Node::Plain(value) => read(StrRef::Bytes(value)),
             Node::Packed(pack, len) => {
                 let at = match end {
@@ -162,6 +215,7 @@ impl Quicklist {
             }
         };
         self.remove_node(index);
+        self.settle(0..0);
         Some(result)
     }
 
@@ -194,7 +248,9 @@ impl Quicklist {
     pub(super) fn insert(&mut self, at: usize, value: &[u8], is_behind: bool) {
         self.join_head();
         if let Some(place) = self.locate(at) {
+            self.nodes[place.0].open();
             self.insert_at(place, value, is_behind);
+            self.settle(place.0..place.0 + 1);
         }
     }
 
@@ -206,11 +262,12 @@ impl Quicklist {
             return put_into(node, offset, value, is_behind);
         }
         let is_outer = if is_behind { offset + 1 == node.len() } else { offset == 0 };
-        if is_outer || matches!(node, Node::Plain(_)) {
+        if is_outer || node.is_plain() {
             let neighbour = if is_behind { Some(index + 1) } else { index.checked_sub(1) };
             let neighbour = neighbour.and_then(|index| self.nodes.get_mut(index));
             match neighbour.filter(|node| node.admits(value, fill)) {
                 Some(node) => {
+                    node.open();
                     let offset = if is_behind { 0 } else { node.len() - 1 };
                     put_into(node, offset, value, !is_behind);
                 }
@@ -235,9 +292,17 @@ impl Quicklist {
     /// Puts another value in the place of element number `at`, if there is one.
     pub(super) fn replace(&mut self, at: usize, value: &[u8]) {
         self.join_head();
-        let Some((index, offset)) = self.locate(at) else { return };
+        if let Some(place) = self.locate(at) {
+            self.nodes[place.0].open();
+            self.replace_at(place, value);
+            self.settle(place.0..place.0 + 1);
+        }
+    }
+
+    fn replace_at(&mut self, (index, offset): Place, value: &[u8]) {
         let fill = self.fill;
         match &mut self.nodes[index] {
+            Node::Compressed(_) => unreachable!("it was opened"),
             Node::Packed(pack, _) if !fill.is_large(value) => {
                 let at = pack.seek(offset as i64).expect("a place is in its node");
                 pack.replace(at, value);
@@ -292,7 +357,9 @@ impl Quicklist {
             (n_left, index, offset) = (n_left - n_removed, index + 1, 0);
         }
         // All at once: each removal would move the nodes behind it.
+        let first = whole.start;
         self.len -= self.nodes.drain(whole).map(|node| node.len()).sum::<usize>();
+        self.settle(first..first + 1);
     }
 
     /// Removes up to `n_max` elements for which `is_wanted` holds, looking from `end`. Returns how
@@ -307,7 +374,10 @@ impl Quicklist {
         let mut n_left = n_max;
         let mut remove = |node: &mut Node| {
             if n_left > 0 {
+                let is_compressed = matches!(node, Node::Compressed(_));
+                node.open();
                 match node {
+                    Node::Compressed(_) => unreachable!("it was opened"),
                     Node::Plain(value) if is_wanted(StrRef::Bytes(value)) => {
                         n_left -= 1;
                         return false;
@@ -318,6 +388,9 @@ impl Quicklist {
                         n_left -= n_removed;
                         *len -= n_removed as u32;
                     }
+                }
+                if is_compressed && node.len() > 0 {
+                    node.compress();
                 }
             }
             node.len() > 0
@@ -336,6 +409,7 @@ impl Quicklist {
         }
         let n_removed = n_max - n_left;
         self.len -= n_removed;
+        self.settle(0..0);
         n_removed
     }
 
@@ -360,7 +434,11 @@ impl Quicklist {
     }
 
     fn remove_from_node(&mut self, index: usize, offset: usize, n: usize) {
-        let is_emptied = match &mut self.nodes[index] {
+        let node = &mut self.nodes[index];
+        if node.len() > n {
+            node.open();
+        }
+        let is_emptied = match node {
             Node::Packed(pack, len) if *len as usize > n => {
                 let at = pack.seek(offset as i64).expect("a place is in its node");
                 pack.remove(at, n);
@@ -413,12 +491,14 @@ impl Quicklist {
             (Some(node), Some(next)) => node.admits_all(next, fill),
             _ => false,
         };
-        if fits
-            && let Some(Node::Packed(next, next_len)) = self.nodes.remove(index + 1)
-            && let Node::Packed(pack, len) = &mut self.nodes[index]
-        {
-            pack.append(&next);
-            *len += next_len;
+        if fits && let Some(mut next) = self.nodes.remove(index + 1) {
+            let node = &mut self.nodes[index];
+            node.open();
+            next.open();
+            if let (Node::Packed(pack, len), Node::Packed(next, next_len)) = (node, &next) {
+                pack.append(next);
+                *len += next_len;
+            }
         }
         fits
     }
@@ -436,6 +516,28 @@ impl Quicklist {
             if let Node::Packed(pack, len) = node {
                 assert_eq!(pack.len(), *len as usize);
             }
+        }
+        self.check_compression();
+    }
+
+    #[cfg(test)]
+    fn check_compression(&self) {
+        let inner = match (self.depth, self.nodes.len()) {
+            (1.., n_nodes) if n_nodes > 2 * self.depth => self.depth..n_nodes - self.depth,
+            _ => 0..0,
+        };
+        assert!(!self.has_head || self.depth == 0);
+        for (index, node) in self.nodes.iter().enumerate() {
+            let is_compressed = matches!(node, Node::Compressed(_));
+            let mut other = node.clone();
+            other.open();
+            other.compress();
+            let is_worth_it = matches!(other, Node::Compressed(_));
+            assert_eq!(
+                is_compressed,
+                inner.contains(&index) && is_worth_it,
+                "{index} of {inner:?}"
+            );
         }
     }
 }

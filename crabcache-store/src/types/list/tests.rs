@@ -1,6 +1,7 @@
 //! Lists against a `Vec`, their encodings and nodes.
 
 use super::*;
+use crate::algorithms::lzf;
 use proptest::prelude::*;
 
 const LIMITS: [i32; 6] = [-1, -2, -5, 0, 3, 100];
@@ -10,16 +11,21 @@ fn limits(size_max: i32) -> Limits {
 }
 
 fn contents(list: &List) -> Vec<Vec<u8>> {
-    list.iter().map(|element| element.to_vec()).collect()
+    let mut contents = Vec::new();
+    list.for_each(|element| contents.push(element.to_vec()));
+    contents
+}
+
+/// The elements from one on, towards an end.
+fn rest(list: &List, start: usize, towards: End) -> Vec<Vec<u8>> {
+    let mut rest = Vec::new();
+    list.show(start, usize::MAX, towards, |element| rest.push(element.to_vec()));
+    rest
 }
 
 /// Bytes of the nodes.
 fn sizes(list: &List) -> Vec<usize> {
-    let bytes_of = |part: Part<'_>| match part {
-        Part::Packed(pack) => pack.n_bytes(),
-        Part::Large(value) => value.len(),
-    };
-    list.parts().map(bytes_of).collect()
+    list.parts().map(|part| part.n_bytes()).collect()
 }
 
 #[derive(Debug, Clone)]
@@ -129,14 +135,16 @@ proptest! {
     #[test]
     fn lists_are_those_of_a_vec(
         size_max in proptest::sample::select(&LIMITS[..]),
+        list_compress_depth in proptest::sample::select(&[0, 0, 1, 2, 5][..]),
         steps in proptest::collection::vec(step(), 0..60),
     ) {
-        let limits = limits(size_max);
+        let plain_limits = limits(size_max);
+        let limits = Limits { list_compress_depth, ..plain_limits };
         let (mut list, mut model) = (List::default(), Vec::new());
-        // The same without a head, which nobody is to see.
+        // The same without a head and compression, which nobody is to see.
         let (mut joined, mut joined_model) = (List::default(), Vec::new());
         for step in steps {
-            apply(&mut joined, &mut joined_model, step.clone(), &limits);
+            apply(&mut joined, &mut joined_model, step.clone(), &plain_limits);
             if let Either::Large(long) = joined.0.get_mut() {
                 long.join_head();
             }
@@ -152,23 +160,31 @@ proptest! {
         for at in 0..model.len() {
             let from_back = at as i64 - model.len() as i64;
             for index in [at as i64, from_back] {
-                prop_assert!(list.get(index).is_some_and(|element| element.is(&model[at])));
+                prop_assert_eq!(list.get(index, |element| element.is(&model[at])), Some(true));
             }
-            let rest: Vec<_> = list.elements(at).map(|element| element.to_vec()).collect();
-            prop_assert_eq!(&rest[..], &model[at..]);
-            let mut rest: Vec<_> =
-                list.elements_backward(at).map(|element| element.to_vec()).collect();
-            rest.reverse();
-            prop_assert_eq!(&rest[..], &model[..=at]);
+            prop_assert_eq!(&rest(&list, at, End::Back)[..], &model[at..]);
+            let mut before = rest(&list, at, End::Front);
+            before.reverse();
+            prop_assert_eq!(&before[..], &model[..=at]);
         }
-        prop_assert!(list.get(model.len() as i64).is_none());
-        prop_assert!(list.get(-1 - model.len() as i64).is_none());
-        prop_assert_eq!(list.elements(model.len()).count(), 0);
+        prop_assert!(list.get(model.len() as i64, |_| ()).is_none());
+        prop_assert!(list.get(-1 - model.len() as i64, |_| ()).is_none());
+        prop_assert!(rest(&list, model.len(), End::Back).is_empty());
+        let opened = OpenedNodes::default();
+        let elements: Vec<_> = list.elements(&opened).into_iter().map(StrRef::to_vec).collect();
+        prop_assert_eq!(&elements, &model);
         let mut copy = List::default();
         for part in list.parts() {
             match part {
                 Part::Packed(pack) => copy.push_part(pack.into_owned(), &limits),
                 Part::Large(value) => copy.push_large_part(value.to_vec(), &limits),
+                Part::Compressed { block, n_bytes, is_large } => {
+                    let bytes = lzf::decompress(block, n_bytes).unwrap();
+                    match is_large {
+                        true => copy.push_large_part(bytes, &limits),
+                        false => copy.push_part(Listpack::from_bytes(&bytes).unwrap(), &limits),
+                    }
+                }
             }
         }
         copy.settle(&limits);
@@ -209,7 +225,8 @@ fn parts_of_any_length_are_taken() {
     list.push_part(Listpack::new(), &Limits::default());
     list.check();
     assert_eq!(list.len(), n);
-    assert!(list.get(n as i64 / 2).unwrap().is((n / 2).to_string().as_bytes()));
+    let is_it = list.get(n as i64 / 2, |element| element.is((n / 2).to_string().as_bytes()));
+    assert_eq!(is_it, Some(true));
 }
 
 #[test]
@@ -241,4 +258,32 @@ fn a_head_grows_before_a_large_node_and_is_emptied() {
         list.check();
     }
     assert!(list.is_empty());
+}
+
+#[test]
+fn the_middle_of_a_list_is_compressed() {
+    let plain = Limits::default();
+    let compressing = Limits { list_compress_depth: 2, ..plain };
+    let mut lists = [plain, compressing].map(|limits| {
+        let mut list = List::default();
+        for number in 0..5000 {
+            list.push(End::Back, format!("element number {number}").as_bytes(), &limits);
+            list.check();
+        }
+        list
+    });
+    assert!(lists[1].mem_bytes() * 2 < lists[0].mem_bytes());
+    assert_eq!(lists[1].node_limits(), Some((-2, 2)));
+    assert_eq!(contents(&lists[1]), contents(&lists[0]));
+    // Looking does not change it.
+    let n_bytes = lists[1].mem_bytes();
+    lists[1].get(2500, |_| ());
+    assert_eq!(lists[1].mem_bytes(), n_bytes);
+    // The depth is that of the time when the list became long.
+    assert!(lists[1].set(2500, b"another", &plain));
+    lists[1].check();
+    assert!(lists[0].set(2500, b"another", &compressing));
+    lists[0].check();
+    let [plain, compressed] = &lists;
+    assert_eq!(sizes(compressed), sizes(plain));
 }

@@ -11,7 +11,7 @@ use crate::acl;
 use crate::command::{Args, Categories, Command, CommandResult, Ctx, Flags, KeySpec, read, write};
 use crate::error::CommandError;
 use crate::notify::Event;
-use crabcache_store::types::list::List;
+use crabcache_store::types::list::{List, OpenedNodes};
 use crabcache_store::types::set::Set;
 use crabcache_store::types::zset::ZSet;
 use crabcache_store::{Entry, Kind, Lookup, ReadDb, StrRef, WriteDb};
@@ -89,7 +89,8 @@ fn sort(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let mut n_elements = 0;
     {
         let db = db.as_read();
-        let (elements, _) = sorted(&db, ctx, args, &sort)?;
+        let opened = OpenedNodes::default();
+        let (elements, _) = sorted(&db, ctx, args, &sort, &opened)?;
         each_output(&db, &sort, &elements, |output| {
             list.push_long(output.as_deref().unwrap_or_default(), &limits);
             n_elements += 1;
@@ -117,7 +118,8 @@ fn sort_ro(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
 }
 
 fn tell(db: &ReadDb, ctx: &mut Ctx, args: Args, sort: &Sort) -> CommandResult {
-    let (elements, n_outputs) = sorted(db, ctx, args, sort)?;
+    let opened = OpenedNodes::default();
+    let (elements, n_outputs) = sorted(db, ctx, args, sort, &opened)?;
     ctx.reply.array(n_outputs);
     each_output(db, sort, &elements, |output| match output {
         Some(bytes) => ctx.reply.bulk(&bytes),
@@ -150,16 +152,18 @@ struct Weighed<'a> {
     text: Option<Bytes<'a>>,
 }
 
-/// The elements that are wanted, in their order, and how many outputs they give.
+/// The elements that are wanted, in their order, and how many outputs they give. If the value is a
+/// list, they are those of `opened`.
 fn sorted<'a>(
     db: &ReadDb<'a>,
     ctx: &Ctx,
     args: Args,
     sort: &Sort,
+    opened: &'a OpenedNodes,
 ) -> Result<(Vec<StrRef<'a>>, usize), CommandError> {
     let entry = db.get(&ctx.key(args.get(1)), Lookup::Use);
     let kind = entry.as_ref().map(|entry| entry.kind());
-    let mut elements = entry.map_or(Ok(Vec::new()), elements)?;
+    let mut elements = entry.map_or(Ok(Vec::new()), |entry| elements(entry, opened))?;
     let (mut by, mut is_alpha) = (sort.by, sort.is_alpha);
     if sort.is_unsorted {
         // A set has no order of its own; what is stored, or may be by a script, must be the same on
@@ -209,9 +213,10 @@ fn cut<'a>(mut elements: Vec<StrRef<'a>>, sort: &Sort) -> (Vec<StrRef<'a>>, usiz
 /// The elements of a value in its own order.
 fn elements<'a>(
     entry: crabcache_store::structures::table::ItemRef<'a, Entry>,
+    opened: &'a OpenedNodes,
 ) -> Result<Vec<StrRef<'a>>, CommandError> {
     let elements = match entry.kind() {
-        Kind::List => entry.into_collection::<List>().map(|list| list.iter().collect()),
+        Kind::List => entry.into_collection::<List>().map(|list| list.elements(opened)),
         Kind::Set => entry.into_collection::<Set>().map(|set| set.iter().collect()),
         Kind::ZSet => entry
             .into_collection::<ZSet>()

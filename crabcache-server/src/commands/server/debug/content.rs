@@ -37,7 +37,7 @@ pub(super) fn object(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResu
             saved.len() - 1,
             entry.clock(),
             ctx.env.access.idle_s(entry.clock()),
-            layout::of_nodes(entry, ctx),
+            layout::of_nodes(entry),
         ))
     })?;
     ctx.reply.status(&text);

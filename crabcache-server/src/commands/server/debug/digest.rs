@@ -87,7 +87,7 @@ fn collection<C: Collection>(entry: &Entry) -> &C {
 
 /// The elements in their order.
 fn list(digest: &mut Digest, list: &List) {
-    list.iter().for_each(|element| digest.mix(&element.bytes()));
+    list.for_each(|element| digest.mix(&element.bytes()));
 }
 
 /// The members in no order.

@@ -14,22 +14,16 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 /// What DEBUG OBJECT says in addition of a list with nodes; empty for everything else.
-// Compat: nodes are never compressed, whatever `list-compress-depth` says.
-pub(super) fn of_nodes(entry: &Entry, ctx: &Ctx) -> String {
-    let Some(list) = entry.collection::<List>().filter(|list| list.encoding() == "quicklist")
-    else {
-        return String::new();
-    };
-    let sizes = list.parts().map(|part| match part {
-        Part::Packed(pack) => pack.n_bytes(),
-        Part::Large(value) => value.len(),
-    });
+pub(super) fn of_nodes(entry: &Entry) -> String {
+    let Some(list) = entry.collection::<List>() else { return String::new() };
+    let Some((size_max, compress_depth)) = list.node_limits() else { return String::new() };
+    let sizes = list.parts().map(|part| part.n_bytes());
     let (n_nodes, n_bytes) = sizes.fold((0, 0), |(n, sum), n_bytes| (n + 1, sum + n_bytes));
     format!(
-        " ql_nodes:{n_nodes} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:0 \
+        " ql_nodes:{n_nodes} ql_avg_node:{:.2} ql_listpack_max:{size_max} ql_compressed:{} \
          ql_uncompressed_size:{n_bytes}",
         list.len() as f64 / f64::from(n_nodes),
-        ctx.config.limits().list_listpack_size_max,
+        u8::from(compress_depth > 0),
     )
 }
 
@@ -57,6 +51,9 @@ pub(super) fn quicklist(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandR
             let _ = match &part {
                 Part::Packed(pack) => writeln!(text, "node {number}: {} elements", pack.len()),
                 Part::Large(value) => writeln!(text, "node {number}: {} bytes", value.len()),
+                Part::Compressed { block, n_bytes, .. } => {
+                    writeln!(text, "node {number}: {n_bytes} bytes in {}", block.len())
+                }
             };
             if let Part::Packed(pack) = &part
                 && is_full

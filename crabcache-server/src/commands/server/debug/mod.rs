@@ -190,6 +190,16 @@ const FORMS: &[Form] = &[
         usage: ("REPLICATE <word>", "Send replicas a command of one word, whatever that is."),
     },
     Form {
+        name: "replybuffer",
+        n_words: 4..=4,
+        run: reply_buffer,
+        usage: (
+            "REPLYBUFFER RESIZING <0|1>",
+            "Whether the buffer of replies that a client did not take at once is given back when it\n\
+             is empty.",
+        ),
+    },
+    Form {
         name: "sdslen",
         n_words: 3..=3,
         run: content::sdslen,
@@ -302,6 +312,17 @@ fn quicklist_packed_threshold(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> Com
 /// DEBUG REPLICATE word
 fn replicate(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     ctx.server.log.append(Targets::REPLICAS, None, [args.get(2)].into_iter());
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// DEBUG REPLYBUFFER RESIZING 0|1
+fn reply_buffer(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    if !args.is(2, "resizing") {
+        return Err(CommandError::subcommand_syntax(args, "DEBUG"));
+    }
+    let keeps = leading_int(args.get(3)) == 0;
+    ctx.server.keeps_output_buffers.store(keeps, Ordering::Relaxed);
     ctx.reply.ok();
     Ok(())
 }

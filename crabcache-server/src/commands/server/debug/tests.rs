@@ -169,3 +169,14 @@ fn transactions_hold_it() {
     let reply = t.run("EXEC");
     assert!(reply.starts_with("[+OK, +Value at:0x") && reply.ends_with(", +OK]"), "{reply}");
 }
+
+#[test]
+fn reply_buffers_may_be_kept() {
+    let mut t = TestServer::new();
+    let keeps = |t: &TestServer| t.server.keeps_output_buffers.load(Ordering::Relaxed);
+    t.check("DEBUG REPLYBUFFER RESIZING 0", "+OK");
+    assert!(keeps(&t));
+    t.check("DEBUG REPLYBUFFER resizing 1", "+OK");
+    assert!(!keeps(&t));
+    assert!(t.run("DEBUG REPLYBUFFER PEAK-RESET-TIME 100").starts_with("-ERR unknown subcommand"));
+}
