@@ -1,8 +1,9 @@
 """Driver of the benchmarks: servers side by side, loads, what they cost, tables.
 
-The load is redis-benchmark's, so each row can be repeated by hand; the figures are taken from two
-places: rates and latencies from redis-benchmark, CPU time and memory from what the kernel accounts
-to the server process. All servers stay up while one after the other is under load, round after
+The load is redis-benchmark's, or that of our own generator where redis-benchmark takes more time than
+the servers (`OwnLoad`); each row can be repeated by hand. The figures are taken from two places: rates
+and latencies from the generator, CPU time and memory from what the kernel accounts to the server
+process. All servers stay up while one after the other is under load, round after
 round, so that whatever else the machine does meets them alike; a ratio is the median of the ratios
 of single rounds.
 
@@ -12,6 +13,10 @@ Python's standard library only.
 import argparse
 import dataclasses
 import datetime
+import functools
+import importlib.machinery
+import importlib.util
+import json
 import os
 import pathlib
 import platform
@@ -20,6 +25,7 @@ import re
 import resource
 import shlex
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -139,11 +145,16 @@ def free_port():
 
 def crabcache_program():
     """CRABCACHE_SERVER, or a release build of this checkout."""
-    if given := os.environ.get("CRABCACHE_SERVER"):
-        return given
-    subprocess.run(["cargo", "build", "--release", "--package", "crabcache-server"], cwd=ROOT, check=True)
+    return os.environ.get("CRABCACHE_SERVER") or built("crabcache-server", "crabcache-server")
+
+
+@functools.cache
+def built(package, program):
+    """The path of a program of this checkout, which is built."""
+    command = ["cargo", "build", "--release", "--quiet", "--package", package, "--bin", program]
+    subprocess.run(command, cwd=ROOT, check=True)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return target / "release" / "crabcache-server"
+    return target / "release" / program
 
 
 def reference_program():
@@ -220,6 +231,10 @@ class Load:
         test = self.title or self.test.upper()
         return f"{test} -c {self.clients} -P {self.pipeline}{keys}"
 
+    def command_line(self):
+        """What repeats it by hand."""
+        return shlex.join(["redis-benchmark", "-p", "PORT", *self.arguments()])
+
     def run(self, server, patience_s):
         """Runs it on a quiet machine, or on a busy one when patience ends."""
         deadline = time.monotonic() + patience_s
@@ -249,6 +264,55 @@ class Load:
 
 
 @dataclasses.dataclass
+class OwnLoad(Load):
+    """A run of `load` (compat-tests/src/load/): `test` is the words of a command, or of several with
+    `;` between them that count as one request. `pipeline` counts requests, `rate` makes an open
+    loop of it: requests a second, each of which counts from when it is due."""
+
+    seconds: float = 1.0
+    zipf: float = 0
+    rate: int = 0
+    mix: tuple = ()
+    subscribers: int = 0
+
+    def arguments(self):
+        options = ["-c", self.clients, "-P", self.pipeline, "-d", self.bytes, "-s", self.seconds]
+        options += ["--subscribers", self.subscribers] if self.subscribers else []
+        options += ["--threads", self.threads] if self.threads > 1 else []
+        options += ["-r", self.random_keys] if self.random_keys else []
+        options += ["--zipf", self.zipf] if self.zipf else []
+        options += ["--rate", self.rate] if self.rate else []
+        options += [word for command in self.mix for word in ("--mix", command)]
+        return [str(option) for option in (*options, *self.test)]
+
+    def command_line(self):
+        return shlex.join(["target/release/load", "-p", "PORT", *self.arguments()])
+
+    def name(self):
+        keys = f", {self.random_keys} keys" if self.random_keys else ""
+        threads = f" --threads {self.threads}" if self.threads > 1 else ""
+        rate = f", {self.rate:,} a second" if self.rate else ""
+        return f"{self.title or self.test[0]} -c {self.clients} -P {self.pipeline}{threads}{keys}{rate}"
+
+    def ask(self, server):
+        """What the generator tells of a run."""
+        # Without a warm-up, all CPU time is that of requests that count.
+        command = [built("compat-tests", "load"), "-p", str(server.port), "--warm-up", "0"]
+        command = [str(word) for word in command] + self.arguments()
+        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if run.returncode != 0:
+            sys.exit(f"{shlex.join(command)}: {run.stderr}")
+        return json.loads(run.stdout)
+
+    def _run(self, server):
+        before_us = server.cpu_us()
+        told = self.ask(server)
+        cpu_us = server.cpu_us() - before_us
+        cpu_us /= max(told["requests"], 1)
+        return Run(told["rate"], cpu_us, told["latencies_ms"], server.rss_bytes())
+
+
+@dataclasses.dataclass
 class Run:
     """What one run of a load showed."""
 
@@ -267,7 +331,9 @@ def latencies_of(output, n_requests):
     lines = re.findall(r"<= ([\d.]+) milliseconds \(cumulative count (\d+)\)", output)
     points = sorted((float(latency), int(count)) for latency, count in lines)
     wanted = (n_requests * percentile / 100 for percentile in PERCENTILES)
-    return [next(latency for latency, count in points if count >= least) for least in wanted]
+    longest = points[-1][0]
+    # Now and then it loses count of the last ones.
+    return [next((ms for ms, count in points if count >= least), longest) for least in wanted]
 
 
 # Processes other than server and load may take so many cores while a run counts.
@@ -311,6 +377,14 @@ def fill(server, random_keys, n_bytes=64):
     with Connection(server.port) as connection:
         keys = (b"key:%012d" % number for number in range(random_keys))
         connection.send_all(encode("SET", key, value) for key in keys)
+
+
+def sibling(name):
+    """Another script here as a module."""
+    loader = importlib.machinery.SourceFileLoader(name, str(ROOT / "scripts" / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
 
 
 def progress(text):
@@ -429,10 +503,6 @@ def memory_table(rows):
 
 def report(rows, memory, machine_text, rounds):
     """The page docs/benchmarks.md."""
-    commands = "\n".join(
-        f"- {row.load.name()}: `redis-benchmark -p PORT {shlex.join(row.load.arguments())}`"
-        for row in rows
-    )
     return f"""# Benchmarks
 
 Written by `scripts/bench` (`make bench`); figures hold for this machine and day only.
@@ -451,7 +521,7 @@ Without a number of keys, all commands go to one key.
 
 To repeat a row (`--precision 3` prints the latencies to the microsecond):
 
-{commands}
+{command_list(rows)}
 
 ## Memory
 
@@ -459,6 +529,11 @@ Resident bytes for each key of a million in a fresh server, without the server's
 
 {memory_table(memory)}
 """
+
+
+def command_list(rows):
+    """How to repeat rows by hand."""
+    return "\n".join(f"- {row.load.name()}: `{row.load.command_line()}`" for row in rows)
 
 
 def sections(text):

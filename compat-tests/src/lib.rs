@@ -6,6 +6,8 @@
 //! - [`crash`]: what is left when a server is killed.
 //! - [`faults`]: whether replicas agree with their primary whatever happens to them and their links;
 //!   [`proxy`]: links that break; [`content`]: what servers have.
+//! - [`group`]: servers that follow each other, for tests that fail where something fails.
+//! - [`load`]: puts servers under load, for the benchmarks.
 //! - [`compare`]: when two replies count as equal.
 //! - [`skip`]: the list of known differences.
 //! - [`server`]: server processes, each on a port and in a folder of its own.
@@ -22,6 +24,8 @@ pub mod crash;
 pub mod differential;
 pub mod faults;
 pub mod frame;
+pub mod group;
+pub mod load;
 pub mod proxy;
 pub mod runner;
 pub mod server;

@@ -273,6 +273,16 @@ impl Server {
         self.address.port().to_string()
     }
 
+    /// Megabytes of its pages that are in memory; 0 if it has ended.
+    pub fn resident_mb(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let line = status.ok().and_then(|status| {
+            let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+            line.split_whitespace().nth(1)?.parse::<usize>().ok()
+        });
+        line.unwrap_or(0) / 1024
+    }
+
     /// Process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -20,12 +20,6 @@ fn connections_max() -> usize {
     usize::try_from(hard).unwrap_or(usize::MAX).saturating_sub(500).min(9_900)
 }
 
-fn resident_mb(server: &Server) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
-}
-
 #[track_caller]
 fn assert_serves(connection: &mut Connection) {
     let answer = connection.call(&["ECHO", "here"]).unwrap();
@@ -48,7 +42,7 @@ fn ten_thousand_idle_and_slow_connections() {
         streams.push(stream);
     }
     assert_serves(&mut active);
-    let resident_mb = resident_mb(&server);
+    let resident_mb = server.resident_mb();
     assert!(resident_mb < 100, "{resident_mb} MB for {n_connections} connections");
     for stream in streams.iter_mut().step_by(2) {
         stream.write_all(&end).unwrap();
@@ -78,7 +72,7 @@ fn a_client_that_never_reads() {
     for _ in 0..100 {
         assert_serves(&mut active);
     }
-    let resident_mb = resident_mb(&server);
+    let resident_mb = server.resident_mb();
     assert!(resident_mb < 100, "{resident_mb} MB");
 }
 

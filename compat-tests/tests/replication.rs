@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use compat_tests::content;
 use compat_tests::differential::RandomCommands;
+use compat_tests::group::{
+    TIMEOUT, ask, assert_same, await_link, await_that, content, follow, info, start,
+};
 use compat_tests::server::{Server, Which, tool};
 use compat_tests::wire::{Connection, Received, request};
 use crabcache_resp::Protocol;
@@ -12,72 +14,7 @@ use rand::{RngExt, SeedableRng};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-const TIMEOUT: Duration = Duration::from_secs(30);
-
-fn start(which: Which, options: &[&str]) -> Server {
-    let all = [&["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"], options];
-    Server::start(which, &all.concat()).unwrap()
-}
-
-/// As [`content::ask`], of a server that is there.
-#[track_caller]
-fn ask(server: &Server, words: &[&str]) -> String {
-    content::ask(server, words).unwrap()
-}
-
-fn info(server: &Server, field: &str) -> String {
-    content::info(server, field).unwrap()
-}
-
-fn content(server: &Server) -> content::Content {
-    content::content(server).unwrap()
-}
-
-/// Waits until something is so.
-#[track_caller]
-fn await_that(what: &str, servers: &[&Server], mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + TIMEOUT;
-    while !is_so() {
-        if Instant::now() > deadline {
-            let logs = servers.iter().map(|server| {
-                let log = server.log();
-                let tail = log.len().saturating_sub(4000);
-                format!("{:?}:\n{}", server.which, log.get(tail..).unwrap_or(&log))
-            });
-            panic!("{what} did not come\n{}", logs.collect::<Vec<_>>().join("\n"));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-#[track_caller]
-fn follow(replica: &Server, primary: &Server) {
-    assert_eq!(ask(replica, &["REPLICAOF", "127.0.0.1", &primary.port()]), "OK");
-    let servers = [replica, primary];
-    await_that("the link", &servers, || info(replica, "master_link_status") == "up");
-}
-
-/// All have the same.
-#[track_caller]
-fn assert_same(primary: &Server, replicas: &[&Server]) {
-    let all = [&[primary], replicas].concat();
-    // What has expired goes when the primary finds it.
-    let deadline = Instant::now() + TIMEOUT;
-    loop {
-        let own = content(primary);
-        if replicas.iter().all(|replica| content(replica) == own) {
-            return;
-        }
-        if Instant::now() > deadline {
-            let lines = content::differences(&all).unwrap();
-            assert!(lines.is_empty(), "keys differ, from the primary on:\n{lines}");
-            panic!("the digests differ, those of the keys do not");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use std::time::Duration;
 
 /// Sends random commands, many in one write.
 fn change(server: &Server, n_commands: usize, random: &mut StdRng) {
@@ -195,7 +132,7 @@ fn redis_7_on_both_sides() {
     fill(&ours);
     follow(&old, &ours);
     fill(&ours);
-    await_that("the link", &[&other], || info(&other, "master_link_status") == "up");
+    await_link(&other, &ours);
     assert_same(&ours, &[&old, &other]);
     // The old primary could go on, too.
     assert_eq!(info(&ours, "sync_full"), "1");
@@ -233,6 +170,37 @@ fn too_few_replicas_refuse_writes() {
     assert_eq!(ask(&primary, &["SET", "k", "v"]), "NOREPLICAS Not enough good replicas to write.");
     follow(&replica, &primary);
     await_that("the replica", &[&primary], || ask(&primary, &["SET", "k", "v"]) == "OK");
+}
+
+#[test]
+fn a_pause_holds_up_what_the_primary_sends() {
+    for which in [Which::Reference, Which::CrabCache] {
+        let (primary, replica) = (start(Which::CrabCache, &[]), start(which, &[]));
+        follow(&replica, &primary);
+        ask(&primary, &["SET", "k", "1"]);
+        await_that("the key", &[&primary, &replica], || ask(&replica, &["GET", "k"]) == "1");
+        for (mode, ms) in [("WRITE", "100000"), ("ALL", "1000")] {
+            let n = ask(&primary, &["INCR", "n"]);
+            await_that("the key", &[&primary, &replica], || ask(&replica, &["GET", "n"]) == n);
+            ask(&replica, &["CLIENT", "PAUSE", ms, mode]);
+            ask(&primary, &["INCR", "k"]);
+            // More than is received while nothing goes on.
+            ask(&primary, &["SET", "long", &"x".repeat(3_000_000)]);
+            if mode == "WRITE" {
+                let number = |field| info(&replica, field).parse::<u64>().unwrap();
+                let applied = number("slave_repl_offset");
+                await_that("bytes", &[&replica], || number("slave_read_repl_offset") > applied);
+                std::thread::sleep(Duration::from_millis(1500));
+                assert_eq!(number("slave_repl_offset"), applied, "{which:?}");
+                assert_eq!(ask(&replica, &["GET", "k"]), "1", "{which:?}");
+                // It is still there for its primary.
+                assert!(info(&primary, "slave0").contains("state=online"), "{which:?}");
+            }
+            ask(&replica, &["CLIENT", "UNPAUSE"]);
+            assert_same(&primary, &[&replica]);
+        }
+        assert_eq!(info(&primary, "sync_full"), "1", "{which:?}");
+    }
 }
 
 /// A primary that sends `snapshot` to whoever asks, again and again. Gives its port.
@@ -345,7 +313,7 @@ fn fail_over(others: Which) {
             is_over.store(true, Ordering::Relaxed);
         });
         assert_eq!(info(replica, "role"), "master", "{}", primary.log());
-        await_that("the link", &[primary, replica], || info(primary, "master_link_status") == "up");
+        await_link(primary, replica);
         assert_eq!(ask(replica, &["SET", "round", "x"]), "OK");
         assert_same(replica, &[primary]);
     }
@@ -373,7 +341,7 @@ fn a_failover_that_cannot_be_is_given_up() {
     assert_eq!(ask(&primary, &["SET", "k", "v"]), "OK");
     assert_ne!(info(&primary, "master_replid"), before);
     assert_eq!(ask(&replica, &["ACL", "SETUSER", "default", "+psync"]), "OK");
-    await_that("the link", &[&primary, &replica], || info(&replica, "master_link_status") == "up");
+    await_link(&replica, &primary);
     assert_same(&primary, &[&replica]);
     assert_eq!(info(&primary, "sync_full"), "1");
     // A replica that does not answer.

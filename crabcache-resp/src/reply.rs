@@ -27,8 +27,16 @@ impl Protocol {
     }
 }
 
-/// Longest header: kind, 19 digits, line end.
-const HEADER_BYTES_MAX: usize = 22;
+/// The digits of the numbers below a hundred.
+static DIGITS: [[u8; 2]; 100] = {
+    let mut digits = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < digits.len() {
+        digits[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    digits
+};
 
 /// Writes replies of one connection into its output buffer.
 #[derive(Debug)]
@@ -137,7 +145,6 @@ impl<'a> Reply<'a> {
     /// A binary-safe string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        self.out.reserve(bytes.len() + HEADER_BYTES_MAX + 2);
         self.length(b'$', bytes.len());
         self.out.extend_from_slice(bytes);
         self.out.extend_from_slice(b"\r\n");
@@ -299,14 +306,16 @@ impl<'a> Reply<'a> {
 
     #[inline]
     fn length(&mut self, kind: u8, len: usize) {
-        let digit = |unit: usize| b'0' + (len / unit % 10) as u8;
         // The common cases are stores of a fixed size.
         match len {
-            0..=9 => self.out.extend_from_slice(&[kind, digit(1), b'\r', b'\n']),
-            10..=99 => self.out.extend_from_slice(&[kind, digit(10), digit(1), b'\r', b'\n']),
+            0..=9 => self.out.extend_from_slice(&[kind, b'0' + len as u8, b'\r', b'\n']),
+            10..=99 => {
+                let [tens, ones] = DIGITS[len];
+                self.out.extend_from_slice(&[kind, tens, ones, b'\r', b'\n']);
+            }
             100..=999 => {
-                let bytes = [kind, digit(100), digit(10), digit(1), b'\r', b'\n'];
-                self.out.extend_from_slice(&bytes);
+                let ([_, hundreds], [tens, ones]) = (DIGITS[len / 100], DIGITS[len % 100]);
+                self.out.extend_from_slice(&[kind, hundreds, tens, ones, b'\r', b'\n']);
             }
             _ => self.header(kind, i64::try_from(len).unwrap_or(i64::MAX)),
         }

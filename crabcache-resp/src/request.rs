@@ -101,7 +101,7 @@ impl RequestParser {
     ///
     /// # Errors
     /// A [`ProtocolError`] ends the conversation: the parser must not be used again.
-    #[inline]
+    #[inline(always)] // into the loop over requests, of which there is one
     pub fn parse(
         &mut self,
         buf: &mut [u8],
@@ -175,7 +175,7 @@ impl RequestParser {
     }
 
     /// `request` begins with `*`; spans are offset by `base`.
-    #[inline]
+    #[inline(always)] // as above
     fn parse_multibulk(
         &mut self,
         request: &[u8],
@@ -185,15 +185,65 @@ impl RequestParser {
     ) -> Result<Progress, ProtocolError> {
         let mut pos = self.pos;
         if self.remaining == 0 {
-            let Some((count, next)) = read_count(request, limits)? else {
-                return Ok(Progress::Incomplete { wanted: 1 });
+            let (count, next) = match read_plain_number(request, 0, b'*') {
+                Some((count, next)) if count as i64 <= limits.multibulk_len_max => {
+                    (count as i64, next)
+                }
+                _ => match read_count(request, limits)? {
+                    Some(found) => found,
+                    None => return Ok(Progress::Incomplete { wanted: 1 }),
+                },
             };
             if count <= 0 {
                 return Ok(Progress::Complete { consumed: next });
             }
-            self.remaining = count;
-            pos = next;
+            (self.remaining, pos) = (count, next);
         }
+        if self.bulk_len.is_none() {
+            pos = self.take_whole_bulks(request, pos, base, limits, spans);
+        }
+        if self.remaining == 0 {
+            self.pos = 0;
+            return Ok(Progress::Complete { consumed: pos });
+        }
+        self.take_bulks(request, pos, base, limits, spans)
+    }
+
+    /// Takes arguments as long as they are whole and nothing is wrong with them. Returns the position
+    /// behind them.
+    #[inline(always)]
+    fn take_whole_bulks(
+        &mut self,
+        request: &[u8],
+        mut pos: usize,
+        base: usize,
+        limits: &Limits,
+        spans: &mut Vec<Span>,
+    ) -> usize {
+        let mut remaining = self.remaining;
+        while remaining > 0
+            && let Some((len, start)) = read_plain_number(request, pos, b'$')
+            && len as i64 <= limits.bulk_len_max
+            && start + len + 2 <= request.len()
+        {
+            spans.push(Span { start: base + start, len });
+            remaining -= 1;
+            pos = start + len + 2;
+        }
+        self.remaining = remaining;
+        pos
+    }
+
+    /// Takes the other arguments, or tells what is wrong with them.
+    #[inline(never)]
+    fn take_bulks(
+        &mut self,
+        request: &[u8],
+        mut pos: usize,
+        base: usize,
+        limits: &Limits,
+        spans: &mut Vec<Span>,
+    ) -> Result<Progress, ProtocolError> {
         while self.remaining > 0 {
             let len = match self.bulk_len {
                 Some(len) => len,
@@ -224,8 +274,50 @@ impl RequestParser {
     }
 }
 
+/// A line of `kind` and a number of up to nine digits, and the position behind it. `None`: it must be
+/// looked at more closely.
+#[inline(always)]
+fn read_plain_number(request: &[u8], pos: usize, kind: u8) -> Option<(usize, usize)> {
+    // The shortest argument still has two bytes behind its line.
+    let &[first, tens, ones, third, _] = request.get(pos..)?.first_chunk()?;
+    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
+    if first != kind || digit(tens) > 9 {
+        return None;
+    }
+    if ones == b'\r' {
+        return Some((digit(tens), pos + 4));
+    }
+    if digit(ones) > 9 || tens == b'0' {
+        // With a zero in front it is no number.
+        return None;
+    }
+    let value = digit(tens) * 10 + digit(ones);
+    if third == b'\r' {
+        Some((value, pos + 5))
+    } else {
+        read_further_digits(request, pos + 3, value)
+    }
+}
+
+/// Goes on with a number at the digit that stands at `pos`.
+fn read_further_digits(request: &[u8], mut pos: usize, mut value: usize) -> Option<(usize, usize)> {
+    const N_DIGITS_MAX: usize = 7;
+    for byte in request.get(pos..)?.iter().take(N_DIGITS_MAX + 1) {
+        if *byte == b'\r' {
+            return (pos + 2 <= request.len()).then_some((value, pos + 2));
+        }
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + usize::from(digit);
+        pos += 1;
+    }
+    None
+}
+
 /// The count after `*` at the front of `request`, and the position behind its line.
-#[inline]
+#[inline(never)]
 fn read_count(request: &[u8], limits: &Limits) -> Result<Option<(i64, usize)>, ProtocolError> {
     match read_number(request, 1) {
         Line::Number(count, next) => {
@@ -289,20 +381,7 @@ enum Line {
 }
 
 /// Reads a decimal number that a CR LF ends. Compat: the byte after CR is not looked at.
-#[inline]
 fn read_number(request: &[u8], pos: usize) -> Line {
-    let digit = |byte: u8| byte.wrapping_sub(b'0');
-    // Nearly all counts and lengths have one digit or two.
-    match request[pos..] {
-        [a, b'\r', _, ..] if digit(a) <= 9 => Line::Number(i64::from(digit(a)), pos + 3),
-        [a, b, b'\r', _, ..] if (1..=9).contains(&digit(a)) && digit(b) <= 9 => {
-            Line::Number(i64::from(digit(a) * 10 + digit(b)), pos + 4)
-        }
-        _ => read_long_number(request, pos),
-    }
-}
-
-fn read_long_number(request: &[u8], pos: usize) -> Line {
     let mut value: i64 = 0;
     // Up to 18 digits cannot overflow; anything else goes the careful way.
     for (index, &byte) in request[pos..].iter().take(19).enumerate() {

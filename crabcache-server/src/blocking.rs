@@ -25,6 +25,7 @@
 //! after, and no element is taken for nobody. See [`keys`].
 
 pub mod keys;
+pub mod late;
 
 pub use keys::{KeyWait, Parked};
 
@@ -47,6 +48,10 @@ pub enum WaitKind {
     Memory,
     /// BLPOP and its like: for keys.
     Keys,
+    /// MIGRATE: for another server.
+    Migration,
+    /// SHUTDOWN: for replicas before the server ends, or for the reason why it does not.
+    Shutdown,
 }
 
 impl WaitKind {
@@ -54,7 +59,7 @@ impl WaitKind {
     pub fn may_time_out(self) -> bool {
         match self {
             WaitKind::Replicas | WaitKind::Keys => true,
-            WaitKind::Pause | WaitKind::Memory => false,
+            WaitKind::Pause | WaitKind::Memory | WaitKind::Migration | WaitKind::Shutdown => false,
         }
     }
 }

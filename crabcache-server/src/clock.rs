@@ -1,6 +1,7 @@
 //! The only reader of the system's clocks. Tests can move it forward.
 
 use nix::time::{ClockId, clock_gettime};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +14,8 @@ pub struct Clock {
     /// millionths.
     counter: quanta::Clock,
     start_ticks: u64,
+    /// Nanoseconds of 2^32 ticks.
+    ns_of_ticks: u64,
     /// What tests added to the wall clock.
     advanced_ms: AtomicI64,
     /// Where tests have stopped the wall clock; 0: it goes on.
@@ -26,12 +29,22 @@ impl Default for Clock {
         Clock {
             start: Instant::now(),
             start_ticks: counter.raw(),
+            ns_of_ticks: counter.delta_as_nanos(0, 1 << 32),
             counter,
             advanced_ms: AtomicI64::new(0),
             #[cfg(test)]
             frozen_us: AtomicI64::new(0),
         }
     }
+}
+
+/// See [`Clock::recent_unix_ms`].
+const RECENT_NS: u64 = 500_000;
+
+thread_local! {
+    /// When the thread last asked for the time, by the processor's counter, and the answer; 0: never. A
+    /// process that serves has one clock.
+    static RECENT: Cell<(u64, i64)> = const { Cell::new((0, 0)) };
 }
 
 /// Unix time in microseconds, for the log, which is there before any server.
@@ -71,11 +84,32 @@ impl Clock {
         self.unix_us() / 1000
     }
 
+    /// The same as it was when the calling thread last asked, if that is less than half a millisecond
+    /// ago. For what is asked with every batch of commands: a third of the cost.
+    #[inline]
+    pub fn recent_unix_ms(&self) -> i64 {
+        // Tests stop and advance their clocks.
+        if cfg!(test) {
+            return self.unix_ms();
+        }
+        let now_ns = self.elapsed_ns();
+        RECENT.with(|recent| {
+            let (at_ns, ms) = recent.get();
+            if ms != 0 && now_ns.wrapping_sub(at_ns) < RECENT_NS {
+                return ms;
+            }
+            let ms = self.unix_ms();
+            recent.set((now_ns, ms));
+            ms
+        })
+    }
+
     /// Time since the clock was made, in nanoseconds, for measuring how long something takes. Cheap;
     /// processors whose counters differ may make it step back by a trifle.
     #[inline]
     pub fn elapsed_ns(&self) -> u64 {
-        self.counter.delta_as_nanos(self.start_ticks, self.counter.raw())
+        let n_ticks = self.counter.raw().wrapping_sub(self.start_ticks);
+        ((u128::from(n_ticks) * u128::from(self.ns_of_ticks)) >> 32) as u64
     }
 
     /// Time since the clock was made; never goes back.

@@ -5,7 +5,7 @@
 use crate::persistence::aof::rewrite;
 use crate::persistence::due;
 use crate::server::Server;
-use crate::{client_eviction, eviction, expire, replication, tracking};
+use crate::{client_eviction, eviction, expire, replication, shutdown, tracking};
 use crabcache_store::{Trace, Walk};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,10 +14,12 @@ use std::time::Duration;
 /// What is done at each tick. Each must be short, or bound its own work.
 const TASKS: &[fn(&Server)] = &[
     end_pause,
+    shutdown::tick,
     expire::slow_cycle,
     sample,
     measure_tables,
     check_clients,
+    |server| server.migration.kept.close_old(server),
     eviction::cycle,
     due::save_if_due,
     rewrite::begin_if_due,
@@ -62,9 +64,10 @@ fn end_pause(server: &Server) {
     }
 }
 
-/// Takes the samples that INFO's rates are made of.
+/// Takes the samples that INFO's rates are made of, and looks at memory.
 fn sample(server: &Server) {
-    server.memory.look(server.clock.unix_ms() / 1000);
+    let usage = server.memory.look(server.clock.unix_ms() / 1000);
+    server.memory.huge_pages.adjust(&usage, server.config.get().huge_pages);
     let now_ms = u64::try_from(server.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     server.stats.sample_rates(now_ms);
 }

@@ -5,6 +5,7 @@
 
 mod acl;
 mod aof;
+mod key_migration;
 mod migrate;
 mod module;
 mod param;
@@ -17,6 +18,7 @@ mod words;
 
 pub use acl::{AclFileError, AclLineError, AclStartError, PROTECTED_MODE, RuleError, no_access};
 pub use aof::{AofError, ManifestError};
+pub use key_migration::KeyMigrationError;
 pub use migrate::MigrateError;
 pub use module::ModuleError;
 pub use param::ParamError;
@@ -456,6 +458,9 @@ pub enum CommandError {
     /// Replication.
     #[error(transparent)]
     Replication(#[from] ReplicationError),
+    /// MIGRATE.
+    #[error(transparent)]
+    KeyMigration(#[from] KeyMigrationError),
     /// SSUBSCRIBE in a transaction.
     #[error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")]
     ShardSubscribeInTransaction,

@@ -111,8 +111,10 @@ impl Eviction {
 /// Whether the process uses more than it may, what the calling thread has done to it included.
 #[inline]
 pub fn is_full(server: &Server, config: &Config) -> bool {
-    let is_left_to_primary = config.replica_ignore_maxmemory && server.conditions.is_replica();
-    if config.maxmemory == 0 || is_left_to_primary {
+    if config.maxmemory == 0 {
+        return false;
+    }
+    if config.replica_ignore_maxmemory && server.conditions.is_replica() {
         return false;
     }
     server.memory.used.note();

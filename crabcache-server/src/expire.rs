@@ -6,12 +6,15 @@
 //! each tick, and only a small part of that where little comes of it. When a cycle had to end before
 //! its time, short ones follow between the ticks.
 
+mod own;
+
 use crate::blocking::keys;
 use crate::config::Config;
 use crate::notify::Event;
 use crate::server::Server;
 use crate::tracking;
 use crabcache_store::{Env, Expired, Gone, Key, Locked, Mode, Pass, Swept, Trace, WriteDb};
+use own::OwnKeys;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -58,6 +61,8 @@ pub struct ActiveExpire {
     /// An `f64`, 0..1.
     stale_share: AtomicU64,
     progress: Mutex<Progress>,
+    /// Keys of a replica's own.
+    pub own: OwnKeys,
 }
 
 #[derive(Debug)]
@@ -85,6 +90,7 @@ impl ActiveExpire {
             avg_ttl_ms: (0..n_databases).map(|_| AtomicI64::new(0)).collect(),
             stale_share: AtomicU64::new(0f64.to_bits()),
             progress: Mutex::new(progress),
+            own: OwnKeys::default(),
         }
     }
 
@@ -150,6 +156,9 @@ pub fn slow_cycle(server: &Server) {
     let tick_ns = 1_000_000_000 / u64::try_from(config.hz).unwrap_or(10).max(1);
     let effort = Effort::of(&config);
     let limit_ns = tick_ns * effort.slow_percent / 100;
+    if server.active_expire.is_enabled() {
+        own::cycle(server, &config);
+    }
     cycle(server, &config, &effort, &mut server.active_expire.progress.lock(), limit_ns);
 }
 
@@ -260,6 +269,10 @@ fn sweep(
     let trace = Trace::default();
     while n_seen < n_stripes {
         pass.give_way();
+        // Somebody may have made this server a replica, or paused it.
+        if !is_active(server) {
+            return (sum, false);
+        }
         let wants_sample = sum.n_sampled < N_SAMPLES_MIN;
         let swept = pass.sweep_expired(
             *next_stripe,
@@ -410,9 +423,13 @@ mod tests {
 
     /// One cycle of so many nanoseconds.
     fn run(t: &TestServer, limit_ns: u64) {
-        let config = t.server.config.get();
-        let mut progress = t.server.active_expire.progress.lock();
-        cycle(&t.server, &config, &Effort::of(&config), &mut progress, limit_ns);
+        run_on(&t.server, limit_ns);
+    }
+
+    fn run_on(server: &Server, limit_ns: u64) {
+        let config = server.config.get();
+        let mut progress = server.active_expire.progress.lock();
+        cycle(server, &config, &Effort::of(&config), &mut progress, limit_ns);
     }
 
     #[test]
@@ -469,6 +486,24 @@ mod tests {
         t.server.conditions.unpause();
         run(&t, SECOND_NS);
         assert_eq!(n_keys(&t, 0), 0);
+    }
+
+    #[test]
+    fn a_cycle_ends_when_a_primary_is_followed() {
+        let mut t = TestServer::new();
+        fill(&mut t, 0, 100, 10);
+        t.advance_ms(20);
+        let server = &*t.server;
+        std::thread::scope(|scope| {
+            let mut pass = server.keyspace.enter(0);
+            let first = pass.lock_one(0, Mode::Write);
+            let cycle = scope.spawn(|| run_on(server, SECOND_NS));
+            std::thread::sleep(Duration::from_millis(50));
+            server.conditions.set_replica(true);
+            drop(first);
+            cycle.join().unwrap();
+        });
+        assert!(n_keys(&t, 0) > 90);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod error;
 pub mod eviction;
 pub mod expire;
 pub mod info;
+pub mod key_migration;
 pub mod latency;
 pub mod lazyfree;
 pub mod log;

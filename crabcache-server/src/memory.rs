@@ -6,13 +6,16 @@
 //! asks (INFO, MEMORY) and ten times a second by the cron thread, which is how the peak is known, and
 //! costs some 20 microseconds.
 
+mod huge_pages;
+
 use crate::clock::Throttle;
+use huge_pages::HugePages;
 use parking_lot::Mutex;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use tikv_jemalloc_ctl::thread::{ThreadLocal, allocatedp, deallocatedp};
-use tikv_jemalloc_ctl::{Access, AsName, epoch, stats};
+use tikv_jemalloc_ctl::{Access, AsName, background_thread, epoch, stats};
 
 /// A thread tells of what it has allocated and freed when it is more than that.
 const NOTED_BYTES_MIN: i64 = 4 * 1024;
@@ -31,6 +34,8 @@ pub struct Memory {
     drift: Mutex<Drift>,
     /// Bytes that are in use.
     pub used: Used,
+    /// Whether the process gets huge pages.
+    pub huge_pages: HugePages,
 }
 
 /// How far the sum of what threads tell has been from what the allocator says, at the least, in one
@@ -291,6 +296,15 @@ pub fn allocator_report() -> Vec<u8> {
     // Writing to a `Vec` does not fail.
     let _ = tikv_jemalloc_ctl::stats_print::stats_print(&mut report, Default::default());
     report
+}
+
+/// Has the allocator give unused pages back after some seconds, on a thread of its own, or only when
+/// memory is allocated or freed.
+///
+/// # Errors
+/// If there cannot be a thread.
+pub fn set_background_thread(is_wanted: bool) -> Result<(), tikv_jemalloc_ctl::Error> {
+    background_thread::write(is_wanted)
 }
 
 /// Lets the allocator give unused pages back to the system.

@@ -53,8 +53,20 @@ fn limit_of(config: &Config, client: &ClientHandle) -> OutputLimit {
             limits.pubsub
         }
         ClientType::Normal | ClientType::Master => limits.normal,
-        ClientType::Replica => limits.replica,
+        ClientType::Replica => beyond_backlog(limits.replica, config.repl_backlog_size),
         ClientType::Pubsub => limits.pubsub,
+    }
+}
+
+/// A replica's limit: what the backlog keeps in any case costs nothing more, and a replica that were
+/// cut for it would come back for the same again and again.
+fn beyond_backlog(limit: OutputLimit, backlog_bytes: i64) -> OutputLimit {
+    let least = u64::try_from(backlog_bytes).unwrap_or(0) + 1;
+    let raised = |bytes: u64| if bytes == 0 { 0 } else { bytes.max(least) };
+    OutputLimit {
+        hard_bytes: raised(limit.hard_bytes),
+        soft_bytes: raised(limit.soft_bytes),
+        ..limit
     }
 }
 
@@ -79,6 +91,14 @@ mod tests {
     use super::*;
     use crate::client::Peer;
     use std::sync::Arc;
+
+    #[test]
+    fn the_backlog_is_a_replicas_in_any_case() {
+        let limit =
+            |hard_bytes, soft_bytes| OutputLimit { hard_bytes, soft_bytes, soft_seconds: 5 };
+        assert_eq!(beyond_backlog(limit(500, 0), 1000), limit(1001, 0));
+        assert_eq!(beyond_backlog(limit(5000, 100), 1000), limit(5000, 1001));
+    }
 
     #[test]
     fn the_hard_limit_cuts_at_once_the_soft_one_after_a_while() {

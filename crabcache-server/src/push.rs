@@ -5,8 +5,9 @@
 //! of each. It goes out behind the replies that the client has before it; what a command pushes to
 //! its own client follows the command's reply.
 //!
-//! Connections are woken through their worker: whoever delivers to a hundred connections of another
-//! thread wakes that thread once, or a few times, not a hundred times.
+//! Connections get it through their worker: whoever delivers to a hundred connections of another
+//! thread wakes that thread once, or a few times, not a hundred times, and it sends for all of them
+//! without waking their tasks.
 //!
 //! A client that does not read is cut (`output_limits.rs`); it never holds up who delivers.
 
@@ -147,14 +148,17 @@ impl Post {
         }
     }
 
-    /// Wakes the connections of a worker, on its thread, for ever.
-    pub fn poll_round(&self, worker: usize, cx: &mut Context<'_>) -> Poll<()> {
+    /// Has the connections of a worker take their mail, on its thread, for ever.
+    pub fn poll_round(
+        &self,
+        worker: usize,
+        cx: &mut Context<'_>,
+        deliver: impl FnMut(&Arc<ClientHandle>),
+    ) -> Poll<()> {
         let round = &self.workers[worker];
         round.waker.register(cx.waker());
         let clients = std::mem::take(&mut *round.clients.lock());
-        for client in &clients {
-            client.wake();
-        }
+        clients.iter().for_each(deliver);
         Poll::Pending
     }
 }
@@ -186,8 +190,10 @@ mod tests {
         let client = Arc::new(ClientHandle::new(1, Peer::default(), 1, Arc::default(), 0));
         post.wake(&client);
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        assert!(post.poll_round(0, &mut cx).is_pending() && !client.has_mail());
-        assert!(post.poll_round(1, &mut cx).is_pending() && client.has_mail());
+        assert!(post.poll_round(0, &mut cx, |client| client.wake()).is_pending());
+        assert!(!client.has_mail());
+        assert!(post.poll_round(1, &mut cx, |client| client.wake()).is_pending());
+        assert!(client.has_mail());
         assert_eq!(Arc::strong_count(&client), 1);
     }
 }

@@ -6,6 +6,7 @@
 //! again ([`Stats::begin`]), and until then its old counters are left out of all sums.
 
 use crate::latency::histogram::{Distribution, Histogram};
+use crabcache_store::Trace;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -121,6 +122,13 @@ impl WorkerStats {
         self.eventloop_cmd_per_cycle_max.raise(n_commands);
     }
 
+    /// Counts the look-ups that a batch of commands has left in its trace.
+    #[inline]
+    pub fn count_lookups(&self, trace: &Trace) {
+        self.keyspace_hits.add(trace.n_hits.take());
+        self.keyspace_misses.add(trace.n_misses.take());
+    }
+
     fn reset(&self) {
         let WorkerStats {
             period: _,
@@ -215,6 +223,8 @@ pub struct Stats {
     pub expire_cycle_cpu_microseconds: AtomicU64,
     /// Error replies.
     pub total_error_replies: AtomicU64,
+    /// Error replies to commands that had been carried out elsewhere.
+    pub unexpected_error_replies: AtomicU64,
     /// Replicas that got everything.
     pub sync_full: AtomicU64,
     /// Replicas that could go on.
@@ -275,6 +285,7 @@ impl Stats {
             expired_time_cap_reached_count,
             expire_cycle_cpu_microseconds,
             total_error_replies,
+            unexpected_error_replies,
             sync_full,
             sync_partial_ok,
             sync_partial_err,
@@ -299,6 +310,7 @@ impl Stats {
             expired_time_cap_reached_count,
             expire_cycle_cpu_microseconds,
             total_error_replies,
+            unexpected_error_replies,
             sync_full,
             sync_partial_ok,
             sync_partial_err,

@@ -7,12 +7,11 @@ use crate::acl;
 use crate::client::{Client, ClientFlags, WatchedKey};
 use crate::command::args::OwnedArgs;
 use crate::command::dispatch::{
-    mode_of, needs_whole_keyspace, run_locked, stripes_of, write_error,
+    may_still_run, mode_of, needs_whole_keyspace, run_locked, stripes_of, write_error,
 };
 use crate::command::{Args, CommandResult, Ctx, Flags, Handler, effects};
 use crate::error::CommandError;
 use crate::monitor;
-use crate::replication::link::follow;
 use crate::scripting::{self, Plan};
 use crate::server::Server;
 use crabcache_store::{Locked, Mode, Pass, StripeSet, Trace};
@@ -83,31 +82,40 @@ pub fn end(ctx: &mut Ctx<'_>) -> Option<Box<Multi>> {
 }
 
 /// Runs the queued commands as one.
-pub fn exec(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) -> CommandResult {
-    let Some(multi) = end(ctx) else { return Err(CommandError::ExecWithoutMulti) };
-    if multi.is_aborted {
+pub fn exec(
+    pass: &mut Pass<'_>,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    trace: &Trace,
+) -> CommandResult {
+    let Some(multi) = ctx.client.multi.take() else { return Err(CommandError::ExecWithoutMulti) };
+    let (is_aborted, lock_set) = (multi.is_aborted, lock_set(ctx, &multi));
+    ctx.client.multi = Some(multi);
+    if is_aborted {
+        end(ctx);
         unwatch(ctx.server, pass, ctx.client);
         return Err(CommandError::ExecAborted);
     }
     // What was accepted elsewhere must be done here, too.
     let waits = ctx.client.is_obeyed();
-    if let Some(mut locked) = match lock_set(ctx, &multi) {
+    let waits_for_all = lock_set.is_none();
+    if let Some(mut locked) = match lock_set {
         None if waits => Some(pass.lock_all()),
         None => pass.try_lock_all(),
         Some((stripes, mode)) if waits => Some(pass.lock_many(stripes, mode)),
         Some((stripes, mode)) => pass.try_lock_many(stripes, mode),
     } {
-        if !follow::is_current(ctx) {
-            // It has changed while the keyspace was waited for.
+        if waits_for_all && !may_still_run(ctx, args) {
             return Ok(());
         }
-        return exec_locked(&mut locked, ctx, &multi, trace);
+        return exec_held(&mut locked, ctx, trace);
     }
+    end(ctx);
     unwatch(ctx.server, pass, ctx.client);
     Err(CommandError::ExecAbortedBecause(ctx.server.busy_error().without_code()))
 }
 
-/// The same while the whole keyspace is held, for a client that watches nothing.
+/// The same while what it needs is held.
 ///
 /// # Errors
 /// If there is no transaction.

@@ -37,6 +37,10 @@ const BODY_SHIFT: u8 = 2;
 const BODY_MASK: u8 = 7;
 const RAW: u8 = 1 << 5;
 
+/// Bytes of a body, by its number in the flags.
+const BODY_BYTES: [u8; BODY_MASK as usize + 1] =
+    [0, 8, size_of::<Vec<u8>>() as u8, COLLECTION_BYTES as u8, SLIM_BYTES as u8, 0, 0, 0];
+
 /// Size of a collection's handle: of most, and of others.
 const SLIM_BYTES: usize = 8;
 const COLLECTION_BYTES: usize = 16;
@@ -115,6 +119,7 @@ enum Body {
 }
 
 impl Body {
+    #[inline]
     fn of(flags: u8) -> Body {
         match flags >> BODY_SHIFT & BODY_MASK {
             0 => Body::Embedded,
@@ -125,14 +130,9 @@ impl Body {
         }
     }
 
+    #[inline]
     const fn bytes(self) -> usize {
-        match self {
-            Body::Embedded => 0,
-            Body::Int => 8,
-            Body::Heap => size_of::<Vec<u8>>(),
-            Body::Collection => COLLECTION_BYTES,
-            Body::SlimCollection => SLIM_BYTES,
-        }
+        BODY_BYTES[self as usize] as usize
     }
 }
 
@@ -256,9 +256,18 @@ impl Entry {
     /// The key.
     #[inline]
     pub fn key(&self) -> &[u8] {
-        let shape = self.shape();
+        let flags = self.byte(FLAGS_AT);
+        let (at, len) = if flags & LONG == 0 {
+            let expire_bytes = if flags & HAS_EXPIRE == 0 { 0 } else { 8 };
+            let body_bytes = BODY_BYTES[usize::from(flags >> BODY_SHIFT & BODY_MASK)];
+            let at = HEADER_BYTES + expire_bytes + usize::from(body_bytes);
+            (at, usize::from(self.byte(KEY_LEN_AT)))
+        } else {
+            let shape = self.shape();
+            (shape.key_at(), shape.key_len)
+        };
         // SAFETY: the key's bytes were written when the entry was made.
-        unsafe { std::slice::from_raw_parts(self.at(shape.key_at()), shape.key_len) }
+        unsafe { std::slice::from_raw_parts(self.at(at), len) }
     }
 
     /// Which data type the value has.

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Stripes unless told otherwise. A power of two.
+/// Stripes unless told otherwise, and the most there can be. A power of two.
 pub const N_STRIPES_DEFAULT: usize = 1024;
 
 /// Where a key belongs: its hash and stripe.
@@ -156,6 +156,7 @@ impl Keyspace {
     /// `n_stripes` is a power of two; `n_gates` is how many threads work on it at a time.
     pub fn new(n_stripes: usize, n_gates: usize, n_databases: usize) -> Keyspace {
         assert!(n_stripes.is_power_of_two() && n_gates > 0 && n_databases > 0);
+        assert!(n_stripes <= N_STRIPES_DEFAULT);
         let stripe = || LockedStripe { lock: RawRwLock::INIT, stripe: UnsafeCell::default() };
         let gate = || Gate {
             lock: RawMutex::INIT,
@@ -255,7 +256,7 @@ impl Keyspace {
     #[inline]
     pub fn enter(&self, gate: usize) -> Pass<'_> {
         let _: GuardNoSend = self.gates[gate].lock.lock();
-        Pass { keyspace: self, gate, kept: None }
+        Pass { keyspace: self, gate, kept: None, many: Several::default() }
     }
 
     /// Keys of a database. O(gates), without a lock: exact when nothing runs.
@@ -292,7 +293,11 @@ impl Keyspace {
 
 /// The part of `key` that decides its stripe and cluster slot: what stands between the first `{`
 /// and the next `}`, if that is not empty.
+#[inline]
 pub fn hash_tag(key: &[u8]) -> Option<&[u8]> {
+    if !crate::structures::bytes::contains(key, b'{') {
+        return None;
+    }
     let open = memchr::memchr(b'{', key)?;
     let rest = &key[open + 1..];
     let close = memchr::memchr(b'}', rest)?;
@@ -305,6 +310,31 @@ pub struct Pass<'k> {
     gate: usize,
     /// A stripe that is still locked because the next command needs it too.
     kept: Option<(u32, Mode)>,
+    /// Several stripes that are locked.
+    many: Several,
+}
+
+/// Stripes that are locked together.
+#[derive(Default)]
+struct Several {
+    /// Which, in ascending order.
+    stripes: StripeSet,
+    /// A bit for each that there is: whether it is one of them.
+    bits: [u64; N_STRIPES_DEFAULT / 64],
+}
+
+impl Several {
+    fn set(&mut self, stripes: StripeSet) {
+        for stripe in &stripes {
+            self.bits[*stripe as usize / 64] |= 1 << (stripe % 64);
+        }
+        self.stripes = stripes;
+    }
+
+    #[inline]
+    fn contains(&self, stripe: u32) -> bool {
+        self.bits.get(stripe as usize / 64).is_some_and(|bits| bits >> (stripe % 64) & 1 == 1)
+    }
 }
 
 impl<'k> Pass<'k> {
@@ -343,7 +373,8 @@ impl<'k> Pass<'k> {
         for stripe in &stripes {
             lock_stripe(self.keyspace, *stripe, mode);
         }
-        self.locked(mode, Held::Many(stripes))
+        self.many.set(stripes);
+        self.locked(mode, Held::Many)
     }
 
     /// Waits until nobody else works on the keyspace and keeps it that way. While somebody takes too
@@ -384,7 +415,8 @@ impl<'k> Pass<'k> {
                 return None;
             }
         }
-        Some(self.locked(mode, Held::Many(stripes)))
+        self.many.set(stripes);
+        Some(self.locked(mode, Held::Many))
     }
 
     /// As [`Pass::lock_all`]. `None`: it would have to wait for somebody who takes too long.
@@ -414,8 +446,10 @@ impl<'k> Pass<'k> {
         true
     }
 
+    #[inline]
     fn locked(&mut self, mode: Mode, held: Held) -> Locked<'_> {
-        Locked { keyspace: self.keyspace, gate: self.gate, mode, held, kept: &mut self.kept }
+        let Pass { keyspace, gate, kept, many } = self;
+        Locked { keyspace, gate: *gate, mode, held, kept, many }
     }
 
     /// Unlocks the stripe that was kept, if there is one.
@@ -589,10 +623,12 @@ fn unlock_stripe(keyspace: &Keyspace, stripe: u32, mode: Mode) {
     }
 }
 
+/// What is locked. Small: it is passed on with every command.
+#[derive(Clone, Copy)]
 enum Held {
     One(u32),
-    /// In ascending order.
-    Many(StripeSet),
+    /// Those that the pass knows.
+    Many,
     /// All gates.
     All,
     /// One's own gate, and nobody can lock a stripe.
@@ -606,6 +642,7 @@ pub struct Locked<'p> {
     mode: Mode,
     held: Held,
     kept: &'p mut Option<(u32, Mode)>,
+    many: &'p mut Several,
 }
 
 impl<'p> Locked<'p> {
@@ -645,9 +682,9 @@ impl<'p> Locked<'p> {
     /// Whether a stripe is held.
     #[inline]
     pub fn holds(&self, stripe: u32) -> bool {
-        match &self.held {
-            Held::One(held) => *held == stripe,
-            Held::Many(held) => held.binary_search(&stripe).is_ok(),
+        match self.held {
+            Held::One(held) => held == stripe,
+            Held::Many => self.many.contains(stripe),
             Held::All | Held::Reserved => true,
         }
     }
@@ -808,21 +845,14 @@ impl<'p> Locked<'p> {
         self.count_subexpires(second, -subexpires);
     }
 
-    /// Asks the processor to fetch the buckets and entries of keys whose stripes are held, so that
-    /// the cache misses of a command with many keys overlap.
-    pub fn prefetch(&self, db: usize, places: impl Iterator<Item = Place>) {
-        const BATCH_LEN: usize = 16;
-        let mut places = places.peekable();
-        while places.peek().is_some() {
-            let batch: SmallVec<[Place; BATCH_LEN]> = places.by_ref().take(BATCH_LEN).collect();
-            let tables = || {
-                let table =
-                    |place: &Place| Some((&self.stripe(place.stripe).db(db)?.table, place.hash));
-                batch.iter().filter_map(table)
-            };
-            tables().for_each(|(table, hash)| table.prefetch_bucket(hash));
-            tables().for_each(|(table, hash)| table.prefetch_items(hash));
-        }
+    /// Asks the processor to fetch the buckets and entries of some keys whose stripes are held, so
+    /// that the cache misses of a command with many keys overlap.
+    #[inline]
+    pub fn prefetch(&self, db: usize, places: impl Iterator<Item = Place> + Clone) {
+        let table = |place: Place| Some((&self.stripe(place.stripe).db(db)?.table, place.hash));
+        let tables = places.filter_map(table);
+        tables.clone().for_each(|(table, hash)| table.prefetch_bucket(hash));
+        tables.for_each(|(table, hash)| table.prefetch_items(hash));
     }
 
     /// The stripe, which must be held.
@@ -863,8 +893,10 @@ impl Drop for Locked<'_> {
     fn drop(&mut self) {
         match &self.held {
             Held::One(stripe) => unlock_stripe(self.keyspace, *stripe, self.mode),
-            Held::Many(stripes) => {
-                stripes.iter().for_each(|stripe| unlock_stripe(self.keyspace, *stripe, self.mode));
+            Held::Many => {
+                let unlock = |stripe: &u32| unlock_stripe(self.keyspace, *stripe, self.mode);
+                self.many.stripes.iter().for_each(unlock);
+                self.many.bits.fill(0);
             }
             Held::All => self.unlock_other_gates(),
             Held::Reserved => {

@@ -100,6 +100,8 @@ pub struct Trace {
     pub discarded: RefCell<Vec<Discarded>>,
     /// Keys that somebody waits for and that were changed: to be served when no lock is held.
     pub ready: RefCell<Vec<(usize, Box<[u8]>)>>,
+    /// Whether there may be something in `expired`, `discarded` or `ready`.
+    has_news: Cell<bool>,
     random: Cell<u64>,
 }
 
@@ -122,21 +124,44 @@ pub struct Discarded {
 }
 
 impl Trace {
+    /// Whether there may be something that must be seen to: expired keys, entries to be freed, keys
+    /// that somebody waits for. One look for all commands that left nothing.
+    #[inline]
+    pub fn has_news(&self) -> bool {
+        self.has_news.get()
+    }
+
+    /// To be called when what there was has been seen to.
+    pub fn note_settled(&self) {
+        let is_empty = self.expired.borrow().is_empty()
+            && self.discarded.borrow().is_empty()
+            && self.ready.borrow().is_empty();
+        self.has_news.set(!is_empty);
+    }
+
+    /// Counts a look-up.
+    #[inline]
     fn count_lookup(&self, db: usize, key: &[u8], is_hit: bool, lookup: Lookup) {
         if is_hit {
             self.n_hits.set(self.n_hits.get() + 1);
         } else {
             self.n_misses.set(self.n_misses.get() + 1);
             if self.wants_missed.get() && lookup != Lookup::Inspect {
-                self.missed.borrow_mut().push((db, key.into()));
+                self.note_missed(db, key);
             }
         }
+    }
+
+    #[cold]
+    fn note_missed(&self, db: usize, key: &[u8]) {
+        self.missed.borrow_mut().push((db, key.into()));
     }
 
     /// Frees an entry, at once if that is cheap.
     #[inline]
     fn discard(&self, entry: Entry, why: Discard) {
         if entry.is_costly_to_free() {
+            self.has_news.set(true);
             self.discarded.borrow_mut().push(Discarded { entry, why });
         }
     }
@@ -150,7 +175,12 @@ impl Trace {
 
     #[cold]
     fn note_expired(&self, db: usize, key: &[u8], is_removed: bool) {
-        let expired = ExpiredKey { db, key: key.into(), what: Gone::Key, is_removed };
+        self.push_expired(ExpiredKey { db, key: key.into(), what: Gone::Key, is_removed });
+    }
+
+    /// Notes what has expired.
+    fn push_expired(&self, expired: ExpiredKey) {
+        self.has_news.set(true);
         self.expired.borrow_mut().push(expired);
     }
 
@@ -164,6 +194,7 @@ impl Trace {
     /// Notes a changed key that somebody waits for.
     #[cold]
     pub fn note_ready(&self, db: usize, key: &[u8]) {
+        self.has_news.set(true);
         let mut ready = self.ready.borrow_mut();
         if !ready.iter().any(|known| (known.0, &*known.1) == (db, key)) {
             ready.push((db, key.into()));
@@ -230,7 +261,7 @@ impl<'a> ReadDb<'a> {
     }
 
     /// The entry of `key`.
-    #[inline]
+    #[inline(always)] // how a look-up counts is known where it is made
     pub fn get(&self, key: &Key<'_>, lookup: Lookup) -> Option<ItemRef<'a, Entry>> {
         let found = self.find(key).filter(|entry| !self.is_expired(entry));
         note_lookup(self.env, self.trace, self.db, key, found.as_deref(), lookup);
@@ -617,7 +648,7 @@ pub(crate) fn is_expired(env: &Env, entry: &Entry) -> bool {
     }
 }
 
-#[inline]
+#[inline(always)] // how a look-up counts is known where it is made
 fn note_lookup(
     env: &Env,
     trace: &Trace,

@@ -14,9 +14,9 @@
 //! Invariant: a wait is claimed while the stripes of its keys are held, and settled before they are
 //! unlocked. So whoever ends it otherwise waits for a moment at most, without any lock in between.
 
-use super::{Unblock, Wait};
+use super::Wait;
+use super::late::LateRequest;
 use crate::acl;
-use crate::client::{Client, ClientFlags, ClientHandle, ReplyMode};
 use crate::command::args::OwnedArgs;
 use crate::command::dispatch::{
     finish_served, mode_of, refuse_served, run_locked, settle_data, stripes_of,
@@ -24,7 +24,6 @@ use crate::command::dispatch::{
 use crate::command::{Args, Ctx};
 use crate::config::Config;
 use crate::server::Server;
-use crabcache_resp::Protocol;
 use crabcache_store::{Locked, Mode, Pass, StripeSet, Trace, Wanted};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -46,28 +45,15 @@ pub struct KeyWait {
 #[derive(Debug)]
 pub struct Parked {
     id: u64,
-    wait: Arc<Wait>,
-    client: Arc<ClientHandle>,
-    db: usize,
-    protocol: Protocol,
-    flags: ClientFlags,
-    reply_mode: ReplyMode,
-    row: usize,
-    request: OwnedArgs,
-    wanted: Wanted,
+    late: LateRequest,
     keys: Vec<Box<[u8]>>,
 }
 
 impl Parked {
-    /// A client that the request can run as, on any thread.
-    fn stand_in(&self) -> Client {
-        Client::stand_in(self.client.clone(), self.db, self.protocol, self.flags, self.reply_mode)
-    }
-
     /// Removes the request from the stripes of its keys, which are held.
     fn leave(&self, server: &Server, locked: &Locked<'_>) {
         for key in &self.keys {
-            locked.leave_wait(self.db, &server.keyspace.key(key), self.id);
+            locked.leave_wait(self.late.db(), &server.keyspace.key(key), self.id);
         }
         server.blocking.parking.requests.lock().remove(&self.id);
     }
@@ -90,29 +76,21 @@ impl Parking {
 /// held.
 #[cold]
 pub fn park(locked: &Locked<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) {
-    let (server, client) = (ctx.server, &mut *ctx.client);
-    let Some(blocked) = client.blocked.as_mut() else { return };
+    let Some(blocked) = ctx.client.blocked.as_mut() else { return };
     let Some(KeyWait { wanted, mut keys, request }) = blocked.key_wait.take() else { return };
+    let wait = blocked.wait.clone();
     keys.sort_unstable();
     keys.dedup();
-    let parking = &server.blocking.parking;
-    let parked = Arc::new(Parked {
-        id: parking.last_id.fetch_add(1, Ordering::Relaxed) + 1,
-        wait: blocked.wait.clone(),
-        client: client.handle.clone(),
-        db: client.db,
-        protocol: client.protocol,
-        flags: client.flags,
-        reply_mode: client.reply_mode,
-        row: ctx.row.id,
-        request: request.unwrap_or_else(|| args.to_owned()),
-        wanted,
-        keys,
-    });
-    blocked.parked = Some(parked.clone());
-    parking.requests.lock().insert(parked.id, parked.clone());
+    let parking = &ctx.server.blocking.parking;
+    let id = parking.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+    let late = LateRequest::new(ctx, wait, request.unwrap_or_else(|| args.to_owned()));
+    let parked = Arc::new(Parked { id, late, keys });
+    parking.requests.lock().insert(id, parked.clone());
     for key in &parked.keys {
-        locked.enter_wait(parked.db, &server.keyspace.key(key), parked.id, parked.wanted);
+        locked.enter_wait(ctx.client.db, &ctx.server.keyspace.key(key), id, wanted);
+    }
+    if let Some(blocked) = ctx.client.blocked.as_mut() {
+        blocked.parked = Some(parked);
     }
 }
 
@@ -165,16 +143,16 @@ fn serve(
     trace: &Trace,
     parked: &Parked,
 ) {
-    let (mut client, mut out) = (parked.stand_in(), Vec::new());
+    let late = &parked.late;
+    let (mut client, mut out) = (late.stand_in(), Vec::new());
     let mut ctx = Ctx::new(server, config, &mut client, &mut out);
     (ctx.worker, ctx.is_served) = (worker, true);
-    ctx.row = server.commands.row(parked.row);
-    let args = parked.request.as_args();
+    ctx.row = server.commands.row(late.row);
+    let args = late.args();
     let mut locked = pass.lock_many(stripes_of(&ctx, args), mode_of(ctx.row));
-    let Some(claim) = Claim::new(&parked.wait) else { return };
+    let Some(claim) = Claim::new(&late.wait) else { return };
     let began_ns = server.clock.elapsed_ns();
-    // What the command pushes to its own client goes behind the reply.
-    let n_mail_bytes = parked.client.n_mail_bytes();
+    let n_mail_bytes = late.n_mail_bytes();
     // What the user may do may have changed since the client began to wait.
     let denied = acl::admit(&ctx, ctx.row, args, acl::Context::TopLevel).err();
     match &denied {
@@ -192,11 +170,7 @@ fn serve(
         if denied.is_none() {
             finish_served(&mut ctx, args, server.clock.elapsed_ns().saturating_sub(began_ns));
         }
-        parked.client.post(|mail| {
-            let at = n_mail_bytes.min(mail.output.len());
-            mail.output.splice(at..at, out);
-            mail.unblock = Some(Unblock::Served);
-        });
+        late.answer(out, n_mail_bytes);
     }
 }
 

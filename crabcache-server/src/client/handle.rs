@@ -303,9 +303,14 @@ impl ClientHandle {
         bytes: impl FnOnce(Protocol) -> &'b [u8],
         passing: Option<&PassingSum>,
     ) -> (usize, bool) {
+        /// Room for some messages, so that it does not grow with each.
+        const ROOM_BYTES: usize = 1024;
         let mut mail = self.mail.lock();
         let is_first = mail.output.is_empty();
         let capacity = mail.output.capacity();
+        if capacity == 0 {
+            mail.output.reserve(ROOM_BYTES);
+        }
         mail.output.extend_from_slice(bytes(self.protocol()));
         if let Some(sum) = passing {
             let n_bytes = mail.output.capacity() - capacity;
@@ -379,6 +384,18 @@ impl ClientHandle {
         self.waker.register(waker);
         self.has_mail.store(false, Ordering::SeqCst);
         std::mem::take(&mut *self.mail.lock())
+    }
+
+    /// What was delivered, for a connection that nobody has woken: the waker that it has registered still
+    /// is. `None` if there is more.
+    pub fn take_delivered(&self) -> Option<Mail> {
+        self.has_mail.store(false, Ordering::SeqCst);
+        let mut mail = self.mail.lock();
+        if mail.unblock.is_some() {
+            self.has_mail.store(true, Ordering::SeqCst);
+            return None;
+        }
+        Some(std::mem::take(&mut *mail))
     }
 
     /// Adds to a number that only the connection writes.

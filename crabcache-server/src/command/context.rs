@@ -1,6 +1,7 @@
 //! What a handler gets beside the data and its arguments.
 
 use super::args::{Args, OwnedArgs};
+use super::dispatch::Refusal;
 use super::effects::Effects;
 use super::known_keys::KnownKeys;
 use super::table::CommandRow;
@@ -13,6 +14,7 @@ use crate::replication::log::Targets;
 use crate::scripting::FoundScript;
 use crate::server::Server;
 use crate::server::interest::Interest;
+use crate::stats::WorkerStats;
 use crabcache_resp::{Protocol, Reply};
 use crabcache_store::{Env, Expiry, Key, Kind};
 use std::ops::Deref;
@@ -27,6 +29,8 @@ pub struct Ctx<'a> {
     pub config: CurrentConfig<'a>,
     /// Calls that take so long are slow to the slow log or the latency monitor.
     pub(crate) slow_ns: u64,
+    /// Whether latencies are kept (`latency-tracking`).
+    pub(crate) tracks_latency: bool,
     /// Who asks.
     pub client: &'a mut Client,
     /// Where the answer goes.
@@ -43,8 +47,10 @@ pub struct Ctx<'a> {
     pub(crate) keeps_stripe: bool,
     /// Whether the command runs inside a transaction, where it must not block.
     pub in_exec: bool,
-    /// Number of the thread that runs the command: whose statistics it counts in.
+    /// Number of the thread that runs the command.
     pub(crate) worker: usize,
+    /// What it counts in.
+    pub(crate) stats: &'a WorkerStats,
     /// Whether the command runs again after it has waited for keys.
     pub(crate) is_served: bool,
     /// Whether such a command is to wait further.
@@ -57,6 +63,8 @@ pub struct Ctx<'a> {
     pub(crate) in_script: bool,
     /// What the script that runs takes for the time, once it has asked: Unix microseconds.
     pub(crate) script_time_us: Option<i64>,
+    /// Why the command may not run after all, found out when the whole keyspace was waited for.
+    pub(crate) refusal: Option<Refusal>,
     /// The script that is about to run, once it was found for its keys.
     pub(crate) script: Option<FoundScript>,
     /// Lines for monitors, sent at the end of the batch.
@@ -83,6 +91,7 @@ impl<'a> Ctx<'a> {
             server,
             config: CurrentConfig::Kept(config),
             slow_ns: slow_ns(config),
+            tracks_latency: config.latency_tracking,
             reply: Reply::new(out, client.protocol),
             client,
             env,
@@ -92,12 +101,14 @@ impl<'a> Ctx<'a> {
             keeps_stripe: false,
             in_exec: false,
             worker,
+            stats: &server.stats.workers[worker],
             is_served: false,
             blocks_again: false,
             lacks_memory: false,
             mark: 0,
             in_script: false,
             script_time_us: None,
+            refusal: None,
             script: None,
             shown: Vec::new(),
         }
@@ -170,10 +181,19 @@ impl<'a> Ctx<'a> {
         self.reply.insert(self.mark, &pushed);
     }
 
+    /// Lets the next commands treat what has expired as the server's role wants it now. It can change
+    /// only while the thread's gate is not held.
+    pub(crate) fn refresh_expiry(&mut self) {
+        if !self.client.is_obeyed() {
+            self.env.expiry = self.server.expiry(self.env.now_ms);
+        }
+    }
+
     /// Lets the commands of the batch see a configuration that one of them has put in force.
     pub fn refresh_config(&mut self) {
         self.config = CurrentConfig::New(self.server.config.get());
         self.slow_ns = slow_ns(&self.config);
+        self.tracks_latency = self.config.latency_tracking;
     }
 
     /// The number of a database that exists.

@@ -8,7 +8,7 @@ use super::{Args, CommandResult, CommandRow, Ctx, Flags, Handler, effects};
 use crate::acl;
 use crate::blocking::keys;
 use crate::client::ClientFlags;
-use crate::config::Config;
+use crate::config::{Config, PropagationError};
 use crate::error::{self, AofError, CommandError, ReplicationError, excerpt, shown};
 use crate::eviction::{self, Room};
 use crate::monitor;
@@ -16,8 +16,9 @@ use crate::replication::link::follow;
 use crate::scripting::{self, Plan};
 use crate::server::Server;
 use crate::server::interest::Interest;
-use crate::{tracking, transaction};
-use crabcache_store::{Env, Locked, Mode, Pass, Place, StripeSet, Trace, Walk};
+use crate::{shutdown, tracking, transaction};
+use crabcache_store::{Env, Locked, Lookup, Mode, Pass, Place, StripeSet, Trace, Walk};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// What became of a request.
@@ -34,8 +35,11 @@ pub enum Outcome {
 }
 
 /// Why a check stops a command.
-enum Refusal {
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is answered with this.
     Error(CommandError),
+    /// It is to be tried again later.
     Postpone,
 }
 
@@ -57,13 +61,8 @@ pub fn execute(
     let row = ctx.row;
     note_place(ctx, args, place);
     ctx.lacks_memory = eviction::is_full(ctx.server, &ctx.config) && !has_made_room(pass, ctx);
-    match check(ctx, args) {
-        Ok(()) => {}
-        Err(Refusal::Postpone) => return Outcome::Postponed,
-        Err(Refusal::Error(error)) => {
-            refuse_call(pass, ctx, args, error);
-            return Outcome::Answered;
-        }
+    if let Err(refusal) = check(ctx, args) {
+        return turn_away(pass, ctx, args, refusal);
     }
     let mark = ctx.reply.len();
     ctx.mark = mark;
@@ -73,6 +72,9 @@ pub fn execute(
         outcome = Outcome::Answered;
     } else {
         run(pass, ctx, args, trace, mark);
+        if let Some(refusal) = ctx.refusal.take() {
+            return turn_away(pass, ctx, args, refusal);
+        }
         if ctx.client.blocked.is_some() {
             return Outcome::Blocked;
         }
@@ -185,8 +187,19 @@ fn drop_http(ctx: &mut Ctx<'_>) {
     ctx.client.set_flag(ClientFlags::CLOSE_ASAP, true);
 }
 
-/// Answers a command that a check has stopped.
+/// A check has stopped a command.
 #[cold]
+fn turn_away(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, refusal: Refusal) -> Outcome {
+    match refusal {
+        Refusal::Postpone => Outcome::Postponed,
+        Refusal::Error(error) => {
+            refuse_call(pass, ctx, args, error);
+            Outcome::Answered
+        }
+    }
+}
+
+/// Answers a command that a check has stopped.
 fn refuse_call(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, error: CommandError) {
     count_rejected(ctx);
     if ctx.row.spec.name != "exec" {
@@ -211,21 +224,44 @@ fn refuse(ctx: &mut Ctx<'_>, error: &CommandError) {
 
 /// Counts a call that a check has stopped.
 pub fn count_rejected(ctx: &Ctx<'_>) {
-    ctx.server.stats.workers[ctx.worker].commands[ctx.row.id].rejected_calls.add(1);
+    ctx.stats.commands[ctx.row.id].rejected_calls.add(1);
 }
 
 /// Writes and counts an error reply.
 pub fn write_error(ctx: &mut Ctx<'_>, error: &CommandError) {
     let line = error.to_string();
     ctx.server.stats.count_error(CommandError::code(&line));
-    if ctx.client.flags.contains(ClientFlags::PRIMARY) {
-        tracing::warn!(
-            "== CRITICAL == This replica is sending an error to its master: '{line}' after \
-             processing the command '{}'",
-            ctx.row.full_name
-        );
+    if ctx.client.is_obeyed() {
+        tell_unexpected(ctx, &line);
     }
     ctx.reply.error(&error::bytes(line));
+}
+
+/// A command has failed here that has been carried out elsewhere: the data are not the same any more.
+#[cold]
+fn tell_unexpected(ctx: &Ctx<'_>, line: &str) {
+    use PropagationError::{Ignore, Panic, PanicOnReplicas};
+    let is_replica = ctx.client.flags.contains(ClientFlags::PRIMARY);
+    let (from, to) =
+        if is_replica { ("replica", "master") } else { ("server", "AOF-loading-client") };
+    let command = &ctx.row.full_name;
+    tracing::warn!(
+        "== CRITICAL == This {from} is sending an error to its {to}: '{line}' after processing the \
+         command '{command}'"
+    );
+    ctx.server.stats.unexpected_error_replies.fetch_add(1, Ordering::Relaxed);
+    let ends = match ctx.config.propagation_error_behavior {
+        Ignore => false,
+        Panic => !is_replica || ctx.config.replica_read_only,
+        PanicOnReplicas => is_replica && ctx.config.replica_read_only,
+    };
+    if ends {
+        let why = format!(
+            "This {from} panicked sending an error to its {to} after processing the command \
+             '{command}'"
+        );
+        shutdown::crash(&ctx.config, &why);
+    }
 }
 
 /// Takes the reply back if the client does not want one (CLIENT REPLY).
@@ -276,13 +312,26 @@ fn check(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
 
 #[cold]
 fn check_thoroughly(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
-    // What a primary has let through is done.
+    // What a primary has let through is done, but for a pause.
     if ctx.client.flags.contains(ClientFlags::PRIMARY) {
-        return check_loading(ctx, args);
+        look_after_disk(ctx, args);
+        return check_loading(ctx, args).and_then(|()| check_pause(ctx, args));
     }
     // A pause may have begun or ended since the batch did.
-    ctx.env.expiry = ctx.server.expiry(ctx.env.now_ms);
+    ctx.refresh_expiry();
     CHECKS.iter().try_for_each(|check| check(ctx, args))
+}
+
+/// Whether a command may still run that has waited for the whole keyspace, which is held now: others
+/// have run meanwhile, and what it was let through by may have changed. If not, the dispatcher
+/// refuses it.
+pub fn may_still_run(ctx: &mut Ctx<'_>, args: Args<'_>) -> bool {
+    if ctx.client.is_obeyed() {
+        return follow::is_current(ctx);
+    }
+    ctx.refresh_expiry();
+    ctx.refusal = check(ctx, args).err();
+    ctx.refusal.is_none()
 }
 
 fn check_protected(ctx: &Ctx<'_>, _: Args<'_>) -> Result<(), Refusal> {
@@ -399,6 +448,20 @@ fn check_disk(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
     }
 }
 
+/// What a primary has changed must get to disk here, too.
+fn look_after_disk(ctx: &Ctx<'_>, args: Args<'_>) {
+    const LOGGED_EVERY_MS: i64 = 1000;
+    if disk_error(ctx).is_none() || !flags_of(ctx, args).contains(Flags::WRITE) {
+        return;
+    }
+    if !ctx.config.replica_ignore_disk_write_errors {
+        shutdown::crash(&ctx.config, "Replica was unable to write command to disk.");
+    }
+    if ctx.server.disk_warning.is_due(ctx.env.now_ms, LOGGED_EVERY_MS) {
+        tracing::warn!("Replica is applying a command even though it is unable to write to disk.");
+    }
+}
+
 /// Without enough replicas near, nothing may be changed that could be lost.
 fn check_replicas(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
     let is_refused = lacks_replicas(ctx) && flags_of(ctx, args).contains(Flags::WRITE);
@@ -488,8 +551,7 @@ fn try_run(
     trace: &Trace,
     mark: usize,
 ) -> bool {
-    let row = ctx.row;
-    let stripes = match row.spec.handler {
+    match ctx.row.spec.handler {
         Handler::Server(handler) => {
             pass.release();
             let result = handler(ctx, args);
@@ -503,78 +565,69 @@ fn try_run(
             let env = ctx.env;
             let result = handler(&mut Walk::stepwise(pass, &env, trace), ctx, args);
             finish(ctx, mark, result);
-            settle(pass, ctx, trace);
-            return true;
+            // It has given way to others.
+            ctx.refresh_expiry();
         }
         Handler::Gated(handler) => {
             let result = handler(pass, ctx, args, trace);
             finish(ctx, mark, result);
-            settle(pass, ctx, trace);
-            return true;
         }
-        Handler::Script(_) => match scripting::plan(ctx, args) {
-            Plan::Everything => Lock::All,
-            Plan::Stripes(stripes, mode) => Lock::Script(stripes, mode),
-        },
-        _ if needs_whole_keyspace(row, args) => Lock::All,
-        _ => match ctx.known_keys.single() {
-            Some(place) => Lock::One(place.stripe()),
-            None => {
-                find_keys(ctx, args);
-                Lock::Many(ctx.known_keys.stripes())
-            }
-        },
-    };
-    let ran = run_on(pass, ctx, args, trace, mark, stripes);
-    if ran {
-        settle(pass, ctx, trace);
+        _ => {
+            let Some(locked) = lock(pass, ctx, args) else { return false };
+            run_on(locked, ctx, args, trace, mark);
+        }
     }
-    ran
+    settle(pass, ctx, trace);
+    true
 }
 
-/// Runs a command on stripes that it locks. `false`: a script has them for too long.
+/// Locks what a command needs. `None`: a script has it for too long.
 #[inline]
-fn run_on(
-    pass: &mut Pass<'_>,
-    ctx: &mut Ctx<'_>,
-    args: Args<'_>,
-    trace: &Trace,
-    mark: usize,
-    stripes: Lock,
-) -> bool {
-    let mode = mode_of(ctx.row);
-    let locked = match stripes {
-        Lock::One(stripe) => pass.try_lock_one(stripe, mode),
-        Lock::Many(stripes) => pass.try_lock_many(stripes, mode).inspect(|locked| {
-            locked.prefetch(ctx.client.db, ctx.known_keys.places().take(PREFETCHED_KEYS_MAX));
-        }),
-        Lock::Script(stripes, mode) => pass.try_lock_many(stripes, mode),
-        Lock::All => pass.try_lock_all(),
-    };
-    let Some(mut locked) = locked else { return false };
-    if !follow::is_current(ctx) {
-        // It has changed while the keyspace was waited for.
-        return true;
+fn lock<'p>(pass: &'p mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) -> Option<Locked<'p>> {
+    match ctx.row.spec.handler {
+        Handler::Script(_) => match scripting::plan(ctx, args) {
+            Plan::Everything => pass.try_lock_all(),
+            Plan::Stripes(stripes, mode) => pass.try_lock_many(stripes, mode),
+        },
+        _ if needs_whole_keyspace(ctx.row, args) => pass.try_lock_all(),
+        _ => match ctx.known_keys.single() {
+            Some(place) => pass.try_lock_one(place.stripe(), mode_of(ctx.row)),
+            None => lock_many(pass, ctx, args),
+        },
     }
-    run_locked(&mut locked, ctx, args, trace, mark);
+}
+
+/// Runs a command on what was locked for it.
+#[inline]
+fn run_on(mut locked: Locked<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) {
+    // Others have run while the whole keyspace was waited for.
+    if locked.is_exclusive() && !may_still_run(ctx, args) {
+        return;
+    }
+    run_here(&mut locked, ctx, args, trace, mark);
     if ctx.keeps_stripe {
         locked.keep();
     }
-    true
+}
+
+/// Finds the keys of a command, locks their stripes and has what it will look for fetched. `None`: a
+/// script has them for too long.
+fn lock_many<'p>(pass: &'p mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) -> Option<Locked<'p>> {
+    find_keys(ctx, args);
+    let locked = pass.try_lock_many(ctx.known_keys.stripes(), mode_of(ctx.row))?;
+    for places in ctx.known_keys.batches(PREFETCHED_TOGETHER).take(PREFETCHED_BATCHES_MAX) {
+        locked.prefetch(ctx.client.db, places);
+    }
+    Some(locked)
 }
 
 /// Time between two looks whether a script still runs.
 const BUSY_WAIT: Duration = Duration::from_millis(1);
 
-/// Keys of one command that are fetched before it runs: what the second-level cache can hold.
-const PREFETCHED_KEYS_MAX: usize = 1024;
-
-enum Lock {
-    One(u32),
-    Many(StripeSet),
-    Script(StripeSet, Mode),
-    All,
-}
+/// Keys of one command that are on their way into the cache at once.
+const PREFETCHED_TOGETHER: usize = 16;
+/// As many of these are fetched before the command runs as the second-level cache can hold.
+const PREFETCHED_BATCHES_MAX: usize = 64;
 
 /// How the stripes of a command's keys are locked.
 pub fn mode_of(row: &CommandRow) -> Mode {
@@ -596,9 +649,8 @@ pub fn stripes_of(ctx: &Ctx<'_>, args: Args<'_>) -> StripeSet {
 
 /// Computes where the command's keys are.
 fn find_keys(ctx: &mut Ctx<'_>, args: Args<'_>) {
-    for word in key_words(ctx.row, args) {
-        ctx.known_keys.push(word, ctx.server.keyspace.key(word).place());
-    }
+    let Ctx { server, row, known_keys, .. } = ctx;
+    key_words(row, args).for_each(|word| known_keys.push(word, server.keyspace.key(word).place()));
 }
 
 fn key_words<'a>(row: &CommandRow, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> {
@@ -608,8 +660,20 @@ fn key_words<'a>(row: &CommandRow, args: Args<'a>) -> impl Iterator<Item = &'a [
     positions.chain(further).map(move |index| args.get(index))
 }
 
-/// Runs a command whose stripes are held, alone or as part of a transaction.
+/// Runs a command whose stripes are held, as part of a transaction or a script.
 pub fn run_locked(
+    locked: &mut Locked<'_>,
+    ctx: &mut Ctx<'_>,
+    args: Args<'_>,
+    trace: &Trace,
+    mark: usize,
+) {
+    run_here(locked, ctx, args, trace, mark);
+}
+
+/// The same where every request comes along.
+#[inline(always)]
+fn run_here(
     locked: &mut Locked<'_>,
     ctx: &mut Ctx<'_>,
     args: Args<'_>,
@@ -625,12 +689,14 @@ pub fn run_locked(
         Handler::Read(handler) => handler(&locked.read(db, &env, trace), ctx, args),
         Handler::Write(handler) | Handler::Exclusive(handler) => {
             let result = handler(&mut locked.write(db, &env, trace), ctx, args);
-            let stats = &ctx.server.stats.workers[ctx.worker];
             if ctx.effects.n_dirty > 0 {
-                stats.dirty.add(ctx.effects.n_dirty);
+                ctx.stats.dirty.add(ctx.effects.n_dirty);
             }
             let writer = ctx.client.handle.id;
             ctx.effects.perform(ctx.server, (writer, db), locked, trace, args);
+            if ctx.server.conditions.is_replica() {
+                note_own_expiries(locked, ctx, args);
+            }
             if locked.is_exclusive() && matches!(ctx.row.spec.handler, Handler::Exclusive(_)) {
                 locked.note_waited(trace);
             }
@@ -653,10 +719,27 @@ pub fn run_locked(
         keys::park(locked, ctx, args);
     }
     // An expired key that a reader met expires first, then it is missed.
-    if trace.expired.borrow().is_empty() {
+    if !trace.has_news() || trace.expired.borrow().is_empty() {
         effects::tell_missed(ctx.server, trace);
     }
     finish(ctx, mark, result);
+}
+
+/// Notes the keys with an expiry that a client has written to on a replica: its primary does not know
+/// of them.
+#[cold]
+fn note_own_expiries(locked: &Locked<'_>, ctx: &Ctx<'_>, args: Args<'_>) {
+    if ctx.client.is_obeyed() || ctx.effects.n_dirty == 0 {
+        return;
+    }
+    let (env, trace) = (Env { touches: false, ..ctx.env }, Trace::default());
+    let db = locked.read(ctx.client.db, &env, &trace);
+    for word in key_words(ctx.row, args) {
+        let entry = db.get(&ctx.server.keyspace.key(word), Lookup::Inspect);
+        if entry.is_some_and(|entry| entry.expire_at_ms().is_some()) {
+            ctx.server.active_expire.own.insert(ctx.client.db, word);
+        }
+    }
 }
 
 /// Turns a failure into the reply.
@@ -667,26 +750,33 @@ fn finish(ctx: &mut Ctx<'_>, mark: usize, result: CommandResult) {
     }
 }
 
+/// Counts a command that has failed, and answers with the error.
 #[cold]
-fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
+pub fn fail(ctx: &mut Ctx<'_>, mark: usize, error: &CommandError) {
     ctx.reply.truncate(mark);
-    let stats = &ctx.server.stats.workers[ctx.worker];
-    stats.commands[ctx.row.id].failed_calls.add(1);
+    ctx.stats.commands[ctx.row.id].failed_calls.add(1);
     write_error(ctx, error);
 }
 
 /// Does what had to wait until the command held no stripe: removes the expired keys that readers
-/// met, frees what is costly to free.
+/// met, frees what is costly to free, serves those who wait for keys.
 #[inline]
-fn settle(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, trace: &Trace) {
+fn settle(pass: &mut Pass<'_>, ctx: &Ctx<'_>, trace: &Trace) {
+    if trace.has_news() {
+        settle_news(pass, ctx, trace);
+    }
+}
+
+#[cold]
+fn settle_news(pass: &mut Pass<'_>, ctx: &Ctx<'_>, trace: &Trace) {
     settle_data(pass, ctx.server, &ctx.config, &ctx.env, trace);
     if !trace.ready.borrow().is_empty() {
         keys::serve_ready(ctx.server, ctx.config.shared(), ctx.worker, pass, trace);
     }
+    trace.note_settled();
 }
 
 /// The same without serving those who wait for keys.
-#[inline]
 pub fn settle_data(
     pass: &mut Pass<'_>,
     server: &Server,
@@ -716,3 +806,6 @@ pub fn finish_served(ctx: &mut Ctx<'_>, args: Args<'_>, took_ns: u64) {
     withhold_reply(ctx, 0);
     ctx.server.count_call(ctx, args, took_ns);
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,10 +165,10 @@ impl Effects {
         trace: &Trace,
         args: Args<'_>,
     ) {
+        let has_expired = trace.has_news() && !trace.expired.borrow().is_empty();
         // A key that expired and the change after it are one.
-        let _unit = server
-            .unit_if(self.interest, || self.is_several() || !trace.expired.borrow().is_empty());
-        if !trace.expired.borrow().is_empty() {
+        let _unit = server.unit_if(self.interest, || self.is_several() || has_expired);
+        if has_expired {
             crate::expire::tell_removed(server, trace);
         }
         tell_missed(server, trace);
@@ -233,8 +233,13 @@ impl Effects {
 #[inline]
 pub fn tell_missed(server: &Server, trace: &Trace) {
     if trace.wants_missed.get() {
-        for (db, key) in trace.missed.borrow_mut().drain(..) {
-            server.notify(db, &key, Event::KEY_MISS);
-        }
+        tell_all_missed(server, trace);
+    }
+}
+
+#[cold]
+fn tell_all_missed(server: &Server, trace: &Trace) {
+    for (db, key) in trace.missed.borrow_mut().drain(..) {
+        server.notify(db, &key, Event::KEY_MISS);
     }
 }

@@ -76,14 +76,14 @@ impl KnownKeys {
         Some(key.place)
     }
 
-    /// The places of the keys that were added one by one.
-    pub fn places(&self) -> impl Iterator<Item = Place> {
-        self.many.iter().map(|key| key.place)
+    /// The places of the keys that were added one by one, some at a time.
+    pub fn batches(&self, len: usize) -> impl Iterator<Item = impl Iterator<Item = Place> + Clone> {
+        self.many.chunks(len).map(|keys| keys.iter().map(|key| key.place))
     }
 
     /// Their stripes.
     pub fn stripes(&self) -> StripeSet {
-        self.places().map(|place| place.stripe()).collect()
+        self.many.iter().map(|key| key.place.stripe()).collect()
     }
 }
 
@@ -105,7 +105,8 @@ mod tests {
         }
         assert_eq!(known.find(words[1]), None);
         assert_eq!(known.find(words[0]), Some(keyspace.key(b"a").place()));
-        assert_eq!((known.places().count(), known.stripes().len()), (3, 3));
+        assert_eq!(known.batches(2).map(Iterator::count).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(known.stripes().len(), 3);
         known.clear();
         known.set_single(words[1], keyspace.key(b"bb").place());
         assert_eq!(known.single(), Some(keyspace.key(b"bb").place()));

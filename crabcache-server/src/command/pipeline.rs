@@ -72,8 +72,6 @@ struct Request {
     /// Row of the command; `None` if there is no such command.
     row: Option<usize>,
     place: Option<Place>,
-    /// Words that name its key and an element there, if the latter is worth to be fetched.
-    element: Option<(usize, usize)>,
     /// Where the request ends in the input.
     end: usize,
     /// Whether it is a line with quotes. They have been resolved in place, so it cannot be parsed
@@ -157,6 +155,9 @@ impl Pipeline {
             if let Some(stop) = self.execute(client, input, out, &mut turn_ends_ns) {
                 return stop;
             }
+            if input.is_empty() && !client.is_held_up() {
+                return Stop::NeedsInput { wanted: 1 };
+            }
         }
     }
 
@@ -204,11 +205,9 @@ impl Pipeline {
                 _ => None,
             };
             let place = row.and_then(|row| self.place_of(row, args));
-            let element = row.and_then(|row| Some((row.single_key?, row.spec.element?)));
-            let element = element.filter(|(_, index)| *index < args.len());
             let words = first..self.spans.len();
             let row = row.map(|row| row.id);
-            self.requests.push(Request { words, row, place, element, end: start, is_quoted });
+            self.requests.push(Request { words, row, place, end: start, is_quoted });
             if is_quoted {
                 break;
             }
@@ -223,7 +222,6 @@ impl Pipeline {
 
     /// Prefetches the elements that the requests from number `start` on name, as long as they are
     /// of the same key. Returns the number of the first request that is not.
-    #[inline]
     fn prefetch_elements(
         &self,
         pass: &mut Pass<'_>,
@@ -232,13 +230,17 @@ impl Pipeline {
         start: usize,
     ) -> usize {
         let requests = &self.requests[start..];
-        let Some((key_index, _)) = requests[0].element else { return start + 1 };
         let args = |request: &Request| Args::new(input, &self.spans[request.words.clone()]);
+        let element = |request: &Request| {
+            let element = self.server.commands.row(request.row?).element;
+            element.filter(|(_, index)| *index < request.words.len())
+        };
+        let Some((key_index, _)) = element(&requests[0]) else { return start + 1 };
         let is_of_the_same = |request: &&Request| request.place == requests[0].place;
         let indexes = requests
             .iter()
             .take_while(is_of_the_same)
-            .map_while(|request| request.element.map(|(_, index)| (request, index)));
+            .map_while(|request| element(request).map(|(_, index)| (request, index)));
         let n_elements = indexes.clone().count();
         if n_elements > 1 {
             let key = self.server.keyspace.key(args(&requests[0]).get(key_index));
@@ -281,14 +283,15 @@ impl Pipeline {
                 break;
             }
             ctx.client.handle.show_command(request.row);
-            if index >= fetched_end {
+            let row = request.row.map(|id| server.commands.row(id));
+            if index >= fetched_end && row.is_some_and(|row| row.element.is_some()) {
                 fetched_end = self.prefetch_elements(&mut pass, &ctx, input, index);
             }
             ctx.keeps_stripe = requests.get(index + 1).is_some_and(|next| {
                 next.is_on_stripe_of(request)
                     && began_ns.saturating_sub(batch_began_ns) < KEPT_STRIPE_NS_MAX
             });
-            let outcome = run_request(&mut pass, &mut ctx, args, request, trace);
+            let outcome = run_request(&mut pass, &mut ctx, row, args, request.place, trace);
             if outcome == Outcome::Postponed {
                 postpone(&mut ctx);
                 break;
@@ -317,14 +320,13 @@ impl Pipeline {
             }
         }
         if ctx.client.primary.is_some() {
-            let n_bytes = n_served.checked_sub(1).map_or(0, |last| requests[last].end);
+            let n_bytes = requests[..n_served].last().map_or(0, |last| last.end);
             follow::hand_on(server, ctx.client, &input[..n_bytes]);
         }
         drop(pass);
         settle_batch(&mut ctx);
         stats.count_cycle(began_ns.saturating_sub(batch_began_ns), n_ran);
-        stats.keyspace_hits.add(trace.n_hits.take());
-        stats.keyspace_misses.add(trace.n_misses.take());
+        stats.count_lookups(trace);
         self.take_served(client, input, n_served);
         stop
     }
@@ -476,6 +478,24 @@ impl Pipeline {
     }
 }
 
+/// Carries out one request; `row` is that of its command, if there is one.
+#[inline]
+fn run_request<'a>(
+    pass: &mut Pass<'_>,
+    ctx: &mut Ctx<'a>,
+    row: Option<&'a CommandRow>,
+    args: Args<'_>,
+    place: Option<Place>,
+    trace: &Trace,
+) -> Outcome {
+    let Some(row) = row else {
+        refuse_unknown(ctx, args);
+        return Outcome::Answered;
+    };
+    ctx.row = row;
+    execute(pass, ctx, args, place, trace)
+}
+
 /// Does what is done once for all commands of a batch.
 #[inline]
 fn settle_batch(ctx: &mut Ctx<'_>) {
@@ -484,23 +504,6 @@ fn settle_batch(ctx: &mut Ctx<'_>) {
     }
     monitor::send(ctx);
     tracking::settle(ctx.server);
-}
-
-/// Runs one request, if there is such a command.
-#[inline]
-fn run_request(
-    pass: &mut Pass<'_>,
-    ctx: &mut Ctx<'_>,
-    args: Args<'_>,
-    request: &Request,
-    trace: &Trace,
-) -> Outcome {
-    if let Some(id) = request.row {
-        ctx.row = ctx.server.commands.row(id);
-        return execute(pass, ctx, args, request.place, trace);
-    }
-    refuse_unknown(ctx, args);
-    Outcome::Answered
 }
 
 /// Bytes of output that end a batch.
@@ -527,17 +530,19 @@ fn settle(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome, took_ns: u64) {
     if ctx.client.flags.contains(ClientFlags::TRACKING_CACHING) {
         tracking::end_caching(ctx);
     }
-    if outcome == Outcome::Answered {
-        return send_pushed(ctx);
-    }
-    if outcome == Outcome::Blocked {
-        if let Some(blocked) = &mut ctx.client.blocked {
-            (blocked.request, blocked.took_ns) = (args.to_owned(), took_ns);
+    match outcome {
+        Outcome::Ran => {
+            ctx.server.count_call(ctx, args, took_ns);
+            monitor::show_if_wanted(ctx, args);
         }
-    } else {
-        ctx.server.count_call(ctx, args, took_ns);
+        Outcome::Blocked => {
+            if let Some(blocked) = &mut ctx.client.blocked {
+                (blocked.request, blocked.took_ns) = (args.to_owned(), took_ns);
+            }
+            monitor::show_if_wanted(ctx, args);
+        }
+        Outcome::Answered | Outcome::Postponed => {}
     }
-    monitor::show_if_wanted(ctx, args);
     send_pushed(ctx);
 }
 
@@ -553,8 +558,10 @@ fn send_pushed(ctx: &mut Ctx<'_>) {
 /// Holds a client until the pause is over.
 #[cold]
 fn postpone(ctx: &mut Ctx<'_>) {
-    let until_ms = match ctx.server.conditions.is_failing_over() {
-        true => i64::MAX,
+    // It may have ended just now, so this is tried again now and then.
+    const RETRY_MS: i64 = 100;
+    let until_ms = match ctx.server.conditions.are_writes_held() {
+        true => ctx.env.now_ms + RETRY_MS,
         false => ctx.server.conditions.pause_until_ms(),
     };
     ctx.block(WaitKind::Pause, Some(until_ms), |_, _| {});

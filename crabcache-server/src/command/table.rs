@@ -3,7 +3,7 @@
 use super::keys::{Begin, Find, KeyRange, KeySpec};
 use super::name::PackedName;
 use super::{Args, Categories, Command, Flags, Group, Handler};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// A command or subcommand of a server.
 #[derive(Clone)]
@@ -20,8 +20,12 @@ pub struct CommandRow {
     pub flags: Flags,
     /// The row's ACL categories and those that follow.
     pub categories: Categories,
+    /// How many words a request may have, with the command's name.
+    pub n_words: RangeInclusive<usize>,
     /// The word that is the only key, if it is always the same.
     pub single_key: Option<usize>,
+    /// The words that name the only key and an element there, if the latter is worth to be fetched.
+    pub element: Option<(usize, usize)>,
     /// Its keys as clients that do not know key specifications see them.
     pub key_range: KeyRange,
     /// Rows of the subcommands.
@@ -45,8 +49,7 @@ impl CommandRow {
     /// Whether a request of `len` words, with the command's name, has as many as the row wants.
     #[inline]
     pub fn arity_fits(&self, len: usize) -> bool {
-        let arity = self.spec.arity;
-        if arity >= 0 { len == arity as usize } else { len >= arity.unsigned_abs() as usize }
+        self.n_words.contains(&len)
     }
 }
 
@@ -66,10 +69,15 @@ const N_SLOTS: usize = 2048;
 /// All rows; containers stand before their subcommands.
 pub struct CommandTable {
     rows: Vec<CommandRow>,
-    /// By row: the name that a command is found by.
-    names: Box<[PackedName]>,
-    /// Open addressing over the names: row number + 1, or 0.
-    slots: [u16; N_SLOTS],
+    /// Open addressing over the names that commands are found by.
+    slots: Box<[Option<Slot>; N_SLOTS]>,
+}
+
+/// A name and the number of its row.
+#[derive(Clone, Copy)]
+struct Slot {
+    name: PackedName,
+    row: usize,
 }
 
 impl CommandTable {
@@ -104,20 +112,18 @@ impl CommandTable {
                 names.push((new, row));
             }
         }
-        let packed = vec![PackedName::default(); rows.len()].into();
-        let mut table = CommandTable { rows, names: packed, slots: [0; N_SLOTS] };
+        let mut table = CommandTable { rows, slots: Box::new([None; N_SLOTS]) };
         for (name, row) in names {
             let packed = PackedName::new(name.as_bytes());
             let slot = table.free_slot(packed);
-            table.names[row] = packed;
             table.rows[row].full_name = name;
-            table.slots[slot] = u16::try_from(row + 1).expect("a few hundred commands");
+            table.slots[slot] = Some(Slot { name: packed, row });
         }
         Ok(table)
     }
 
     /// The row of a request: its command, or its subcommand where the first word has some.
-    #[inline]
+    #[inline(always)] // on the way of every request
     pub fn find(&self, args: Args<'_>) -> Found<'_> {
         let Some(row) = self.command(args.get(0)) else { return Found::Nothing };
         if row.subcommands.is_empty() || args.len() < 2 {
@@ -130,19 +136,19 @@ impl CommandTable {
     }
 
     /// The command of this name, in any letter case.
-    #[inline]
+    #[inline(always)] // as above
     pub fn command(&self, name: &[u8]) -> Option<&CommandRow> {
         let packed = PackedName::new(name);
-        let mut slot = self.first_slot(packed);
+        let mut at = first_slot(packed);
         loop {
-            let id = usize::from(self.slots[slot].checked_sub(1)?);
-            if self.names[id] == packed
-                && (!packed.is_cut()
-                    || self.rows[id].full_name.as_bytes().eq_ignore_ascii_case(name))
-            {
-                return Some(&self.rows[id]);
+            let slot = self.slots[at].as_ref()?;
+            if slot.name == packed {
+                let row = &self.rows[slot.row];
+                if !packed.is_cut() || row.full_name.as_bytes().eq_ignore_ascii_case(name) {
+                    return Some(row);
+                }
             }
-            slot = (slot + 1) % self.slots.len();
+            at = (at + 1) % N_SLOTS;
         }
     }
 
@@ -185,18 +191,18 @@ impl CommandTable {
         })
     }
 
-    #[inline]
-    fn first_slot(&self, name: PackedName) -> usize {
-        (name.hash() >> 32) as usize % self.slots.len()
-    }
-
     fn free_slot(&self, name: PackedName) -> usize {
-        let mut slot = self.first_slot(name);
-        while self.slots[slot] != 0 {
-            slot = (slot + 1) % self.slots.len();
+        let mut at = first_slot(name);
+        while self.slots[at].is_some() {
+            at = (at + 1) % N_SLOTS;
         }
-        slot
+        at
     }
+}
+
+#[inline]
+fn first_slot(name: PackedName) -> usize {
+    (name.hash() >> 32) as usize % N_SLOTS
 }
 
 fn add_rows(rows: &mut Vec<CommandRow>, group: Group, spec: &'static Command) {
@@ -221,14 +227,18 @@ fn row_of(
     if key_range.is_partial {
         flags |= Flags::MOVABLE_KEYS;
     }
+    let n_words_min = spec.arity.unsigned_abs() as usize;
+    let n_words_max = if spec.arity < 0 { usize::MAX } else { n_words_min };
     CommandRow {
         id,
         full_name,
         spec,
         group,
         flags,
+        n_words: n_words_min..=n_words_max,
         categories: categories_of(spec, group),
         single_key: single_key_of(spec.keys),
+        element: single_key_of(spec.keys).zip(spec.element),
         key_range,
         subcommands: 0..0,
         parent,

@@ -2,6 +2,7 @@
 //!
 //! What the strings look like and how they count is in the store (`types/hyperloglog`).
 
+use crate::command::dispatch::is_read_only;
 use crate::command::{Args, Command, CommandResult, Ctx, Flags, KeySpec, server, write};
 use crate::error::{self, CommandError};
 use crate::notify::Event;
@@ -140,6 +141,10 @@ fn count_one(db: &mut WriteDb, ctx: &mut Ctx, key: &Key<'_>) -> Result<u64, Comm
         return Ok(cardinality);
     }
     let cardinality = hyperloglog::count(form, string)?;
+    // Compat: the reference remembers it on a replica, too, which then differs from its primary.
+    if is_read_only(ctx) {
+        return Ok(cardinality);
+    }
     db.edit_string(key, HEADER_BYTES, |string| hyperloglog::set_cached(string, cardinality));
     // Watchers and replicas learn of it, but there is no event.
     ctx.effects.touched(ctx.client.db, key.bytes);

@@ -27,6 +27,7 @@ pub const FAMILIES: &[(Group, &[Command])] = &[
     (Group::Bitmap, bitmap::COMMANDS),
     (Group::Connection, connection::COMMANDS),
     (Group::Generic, generic::dump::COMMANDS),
+    (Group::Generic, generic::migrate::COMMANDS),
     (Group::Generic, generic::expire::COMMANDS),
     (Group::Generic, generic::keys::COMMANDS),
     (Group::Generic, generic::object::COMMANDS),

@@ -50,8 +50,8 @@ fn discard(ctx: &mut Ctx, _: Args) -> CommandResult {
 }
 
 /// EXEC
-fn exec(pass: &mut Pass, ctx: &mut Ctx, _: Args, trace: &Trace) -> CommandResult {
-    transaction::exec(pass, ctx, trace)
+fn exec(pass: &mut Pass, ctx: &mut Ctx, args: Args, trace: &Trace) -> CommandResult {
+    transaction::exec(pass, ctx, args, trace)
 }
 
 /// MULTI

@@ -62,6 +62,11 @@ pub(super) fn notify_keyspace_events(server: &Server, _: &Config, new: &mut Conf
     Ok(())
 }
 
+pub(super) fn jemalloc_bg_thread(_: &Server, _: &Config, new: &mut Config) -> Result {
+    crate::memory::set_background_thread(new.jemalloc_bg_thread)
+        .map_err(|error| ParamError::System(error.to_string()))
+}
+
 pub(super) fn maxclients(_: &Server, _: &Config, new: &mut Config) -> Result {
     match limits::raise_open_files(new.maxclients) {
         possible if possible < new.maxclients => Err(ParamError::TooManyClients(possible)),

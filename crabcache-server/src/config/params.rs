@@ -24,7 +24,7 @@ params! {
     /// that does not exist is no error.
     "bind" => bind: Vec<String> = vec!["*".to_string(), "-::*".to_string()], Bind, [MUTABLE WORDS], apply = apply::bind;
     /// The address that connections made by the server come from.
-    "bind-source-addr" => bind_source_addr: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "bind-source-addr" => bind_source_addr: String = String::new(), Optional(ANY), [MUTABLE];
     /// Refuses clients from other hosts while the default user has no password.
     "protected-mode" => protected_mode: bool = true, YesNo, [MUTABLE];
     /// TCP port; 0 is none.
@@ -81,8 +81,10 @@ params! {
     "proc-title-template" => proc_title_template: String = "{title} {listen-addr} {server-mode}".to_string(), Text(support::check_title_template), [MUTABLE NOOP];
     /// The locale that SORT ALPHA compares in. Only `C`, which compares bytes, is known.
     "locale-collate" => locale_collate: String = String::new(), Text(ANY), [MUTABLE], apply = apply::locale;
-    /// Keeps the kernel from giving the process huge pages.
-    "disable-thp" => disable_thp: bool = true, YesNo, [];
+    /// Keeps the kernel from giving the process huge pages, which would harm one that forks. See `huge-pages`.
+    "disable-thp" => disable_thp: bool = true, YesNo, [NOOP];
+    /// Has the kernel give huge pages to a process with much data: look-ups in it take much less time.
+    "huge-pages" => huge_pages: bool = true, YesNo, [MUTABLE OWN HIDDEN];
     /// Tells the kernel's out-of-memory killer whom to prefer; `relative` adds to what is set already.
     "oom-score-adj" => oom_score_adj: OomScoreAdj = OomScoreAdj::No, OOM_SCORE_ADJ, [MUTABLE], apply = apply::oom_score;
     /// What the killer is told of a primary, a replica and a background process.
@@ -118,7 +120,7 @@ params! {
     /// Tests memory after a crash.
     "crash-memcheck-enabled" => crash_memcheck_enabled: bool = true, YesNo, [MUTABLE NOOP];
     /// Ends with an exit code instead of a signal after a panic.
-    "use-exit-on-panic" => use_exit_on_panic: bool = false, YesNo, [MUTABLE HIDDEN NOOP];
+    "use-exit-on-panic" => use_exit_on_panic: bool = false, YesNo, [MUTABLE HIDDEN];
     /// Leaves keys, values and arguments out of log lines.
     "hide-user-data-from-log" => hide_user_data_from_log: bool = false, YesNo, [MUTABLE];
     /// Logs where the server is stuck after so many milliseconds.
@@ -126,7 +128,7 @@ params! {
 
     ["Shutdown"]
     /// Seconds that lagging replicas get before the server ends.
-    "shutdown-timeout" => shutdown_timeout: i64 = 10, Int(0, INT_MAX), [MUTABLE NOOP];
+    "shutdown-timeout" => shutdown_timeout: i64 = 10, Int(0, INT_MAX), [MUTABLE];
     /// How SIGINT ends the server.
     "shutdown-on-sigint" => shutdown_on_sigint: ShutdownFlags = ShutdownFlags::empty(), SHUTDOWN, [MUTABLE WORDS];
     /// How SIGTERM ends the server.
@@ -180,7 +182,7 @@ params! {
     /// Uses idle time to resize tables. CrabCache resizes in small steps as it goes.
     "activerehashing" => activerehashing: bool = true, YesNo, [MUTABLE NOOP];
     /// Lets the allocator give memory back from a thread of its own.
-    "jemalloc-bg-thread" => jemalloc_bg_thread: bool = true, YesNo, [MUTABLE NOOP];
+    "jemalloc-bg-thread" => jemalloc_bg_thread: bool = true, YesNo, [MUTABLE], apply = apply::jemalloc_bg_thread;
     /// Moves values to free memory that is cut into pieces.
     "activedefrag" => activedefrag: bool = false, YesNo, [MUTABLE NOOP];
     /// Wasted bytes below which nothing is moved.
@@ -312,7 +314,7 @@ params! {
     /// A replica leaves eviction to its primary.
     "replica-ignore-maxmemory" | "slave-ignore-maxmemory" => replica_ignore_maxmemory: bool = true, YesNo, [MUTABLE];
     /// A replica goes on if it cannot write to disk.
-    "replica-ignore-disk-write-errors" => replica_ignore_disk_write_errors: bool = false, YesNo, [MUTABLE NOOP];
+    "replica-ignore-disk-write-errors" => replica_ignore_disk_write_errors: bool = false, YesNo, [MUTABLE];
     /// A replica frees its old data in the background before it loads new.
     "replica-lazy-flush" | "slave-lazy-flush" => replica_lazy_flush: bool = false, YesNo, [MUTABLE];
     /// Which replica Sentinel promotes: the lowest number; 0 is never.
@@ -352,7 +354,7 @@ params! {
     /// Bytes of changes that a replica keeps while it loads a snapshot; 0 is the limit of its output buffer.
     "replica-full-sync-buffer-limit" => replica_full_sync_buffer_limit: i64 = 0, Memory(0, MAX), [MUTABLE NOOP];
     /// What to do about an error of a replicated command.
-    "propagation-error-behavior" => propagation_error_behavior: PropagationError = PropagationError::Ignore, PROPAGATION_ERRORS, [MUTABLE NOOP];
+    "propagation-error-behavior" => propagation_error_behavior: PropagationError = PropagationError::Ignore, PROPAGATION_ERRORS, [MUTABLE];
 
     ["Cluster"]
     /// Runs as a node of a cluster.
@@ -424,11 +426,11 @@ params! {
     /// Pass phrase of the server's key.
     "tls-key-file-pass" => tls_key_file_pass: String = String::new(), Optional(ANY), [MUTABLE SECRET], apply = apply::tls;
     /// Certificate for connections that the server makes.
-    "tls-client-cert-file" => tls_client_cert_file: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "tls-client-cert-file" => tls_client_cert_file: String = String::new(), Optional(ANY), [MUTABLE];
     /// Key for connections that the server makes.
-    "tls-client-key-file" => tls_client_key_file: String = String::new(), Optional(ANY), [MUTABLE NOOP];
+    "tls-client-key-file" => tls_client_key_file: String = String::new(), Optional(ANY), [MUTABLE];
     /// Pass phrase of that key.
-    "tls-client-key-file-pass" => tls_client_key_file_pass: String = String::new(), Optional(ANY), [MUTABLE SECRET NOOP];
+    "tls-client-key-file-pass" => tls_client_key_file_pass: String = String::new(), Optional(ANY), [MUTABLE SECRET];
     /// Diffie-Hellman parameters.
     "tls-dh-params-file" => tls_dh_params_file: String = String::new(), Optional(ANY), [MUTABLE NOOP];
     /// Certificates that are trusted: a file.

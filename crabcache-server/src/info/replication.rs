@@ -45,7 +45,8 @@ fn show_link(fields: &mut Fields, link: &LinkStatus) {
     fields.add("master_link_status", if is_up { "up" } else { "down" });
     fields.add("master_last_io_seconds_ago", if is_up { heard_s } else { -1 });
     fields.add("master_sync_in_progress", u8::from(link.phase == Phase::Sync));
-    fields.add("slave_read_repl_offset", offset);
+    let unapplied = server.replication.link.unapplied_bytes.load(Ordering::Relaxed);
+    fields.add("slave_read_repl_offset", offset + unapplied);
     fields.add("slave_repl_offset", offset);
     // What comes while a snapshot is loaded waits at the primary.
     fields.add_zeros(&["replica_full_sync_buffer_size", "replica_full_sync_buffer_peak"]);

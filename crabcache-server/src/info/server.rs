@@ -38,6 +38,9 @@ pub(super) fn server(fields: &mut Fields) {
     let config_file = config.file.as_deref().map(|path| path.to_string_lossy());
     fields.add("config_file", config_file.unwrap_or_default());
     fields.add("io_threads_active", u8::from(server.n_workers > 1));
+    if let Some(rest_ms) = server.shutdown.rest_ms(server.clock.unix_ms()) {
+        fields.add("shutdown_in_milliseconds", rest_ms);
+    }
     listeners(fields);
 }
 

@@ -31,11 +31,10 @@ pub(super) fn stats(fields: &mut Fields) {
     fields.add("pubsub_channels", pubsub.len(Kind::Channel));
     fields.add("pubsub_patterns", pubsub.len(Kind::Pattern));
     fields.add("pubsubshard_channels", pubsub.len(Kind::ShardChannel));
+    fields.add_zeros(&["latest_fork_usec", "total_forks"]);
+    fields.add("migrate_cached_sockets", fields.server.migration.kept.len());
+    fields.add("slave_expires_tracked_keys", fields.server.active_expire.own.len());
     fields.add_zeros(&[
-        "latest_fork_usec",
-        "total_forks",
-        "migrate_cached_sockets",
-        "slave_expires_tracked_keys",
         "active_defrag_hits",
         "active_defrag_misses",
         "active_defrag_key_hits",
@@ -47,8 +46,9 @@ pub(super) fn stats(fields: &mut Fields) {
     fields.add("tracking_total_keys", tracking.n_keys());
     fields.add("tracking_total_items", tracking.n_items());
     fields.add("tracking_total_prefixes", tracking.n_prefixes());
-    fields.add("unexpected_error_replies", 0);
     let stats = &fields.server.stats;
+    let n_unexpected = stats.unexpected_error_replies.load(Ordering::Relaxed);
+    fields.add("unexpected_error_replies", n_unexpected);
     fields.add("total_error_replies", stats.total_error_replies.load(Ordering::Relaxed));
     fields.add("dump_payload_sanitizations", 0);
     loops(fields);

@@ -35,11 +35,17 @@ use tokio::io::AsyncWrite;
 use tokio::time::Sleep;
 use tokio_util::io::poll_read_buf;
 
-/// Bytes asked for with one read.
-const READ_BYTES: usize = 64 * 1024;
+/// Bytes asked for with one read: a large value comes with one or two.
+const READ_BYTES: usize = 256 * 1024;
+/// Room that a connection's own buffer has at the least for the next read.
+const ROOM_BYTES_MIN: usize = READ_BYTES / 16;
+/// An unfinished request from this length on keeps the buffer that it was read into.
+const LARGE_INPUT_BYTES: usize = READ_BYTES / 8;
 /// Output that a worker has room for from the beginning. No key should go because the buffer grows for
 /// the first long reply.
 const OUTPUT_BYTES: usize = 16 * 1024;
+/// Room for output that a worker keeps.
+const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
 /// An unfinished request up to this length waits in a buffer of just its size and goes back to the
 /// shared buffer for the next read: many slow clients must not cost a read buffer each.
 const SMALL_INPUT_BYTES: usize = 4 * 1024;
@@ -50,6 +56,8 @@ const PENDING_BYTES_MAX: usize = 1024 * 1024;
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 /// What a client may send before it has authenticated, if it is not served.
 const UNAUTHENTICATED_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// Input below this is not held against the limits.
+const UNLIMITED_INPUT_BYTES: usize = 64 * 1024;
 /// Output below this is not held against the limits: the socket will take it.
 const UNLIMITED_OUTPUT_BYTES: usize = 16 * 1024;
 
@@ -92,6 +100,17 @@ impl Shared {
         self.pipeline.try_borrow_mut().unwrap_or_else(|_| self.stand_in.borrow_mut())
     }
 
+    /// Sends what was delivered to a client of this worker.
+    pub(super) fn deliver(&self, handle: &ClientHandle) {
+        let connection = self.connections.borrow().get(&handle.id).and_then(Weak::upgrade);
+        let is_sent = connection.is_some_and(|connection| {
+            connection.try_borrow_mut().is_ok_and(|mut connection| connection.deliver())
+        });
+        if !is_sent {
+            handle.wake();
+        }
+    }
+
     /// Serves the worker's connections on the stack of one of them, which runs a script that is over
     /// its time. Of other commands, only those run that are meant for that.
     pub(super) fn stand_in(&self) {
@@ -112,8 +131,8 @@ fn make_room(input: &mut BytesMut, wanted: usize) {
     if input.capacity() - input.len() >= wanted.max(1) {
         return;
     }
-    if wanted < READ_BYTES / 4 {
-        return input.reserve(READ_BYTES / 4);
+    if wanted < ROOM_BYTES_MIN {
+        return input.reserve(ROOM_BYTES_MIN);
     }
     let n_bytes = wanted.min(RESERVE_BYTES_MAX.max(input.len()));
     let mut larger = BytesMut::with_capacity(input.len() + n_bytes);
@@ -270,6 +289,23 @@ impl Connection {
         waker.wake();
     }
 
+    /// Sends what was delivered to the client, without its task. `false`: the task has more to do.
+    fn deliver(&mut self) -> bool {
+        let has_more = self.is_over || self.is_deaf || self.client.handle.is_killed();
+        if has_more || self.client.blocked.is_some() || !self.pending.is_empty() {
+            return false;
+        }
+        let Some(waker) = self.waker.take() else { return false };
+        let Some(mail) = self.client.handle.take_delivered() else {
+            self.waker = Some(waker);
+            return false;
+        };
+        let sent = self.send(&mut Context::from_waker(&waker), &mail.output);
+        self.waker = Some(waker);
+        self.is_over |= sent.is_err();
+        sent.is_ok()
+    }
+
     fn poll_to_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_over { Poll::Ready(()) } else { self.poll_safely(cx) }
     }
@@ -387,6 +423,9 @@ impl Connection {
             return Err(Closed);
         }
         self.send(cx, &mail.output)?;
+        if mail.unblock.is_none() && self.client.blocked.is_none() {
+            return Ok(());
+        }
         self.with_output(cx, |pipeline, client, out| {
             pipeline.settle_mail(client, mail.unblock, out);
         })
@@ -475,7 +514,9 @@ impl Connection {
             self.has_work = true;
             Ok(())
         };
-        if !input.is_empty() {
+        if input.len() >= LARGE_INPUT_BYTES {
+            self.input = std::mem::take(&mut input);
+        } else if !input.is_empty() {
             self.input.extend_from_slice(&input);
             input.clear();
         }
@@ -498,7 +539,7 @@ impl Connection {
     fn check_input(&mut self, input_bytes: usize) -> Result<(), Closed> {
         let multi_bytes = self.client.multi.as_ref().map_or(0, |multi| multi.mem_bytes);
         let n_bytes = input_bytes + multi_bytes;
-        if n_bytes <= READ_BYTES {
+        if n_bytes <= UNLIMITED_INPUT_BYTES {
             return Ok(());
         }
         // What is in the shared buffer is the client's as well.
@@ -532,7 +573,14 @@ impl Connection {
     /// Keeps what has not been served of the connection's own input.
     fn keep_input(&mut self, input: BytesMut) {
         self.input = match input.len() {
-            0 => BytesMut::new(),
+            0 => {
+                let shared = &mut self.shared.buffers.borrow_mut().input;
+                // A large request has taken its buffer: here it is again.
+                if shared.capacity() == 0 && input.capacity() <= 2 * READ_BYTES {
+                    *shared = input;
+                }
+                BytesMut::new()
+            }
             // Not the buffer that much more has stood in.
             1..=SMALL_INPUT_BYTES => BytesMut::from(&input[..]),
             _ => input,
@@ -580,7 +628,7 @@ impl Connection {
         let result = self.send(cx, &output);
         output.clear();
         // One huge reply must not stay with the worker for ever.
-        output.shrink_to(READ_BYTES * 8);
+        output.shrink_to(OUTPUT_BYTES_KEPT);
         shared.buffers.borrow_mut().output = output;
         result
     }
@@ -724,6 +772,6 @@ mod tests {
         assert_eq!(input.capacity(), whole);
         // Small words: the buffer grows by more than one at a time.
         make_room(&mut input, 10);
-        assert!(input.capacity() >= whole + READ_BYTES / 4);
+        assert!(input.capacity() >= whole + ROOM_BYTES_MIN);
     }
 }

@@ -12,6 +12,7 @@ mod admission;
 pub mod balance;
 pub mod connection;
 pub mod crew;
+pub mod dial;
 pub mod listener;
 mod stream;
 pub mod tls;

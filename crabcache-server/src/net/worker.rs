@@ -66,9 +66,10 @@ struct Work {
 
 /// Serves connections until it is told to end.
 async fn work(server: Arc<Server>, crew: Arc<Crew>, index: usize, queue: UnboundedReceiver<Given>) {
-    let post = server.clone();
-    tokio::task::spawn_local(poll_fn(move |cx| post.post.poll_round(index, cx)));
     let shared = Rc::new(Shared::new(server.clone(), crew.clone(), index));
+    let (here, sender) = (shared.clone(), server.clone());
+    let deliver = move |handle: &Arc<ClientHandle>| here.deliver(handle);
+    tokio::task::spawn_local(poll_fn(move |cx| sender.post.poll_round(index, cx, &deliver)));
     let queue = RefCell::new(queue);
     let is_ending = Cell::new(false);
     let work = Rc::new(Work { server, crew, index, shared, queue, is_ending });

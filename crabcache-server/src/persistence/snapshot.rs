@@ -120,6 +120,8 @@ pub struct Output {
     has_failed: AtomicBool,
     is_aborted: AtomicBool,
     n_keys: AtomicU64,
+    /// Entries that commands have handed over and that are not counted yet.
+    n_images: AtomicU64,
 }
 
 impl Images for Output {
@@ -135,7 +137,7 @@ impl Images for Output {
             }
             (queue.bytes.len() >= self.queue_bytes_max).then(|| queue.take())
         };
-        self.n_keys.fetch_add(1, Ordering::Relaxed);
+        self.n_images.fetch_add(1, Ordering::Relaxed);
         if let Some(full) = full {
             // Who writes the snapshot finds out that this has failed.
             let _ = self.write(&full);
@@ -295,6 +297,7 @@ pub fn begin_for(
         has_failed: AtomicBool::new(false),
         is_aborted: AtomicBool::new(false),
         n_keys: AtomicU64::new(0),
+        n_images: AtomicU64::new(0),
     });
     let images: Arc<dyn Images> = output.clone();
     // One that was aborted may still be on its way.
@@ -460,7 +463,7 @@ fn write_all(
             (chunk.db, _) = (None, chunk.bytes.clear());
             sync.grown_to(n_bytes).map_err(|error| output.failed("fsync", &error))?;
         }
-        count(output, config, n_visited);
+        count(output, config, n_visited + output.n_images.swap(0, Ordering::Relaxed));
     }
     Ok(())
 }

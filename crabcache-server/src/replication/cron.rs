@@ -19,8 +19,8 @@ pub fn tick(server: &Server) {
         replication.replicas.count_good(server, &config, now_ms);
         return close_if_due(server, &config, now_ms);
     }
-    // A replica that is to take over must come to the end of the stream.
-    if !server.conditions.is_failing_over()
+    // Replicas must come to the end of the stream.
+    if !server.conditions.are_writes_held()
         && replication.is_ping_due(config.repl_ping_replica_period, now_ms)
     {
         let _pass = server.keyspace.enter(server.cron_worker());
@@ -73,8 +73,5 @@ fn check(server: &Server, config: &Config, replica: &Arc<Replica>, now_ms: i64) 
     let lag = server.log.ends().replicas.saturating_sub(reader.position());
     let lag = usize::try_from(lag).unwrap_or(usize::MAX);
     replica.client.output_bytes.store(lag, Ordering::Relaxed);
-    // What the backlog keeps in any case costs nothing more.
-    if lag as i64 > config.repl_backlog_size {
-        output_limits::enforce(server, config, &replica.client, lag, now_ms);
-    }
+    output_limits::enforce(server, config, &replica.client, lag, now_ms);
 }

@@ -84,6 +84,8 @@ impl Failover {
 
     /// The target follows us no more: it is the primary.
     pub(super) fn note_accepted(&self, server: &Server) {
+        let mut pass = server.keyspace.enter(server.link_worker());
+        let _locked = pass.lock_all();
         if self.is_handing_over() {
             self.end(server);
         }

@@ -269,15 +269,24 @@ impl Log {
     }
 
     /// Has the next command for the append-only file begin with SELECT: it goes to another file.
-    /// Gives back what belongs to the one before, and the end of the stream behind it. To be called
+    /// Gives back what belongs to the one before, and the ends of the streams behind it. To be called
     /// while all gates are held.
-    pub fn turn_aof(&self) -> (Vec<u8>, u64) {
+    pub fn turn_aof(&self) -> (Vec<u8>, Ends) {
         let mut state = self.state.lock();
         let bytes = state.aof.as_mut().map(|aof| {
             aof.db = None;
             std::mem::take(&mut aof.bytes)
         });
-        (bytes.unwrap_or_default(), state.ends.aof)
+        (bytes.unwrap_or_default(), state.ends)
+    }
+
+    /// Goes on from a replication offset that the append-only file tells, unless a stream is collected
+    /// that has one.
+    pub fn go_on_from(&self, offset: u64) {
+        let mut state = self.state.lock();
+        if state.backlog.is_none() {
+            state.ends.replicas = offset;
+        }
     }
 
     /// Has the replication stream collected, from now on if it was not: the keyspace is held. Its
@@ -447,15 +456,18 @@ impl State {
             aof.bytes.extend_from_slice(bytes);
             self.ends.aof += (aof.bytes.len() - len) as u64;
         }
-        if targets.contains(Targets::REPLICAS)
-            && !self.is_handed_on
-            && let Some(stream) = &mut self.backlog
-        {
+        if !targets.contains(Targets::REPLICAS) || self.is_handed_on {
+            return;
+        }
+        if let Some(stream) = &mut self.backlog {
             let selection = select(&mut stream.db, db);
             stream.selected = stream.db.unwrap_or(stream.selected);
             stream.extend(&selection);
             stream.extend(bytes);
             self.ends.replicas = stream.backlog.end();
+        } else if self.aof.is_some() {
+            // Compat: without replicas, the append-only file counts commands.
+            self.ends.replicas += 1;
         }
     }
 }

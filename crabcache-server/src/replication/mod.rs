@@ -137,6 +137,7 @@ impl Replication {
         }
         server.log.hand_on(is_replica);
         self.link.follow(server, primary);
+        server.active_expire.own.clear();
         if is_replica && !was_replica {
             unblock_clients(server);
         }

@@ -115,6 +115,11 @@ impl Replica {
         matches!(*self.stage.lock(), Stage::Online(_)) && !self.awaits_ack.load(Ordering::Relaxed)
     }
 
+    /// Whether it gets the stream, or will.
+    pub fn follows_stream(&self) -> bool {
+        !self.introduction.wants_rdb_only
+    }
+
     /// As INFO names the stage.
     pub fn state_name(&self) -> &'static str {
         match *self.stage.lock() {

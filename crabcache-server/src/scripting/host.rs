@@ -487,7 +487,7 @@ fn finish(ctx: &mut Ctx<'_>, engine: &Engine, name: &str, ran: Ran) -> CommandRe
             }
             // A script may return what a command has answered.
             if ctx.reply.written_since(mark).first() == Some(&b'-') {
-                ctx.server.stats.workers[ctx.worker].commands[ctx.row.id].failed_calls.add(1);
+                ctx.stats.commands[ctx.row.id].failed_calls.add(1);
             }
         }
         // The process is about to end: whoever waits learns that by the end of the connection.
@@ -506,6 +506,6 @@ fn write_failure(ctx: &mut Ctx<'_>, name: &str, failure: &Failure) {
     if !failure.is_counted {
         ctx.server.stats.count_error(CommandError::code(&String::from_utf8_lossy(&line)));
     }
-    ctx.server.stats.workers[ctx.worker].commands[ctx.row.id].failed_calls.add(1);
+    ctx.stats.commands[ctx.row.id].failed_calls.add(1);
     ctx.reply.error(&line);
 }

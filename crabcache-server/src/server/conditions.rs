@@ -24,6 +24,9 @@ const AOF_FAILED: u32 = 1 << 6;
 const REPLICA: u32 = 1 << 7;
 const FAILING_OVER: u32 = 1 << 8;
 const ENDING: u32 = 1 << 9;
+const AWAITING_END: u32 = 1 << 10;
+/// A pause of writes without a time.
+const WRITES_HELD: u32 = FAILING_OVER | AWAITING_END;
 
 impl Conditions {
     /// Whether there is any. A pause whose time has come counts until somebody ends it.
@@ -32,12 +35,13 @@ impl Conditions {
         self.bits.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether commands are paused (CLIENT PAUSE, a failover), or such as `may_replicate`.
+    /// Whether commands are paused (CLIENT PAUSE, a failover, the end of the server), or such as
+    /// `may_replicate`.
     #[inline]
     pub fn is_paused(&self, may_replicate: bool, now_ms: i64) -> bool {
         let bits = self.bits.load(Ordering::Acquire);
         let is_meant = bits & PAUSED_ALL != 0 || (bits & PAUSED_WRITE != 0 && may_replicate);
-        (bits & FAILING_OVER != 0 && may_replicate)
+        (bits & WRITES_HELD != 0 && may_replicate)
             || (is_meant && now_ms < self.pause_until_ms.load(Ordering::Relaxed))
     }
 
@@ -109,6 +113,16 @@ impl Conditions {
     /// A failover begins, which pauses writes whatever CLIENT PAUSE says, or ends.
     pub fn set_failing_over(&self, is_failing_over: bool) {
         self.set(FAILING_OVER, is_failing_over);
+    }
+
+    /// Writes are paused before the server ends, whatever CLIENT PAUSE says, or go on.
+    pub fn set_awaiting_end(&self, is_awaiting: bool) {
+        self.set(AWAITING_END, is_awaiting);
+    }
+
+    /// Whether writes are paused until something happens.
+    pub fn are_writes_held(&self) -> bool {
+        self.bits.load(Ordering::Acquire) & WRITES_HELD != 0
     }
 
     fn set(&self, bit: u32, is_set: bool) {

@@ -14,6 +14,7 @@ use crate::config::{Config, ConfigStore};
 use crate::error::CommandError;
 use crate::eviction::Eviction;
 use crate::expire::ActiveExpire;
+use crate::key_migration::KeyMigration;
 use crate::latency::Monitor;
 use crate::lazyfree::LazyFree;
 use crate::memory::Memory;
@@ -28,6 +29,7 @@ use crate::replication::Replication;
 use crate::replication::log::{Log, Targets};
 use crate::replication::unit::Unit;
 use crate::scripting::Scripting;
+use crate::shutdown::Shutdown;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use crate::tracking::{self, Tracking};
@@ -93,6 +95,8 @@ pub struct Server {
     pub lazyfree: LazyFree,
     /// Snapshots.
     pub persistence: Persistence,
+    /// Keys on their way to other servers.
+    pub migration: KeyMigration,
     /// The append-only file.
     pub aof: Aof,
     /// All changes, for the append-only file and for replicas.
@@ -101,10 +105,14 @@ pub struct Server {
     pub replication: Replication,
     /// When clients that speak HTTP are logged.
     pub http_warning: Throttle,
+    /// When it is logged that what a primary sends cannot be written to disk.
+    pub disk_warning: Throttle,
     /// When it is logged that connections cannot be accepted.
     pub accept_warning: Throttle,
     /// Number of worker threads; gates and counters beyond are those of background threads.
     pub n_workers: usize,
+    /// The end that is under way.
+    pub shutdown: Shutdown,
     /// The way to the main thread.
     pub control: Control,
     /// What the out-of-memory killer thought of the process before we told it something else.
@@ -128,8 +136,8 @@ pub(crate) struct Recorded {
 }
 
 /// Gates beside those of the workers: of the expire cycle, of whoever saves or loads, of the link to a
-/// primary, and of workers that serve their connections while a script of theirs has their own gate.
-const N_FURTHER_GATES: usize = 4;
+/// primary, of MIGRATE, and of workers that serve their connections while a script of theirs has their own gate.
+const N_FURTHER_GATES: usize = 5;
 
 impl Server {
     /// A server with this configuration, without network.
@@ -173,11 +181,14 @@ impl Server {
             active_expire: ActiveExpire::new(n_databases),
             lazyfree: LazyFree::default(),
             persistence: Persistence::new(crate::clock::wall_us() / 1_000_000),
+            migration: KeyMigration::default(),
             aof: Aof::default(),
             log: Log::default(),
             http_warning: Throttle::default(),
+            disk_warning: Throttle::default(),
             accept_warning: Throttle::default(),
             n_workers,
+            shutdown: Shutdown::default(),
             control: Control::default(),
             oom_base: Mutex::new(None),
             is_cron_paused: AtomicBool::new(false),
@@ -206,6 +217,11 @@ impl Server {
         self.n_workers + 2
     }
 
+    /// Number of the gate and counters that MIGRATE uses.
+    pub fn migration_worker(&self) -> usize {
+        self.n_workers + 3
+    }
+
     /// Number of the gate that a worker uses whose own is taken by a script of its own.
     pub fn stand_in_worker(&self) -> usize {
         self.n_workers + N_FURTHER_GATES - 1
@@ -229,7 +245,7 @@ impl Server {
 
     /// The circumstances of a command that begins now.
     pub fn env(&self, config: &Config) -> Env {
-        let now_ms = self.clock.unix_ms();
+        let now_ms = self.clock.recent_unix_ms();
         Env {
             now_ms,
             access: config.maxmemory_policy.access(config, now_ms),
@@ -340,13 +356,11 @@ impl Server {
     }
 
     /// Counts a call that has run, and notes it where it was slow.
-    #[inline]
+    #[inline(always)] // on the way of every request
     pub fn count_call(&self, ctx: &Ctx<'_>, args: Args<'_>, took_ns: u64) {
-        let client = &ctx.client.handle;
-        ClientHandle::add(&client.n_commands, 1);
-        let stats = &self.stats.workers[ctx.worker];
-        stats.total_commands_processed.add(1);
-        stats.commands[ctx.row.id].count(took_ns, ctx.config.latency_tracking);
+        ClientHandle::add(&ctx.client.handle.n_commands, 1);
+        ctx.stats.total_commands_processed.add(1);
+        ctx.stats.commands[ctx.row.id].count(took_ns, ctx.tracks_latency);
         if took_ns >= ctx.slow_ns {
             self.note_slow_call(ctx, args, took_ns);
         }

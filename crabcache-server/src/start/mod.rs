@@ -13,7 +13,7 @@ mod system;
 use crate::check;
 use crate::config::apply::{is_known_locale, system_text};
 use crate::config::file::{LoadError, Sources, load};
-use crate::config::{Config, ShutdownFlags, Supervised, support};
+use crate::config::{Config, Supervised, support};
 use crate::error::Logged;
 use crate::net::balance;
 use crate::net::crew::Crew;
@@ -24,7 +24,8 @@ use crate::persistence::snapshot::Jobs;
 use crate::replication::link;
 use crate::server::Server;
 use crate::server::control::Order;
-use crate::{cron, log, migrate, shutdown};
+use crate::shutdown::Signal;
+use crate::{cron, key_migration, log, migrate};
 use arguments::{Arguments, CRABCACHE_VERSION, REDIS_VERSION};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -86,7 +87,7 @@ fn check_system() -> ExitCode {
 fn serve(sources: &Sources) -> Result<(), Logged> {
     let mut config = load(sources).map_err(|error| report(&error))?;
     log::configure(&config);
-    system::warn(&config);
+    system::warn();
     let is_supervised = supervisor::begin(&config);
     let in_background = config.daemonize && !is_supervised;
     if in_background && let Err(error) = nix::unistd::daemon(true, false) {
@@ -103,6 +104,7 @@ fn serve(sources: &Sources) -> Result<(), Logged> {
         tracing::warn!("{error}");
         Logged
     })?);
+    server.memory.huge_pages.start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| give_up("start the event loop", &error))?;
     runtime.block_on(run(&server))
@@ -189,10 +191,16 @@ struct Threads {
 }
 
 fn start_threads(server: &Arc<Server>) -> io::Result<Threads> {
+    if server.config.get().jemalloc_bg_thread
+        && let Err(error) = crate::memory::set_background_thread(true)
+    {
+        tracing::warn!("Memory is given back to the system late: no thread for it ({error})");
+    }
     let crew = Crew::start(server)?;
     server.lazyfree.start(&server.memory.used);
     Jobs::start(server);
     aof::writer::start(server)?;
+    key_migration::start(server)?;
     let cron = {
         let server = server.clone();
         std::thread::Builder::new().name("cron".to_string()).spawn(move || cron::run(&server))?
@@ -304,43 +312,21 @@ async fn wait_for_end(
     // Received and forgotten: a server outlives the terminal that it was started from.
     let mut hangup = signal(SignalKind::hangup())?;
     loop {
-        let is_end = tokio::select! {
+        tokio::select! {
             order = orders.recv() => match order {
                 Some(Order::Listen(config, done)) => {
                     let result = listeners.reopen(&server.config.get(), &config).await;
                     // Who asked may have gone with its connection.
                     let _ = done.send(result);
-                    false
                 }
                 Some(Order::Shutdown(asked)) => return Ok(Some(asked)),
-                None => true,
+                None => return Ok(None),
             },
-            _ = terminate.recv() => {
-                signalled(server, "SIGTERM", |config| config.shutdown_on_sigterm)
-            }
-            _ = interrupt.recv() => {
-                signalled(server, "SIGINT", |config| config.shutdown_on_sigint)
-            }
-            _ = hangup.recv() => false,
-        };
-        if is_end {
-            return Ok(None);
+            _ = terminate.recv() => server.shutdown.signalled(Signal::Terminate),
+            _ = interrupt.recv() => server.shutdown.signalled(Signal::Interrupt),
+            _ = hangup.recv() => {}
         }
     }
-}
-
-/// A signal asks for the end. Whether it comes.
-fn signalled(server: &Server, name: &str, flags: fn(&Config) -> ShutdownFlags) -> bool {
-    tracing::warn!(target: log::SIGNAL, "Received {name} scheduling shutdown...");
-    let mut pass = server.keyspace.enter(server.snapshot_worker());
-    let may_end = shutdown::prepare(server, &mut pass, flags(&server.config.get())).is_ok();
-    if !may_end {
-        tracing::warn!(
-            "Received {name} but errors trying to shut down the server, check the logs for more \
-             information"
-        );
-    }
-    may_end
 }
 
 /// Ends in order: no new connections, last replies, threads, files.

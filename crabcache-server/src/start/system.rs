@@ -1,7 +1,6 @@
 //! Settings of the system that harm a server: warned of at the start, listed by `--check-system`.
 
 use crate::config::Config;
-use nix::sys::prctl::set_thp_disable;
 
 /// A check: a short name, and a function that gives the warning if the system is not well set.
 pub(super) struct SystemCheck {
@@ -12,10 +11,8 @@ pub(super) struct SystemCheck {
 }
 
 /// All checks.
-pub(super) const CHECKS: &[SystemCheck] = &[
-    SystemCheck { name: "slow-clocksource", warning: clocksource },
-    SystemCheck { name: "THP", warning: huge_pages },
-];
+pub(super) const CHECKS: &[SystemCheck] =
+    &[SystemCheck { name: "slow-clocksource", warning: clocksource }];
 
 fn read(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok().map(|text| text.trim().to_string())
@@ -32,28 +29,10 @@ fn clocksource() -> Option<String> {
     })
 }
 
-fn huge_pages() -> Option<String> {
-    let mode = read("/sys/kernel/mm/transparent_hugepage/enabled")?;
-    mode.contains("[always]").then(|| {
-        "You have Transparent Huge Pages (THP) support enabled in your kernel. This will create \
-         latency and memory usage issues. To fix this issue run the command 'echo madvise > \
-         /sys/kernel/mm/transparent_hugepage/enabled' as root, and add it to your /etc/rc.local \
-         in order to retain the setting after a reboot. The server must be restarted after THP is \
-         disabled (set to 'madvise' or 'never')."
-            .to_string()
-    })
-}
-
-/// Warns of what is not well set, and turns huge pages off for this process.
-pub(super) fn warn(config: &Config) {
-    for check in CHECKS {
-        if let Some(warning) = (check.warning)() {
-            let is_mended =
-                check.name == "THP" && config.disable_thp && set_thp_disable(true).is_ok();
-            if !is_mended {
-                tracing::warn!("WARNING {warning}");
-            }
-        }
+/// Warns of what is not well set.
+pub(super) fn warn() {
+    for warning in CHECKS.iter().filter_map(|check| (check.warning)()) {
+        tracing::warn!("WARNING {warning}");
     }
 }
 

@@ -17,6 +17,7 @@
 
 mod element;
 
+use super::bytes::are_equal;
 use super::slim::Thin;
 use super::thin_buffer::ThinBuffer;
 use crate::types::string::{StrRef, parse_int};
@@ -144,7 +145,7 @@ impl Listpack {
     /// Number of elements. O(1) below 65535, else O(n).
     pub fn len(&self) -> usize {
         match self.count() {
-            COUNT_UNKNOWN => self.iter().count(),
+            COUNT_UNKNOWN => self.forward(self.first()).count(),
             count => usize::from(count),
         }
     }
@@ -234,6 +235,12 @@ impl Listpack {
         Forward { bytes: &self.0[at.map_or(end, |at| at.0)..] }
     }
 
+    /// The same with their places.
+    #[inline]
+    pub fn places(&self, at: Option<At>) -> Places<'_> {
+        Places { n_bytes: self.0.len(), rest: self.forward(at) }
+    }
+
     /// The elements from `at` on to the front.
     #[inline]
     pub fn backward(&self, at: Option<At>) -> Backward<'_> {
@@ -243,21 +250,20 @@ impl Listpack {
     /// The first element from `at` on, of every `step`th, that is `value`.
     pub fn find(&self, at: At, value: &[u8], step: usize) -> Option<At> {
         let int = if value.len() <= 20 { parse_int(value) } else { None };
-        let mut at = Some(at);
-        while let Some(here) = at {
-            let is_equal = match self.get(here) {
+        let mut places = self.places(Some(at));
+        loop {
+            let (here, element) = places.next()?;
+            let is_equal = match element {
                 StrRef::Int(own) => int == Some(own),
-                StrRef::Bytes(own) => own == value,
+                StrRef::Bytes(own) => are_equal(own, value),
             };
             if is_equal {
                 return Some(here);
             }
-            at = self.next(here);
             for _ in 1..step {
-                at = self.next(at?);
+                places.next()?;
             }
         }
-        None
     }
 
     /// Adds an element at the end.
@@ -329,7 +335,7 @@ impl Listpack {
         let mut tail = Listpack::new();
         let end = self.0.len() - 1;
         tail.0.splice(HEADER_BYTES, 0, &[&self.0[at.0..end]]);
-        let n_moved = self.count_from(at);
+        let n_moved = self.forward(Some(at)).count();
         tail.add_to_count(n_moved as i64);
         self.0.splice(at.0, end - at.0, &[]);
         self.add_to_count(-(n_moved as i64));
@@ -353,11 +359,6 @@ impl Listpack {
         self.add_to_count(n_added as i64);
     }
 
-    /// Number of elements from `at` on.
-    fn count_from(&self, at: At) -> usize {
-        std::iter::successors(Some(at), |at| self.next(*at)).count()
-    }
-
     fn count(&self) -> u16 {
         u16::from_le_bytes([self.0[COUNT_AT], self.0[COUNT_AT + 1]])
     }
@@ -367,7 +368,7 @@ impl Listpack {
     fn add_to_count(&mut self, change: i64) {
         let old = match self.count() {
             // The elements have been changed already.
-            COUNT_UNKNOWN if change < 0 => self.iter().count() as i64 - change,
+            COUNT_UNKNOWN if change < 0 => self.forward(self.first()).count() as i64 - change,
             COUNT_UNKNOWN => return,
             count => i64::from(count),
         };
@@ -438,6 +439,23 @@ impl<'a> Iterator for Forward<'a> {
         let (element, data_len) = element_at(self.bytes);
         self.bytes = &self.bytes[data_len + n_back_len_bytes(data_len)..];
         Some(element)
+    }
+}
+
+/// See [`Listpack::places`].
+#[derive(Clone)]
+pub struct Places<'a> {
+    n_bytes: usize,
+    rest: Forward<'a>,
+}
+
+impl<'a> Iterator for Places<'a> {
+    type Item = (At, StrRef<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let at = At(self.n_bytes - self.rest.bytes.len());
+        Some((at, self.rest.next()?))
     }
 }
 

@@ -2,6 +2,7 @@
 //! of time or of locks.
 
 mod bucket;
+pub(crate) mod bytes;
 pub mod intset;
 pub mod listpack;
 pub(crate) mod size_class;

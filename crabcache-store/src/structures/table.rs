@@ -17,6 +17,7 @@
 //! the last bucket may have free positions and none is empty but a lone first; `len` counts items.
 
 use super::bucket::{Bucket, SLOTS, STORED_HASH_BITS, Slot, tag_of};
+use super::bytes::are_equal;
 use smallvec::SmallVec;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::marker::PhantomData;
@@ -82,7 +83,10 @@ type Chain = SmallVec<[(u8, Slot); 2 * SLOTS]>;
 /// See the module's text.
 pub struct Table<E: Item> {
     segments: Vec<*mut Bucket>,
-    n_buckets: usize,
+    /// A table with more would not fit into the memory of any machine.
+    n_buckets: u32,
+    /// The bits of a hash that choose among as many buckets, rounded up to a power of two.
+    mask: u32,
     len: usize,
     n_chained: u32,
     /// Buckets that the first segment has room for.
@@ -107,6 +111,7 @@ impl<E: Item> Table<E> {
         Table {
             segments: Vec::new(),
             n_buckets: 0,
+            mask: 0,
             len: 0,
             n_chained: 0,
             first_capacity: 0,
@@ -127,7 +132,7 @@ impl<E: Item> Table<E> {
 
     /// Number of buckets, without those of chains. SCAN visits so many.
     pub fn n_buckets(&self) -> usize {
-        self.n_buckets
+        self.n_buckets as usize
     }
 
     /// Bytes of the table itself, without its items.
@@ -170,7 +175,7 @@ impl<E: Item> Table<E> {
         let bucket = self.bucket(self.index(hash));
         self.push_into(bucket, tag_of(hash), Slot::new(item.into_raw(), hash, flag));
         self.len += 1;
-        if self.len > self.n_buckets * LOAD_MAX {
+        if self.len > self.n_buckets() * LOAD_MAX {
             self.split_one();
         }
     }
@@ -181,10 +186,10 @@ impl<E: Item> Table<E> {
         if self.n_buckets == 0 {
             return 0;
         }
-        let level = 1usize << self.n_buckets.ilog2();
+        let level = 1usize << self.n_buckets().ilog2();
         let index = (cursor as usize) & (level - 1);
         self.visit_chain(index, &mut visit);
-        if index + level < self.n_buckets {
+        if index + level < self.n_buckets() {
             self.visit_chain(index + level, &mut visit);
         }
         next_cursor(cursor, level)
@@ -197,10 +202,10 @@ impl<E: Item> Table<E> {
         if self.n_buckets == 0 {
             return 0;
         }
-        let level = 1usize << self.n_buckets.ilog2();
+        let level = 1usize << self.n_buckets().ilog2();
         let first = cursor as usize & (level - 1);
         let has_shrunk = cursor != first as u64;
-        let second = Some(first + level).filter(|index| *index < self.n_buckets);
+        let second = Some(first + level).filter(|index| *index < self.n_buckets());
         for index in std::iter::once(first).chain(second) {
             let mut at = self.bucket(index);
             while !at.is_null() {
@@ -244,7 +249,7 @@ impl<E: Item> Table<E> {
             self.prefetch_chain(index + 1);
             self.chain(index)
         };
-        (0..self.n_buckets).flat_map(chain).flat_map(|bucket| {
+        (0..self.n_buckets()).flat_map(chain).flat_map(|bucket| {
             bucket.occupied().map(|position| {
                 // SAFETY: occupied positions hold items, which live as long as the table is borrowed.
                 unsafe { ItemRef::new(bucket.slot(position)) }
@@ -260,7 +265,7 @@ impl<E: Item> Table<E> {
         // Each draw of a bucket and a position hits each item alike; most miss.
         const POSITIONS: usize = 4 * SLOTS;
         for _ in 0..200 {
-            let (index, position) = (random(self.n_buckets), random(POSITIONS));
+            let (index, position) = (random(self.n_buckets()), random(POSITIONS));
             if let Some(bucket) = self.chain(index).nth(position / SLOTS)
                 && bucket.tag(position % SLOTS) != 0
             {
@@ -305,7 +310,7 @@ impl<E: Item> Table<E> {
         if self.len == 0 {
             self.free_buckets();
         }
-        while self.n_buckets > 1 && self.len < self.n_buckets * LOAD_MIN {
+        while self.n_buckets() > 1 && self.len < self.n_buckets() * LOAD_MIN {
             self.merge_one();
         }
     }
@@ -341,7 +346,7 @@ impl<E: Item> Table<E> {
     /// Asks the processor to fetch the items of a bucket, if it exists.
     #[inline]
     fn prefetch_chain(&self, index: usize) {
-        if index < self.n_buckets {
+        if index < self.n_buckets() {
             // SAFETY: the bucket exists; prefetching has no effect that could be wrong.
             let bucket = unsafe { &*self.bucket(index) };
             bucket.occupied().for_each(|position| prefetch_line(bucket.slot(position).item()));
@@ -350,12 +355,14 @@ impl<E: Item> Table<E> {
 
     #[inline]
     fn index(&self, hash: u64) -> usize {
-        index_of(hash, self.n_buckets)
+        let index = hash as u32 & self.mask;
+        let index = if index < self.n_buckets { index } else { index & self.mask >> 1 };
+        index as usize
     }
 
     #[inline]
     fn bucket(&self, index: usize) -> *mut Bucket {
-        debug_assert!(index < self.n_buckets);
+        debug_assert!(index < self.n_buckets());
         // SAFETY: the segments have room for `n_buckets` buckets.
         unsafe { self.segments[index / SEGMENT].add(index % SEGMENT) }
     }
@@ -373,8 +380,12 @@ impl<E: Item> Table<E> {
             let bucket = unsafe { &*at };
             for position in bucket.candidates(tag) {
                 let slot = bucket.slot(position);
+                if !slot.agrees_with(hash) {
+                    continue;
+                }
                 // SAFETY: a position with a tag holds an item of the table.
-                if slot.agrees_with(hash) && unsafe { ItemRef::<E>::new(slot) }.key() == key {
+                let item = unsafe { ItemRef::<E>::new(slot) };
+                if are_equal(item.key(), key) {
                     return Some(Location { head, bucket: at, position });
                 }
             }
@@ -452,10 +463,10 @@ impl<E: Item> Table<E> {
     /// Adds a bucket and moves into it what belongs there: about half of one other bucket.
     fn split_one(&mut self) {
         let level = self.n_buckets.ilog2();
-        let source = self.n_buckets - (1 << level);
+        let source = self.n_buckets() - (1 << level);
         let slots = self.empty_chain(source);
         self.push_bucket();
-        let (low, high) = (self.bucket(source), self.bucket(self.n_buckets - 1));
+        let (low, high) = (self.bucket(source), self.bucket(self.n_buckets() - 1));
         for (tag, slot) in slots {
             let is_high = hash_bit::<E>(slot, level);
             self.push_into(if is_high { high } else { low }, tag, slot);
@@ -464,15 +475,20 @@ impl<E: Item> Table<E> {
 
     /// Removes the last bucket; what it held goes back to the bucket it was split from.
     fn merge_one(&mut self) {
-        let last = self.n_buckets - 1;
+        let last = self.n_buckets() - 1;
         let slots = self.empty_chain(last);
         self.pop_bucket();
         let target = self.bucket(last - (1 << last.ilog2()));
         slots.into_iter().for_each(|(tag, slot)| self.push_into(target, tag, slot));
     }
 
+    fn set_n_buckets(&mut self, n_buckets: usize) {
+        self.n_buckets = u32::try_from(n_buckets).expect("fewer than 2^31 buckets");
+        self.mask = self.n_buckets.next_power_of_two().wrapping_sub(1);
+    }
+
     fn push_bucket(&mut self) {
-        let index = self.n_buckets;
+        let index = self.n_buckets();
         if index < SEGMENT {
             if index == self.first_capacity as usize {
                 self.resize_first((index * 2).clamp(1, SEGMENT));
@@ -483,15 +499,15 @@ impl<E: Item> Table<E> {
             assert_allocated(segment, SEGMENT);
             self.segments.push(segment);
         }
-        self.n_buckets += 1;
+        self.set_n_buckets(index + 1);
         // SAFETY: there is room for the bucket, which held nothing.
         unsafe { self.bucket(index).write(Bucket::EMPTY) };
     }
 
     fn pop_bucket(&mut self) {
-        self.n_buckets -= 1;
-        if self.n_buckets >= SEGMENT {
-            if self.n_buckets.is_multiple_of(SEGMENT)
+        self.set_n_buckets(self.n_buckets() - 1);
+        if self.n_buckets() >= SEGMENT {
+            if self.n_buckets().is_multiple_of(SEGMENT)
                 && let Some(segment) = self.segments.pop()
             {
                 // SAFETY: allocated with this layout in `push_bucket`; its buckets are empty.
@@ -500,8 +516,8 @@ impl<E: Item> Table<E> {
                     self.segments.shrink_to(self.segments.len() * 2);
                 }
             }
-        } else if self.n_buckets * 2 <= self.first_capacity as usize {
-            self.resize_first(self.n_buckets);
+        } else if self.n_buckets() * 2 <= self.first_capacity as usize {
+            self.resize_first(self.n_buckets());
         }
     }
 
@@ -530,7 +546,8 @@ impl<E: Item> Table<E> {
             // SAFETY: allocated with this layout in `push_bucket` or `resize_first`.
             unsafe { dealloc(segment.cast(), layout_of(n_buckets)) };
         }
-        (self.first_capacity, self.n_buckets) = (0, 0);
+        self.first_capacity = 0;
+        self.set_n_buckets(0);
     }
 
     /// Takes the item at `location` out and closes the gap from the end of the chain.
@@ -553,7 +570,7 @@ impl<E: Item> Table<E> {
     #[cfg(test)]
     pub(crate) fn check(&self) {
         let mut len = 0;
-        for index in 0..self.n_buckets {
+        for index in 0..self.n_buckets() {
             for bucket in self.chain(index) {
                 assert!(!bucket.is_chained() || bucket.occupied().count() == SLOTS - 1);
                 for position in bucket.occupied() {
@@ -568,13 +585,13 @@ impl<E: Item> Table<E> {
             }
         }
         assert_eq!(len, self.len);
-        assert!(self.n_buckets == 0 || self.len <= self.n_buckets * LOAD_MAX);
+        assert!(self.n_buckets == 0 || self.len <= self.n_buckets() * LOAD_MAX);
     }
 }
 
 impl<E: Item> Drop for Table<E> {
     fn drop(&mut self) {
-        for index in 0..self.n_buckets {
+        for index in 0..self.n_buckets() {
             for (_, slot) in self.empty_chain(index) {
                 // SAFETY: the slot left the table; nothing else owns its item.
                 drop(unsafe { E::from_raw(slot.item()) });
@@ -643,7 +660,7 @@ impl<'a, E: Item> Occupied<'a, E> {
         let item = self.table.remove(&self.location);
         if self.table.len == 0 {
             self.table.free_buckets();
-        } else if self.table.n_buckets > 1 && self.table.len < self.table.n_buckets * LOAD_MIN {
+        } else if self.table.n_buckets() > 1 && self.table.len < self.table.n_buckets() * LOAD_MIN {
             self.table.merge_one();
         }
         item
@@ -672,14 +689,6 @@ fn next_cursor(cursor: u64, level: usize) -> u64 {
 #[inline]
 pub fn was_scanned(hash: u64, cursor: u64) -> bool {
     hash.reverse_bits() < cursor.reverse_bits()
-}
-
-/// The bucket of `hash` among `n_buckets`, which is not 0.
-#[inline]
-fn index_of(hash: u64, n_buckets: usize) -> usize {
-    let mask = (1usize << (usize::BITS - (n_buckets - 1).leading_zeros())) - 1;
-    let index = hash as usize & mask;
-    if index < n_buckets { index } else { index & (mask >> 1) }
 }
 
 /// Bit number `level` of the hash of the item in `slot`.

@@ -133,7 +133,7 @@ impl Set {
     pub fn for_each(&self, mut visit: impl FnMut(StrRef<'_>)) {
         match &self.0 {
             Repr::Ints(ints) => ints.iter().for_each(|int| visit(StrRef::Int(int))),
-            Repr::Pack(pack) => pack.iter().for_each(|(_, element)| visit(element)),
+            Repr::Pack(pack) => pack.forward(pack.first()).for_each(visit),
             Repr::Table(table) => {
                 table.iter().for_each(|member| visit(StrRef::Bytes(member.into_bytes())));
             }

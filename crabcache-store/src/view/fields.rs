@@ -61,13 +61,14 @@ impl WriteDb<'_, '_> {
         self.locked.touch_watchers(self.db, key);
         let what = Gone::Fields { names, is_emptied };
         let expired = ExpiredKey { db: self.db, key: key.bytes.into(), what, is_removed: true };
-        self.trace.expired.borrow_mut().push(expired);
+        self.trace.push_expired(expired);
     }
 }
 
 impl Trace {
     /// Fields of one key that one command met are noted as one.
     fn note_field_met(&self, db: usize, key: &[u8], name: Option<&[u8]>) {
+        self.has_news.set(true);
         let mut expired = self.expired.borrow_mut();
         let name = name.map(Box::from);
         if let Some(ExpiredKey { db: last_db, key: last, what, is_removed: false }) =

@@ -32,6 +32,20 @@ pub(in crate::commands) const COMMANDS: &[Command] = &[
         ),
 ];
 
+/// What cluster nodes send each other. It is the server group's.
+pub(in crate::commands) const RESTORE_ASKING: Command = write("restore-asking", restore)
+    .arity(-4)
+    .flags(Flags::DENYOOM.union(Flags::ASKING).union(Flags::SYSCMD))
+    .categories(Categories::DANGEROUS.union(Categories::KEYSPACE))
+    .keys(&[KeySpec::at(1).ow().update()])
+    .doc(
+        "3.0.0",
+        "O(1) and O(N) for a value of N bytes",
+        "key ttl:int serialized-value [REPLACE@3.0.0] [ABSTTL@5.0.0] \
+         [IDLETIME=seconds:int@5.0.0] [FREQ=frequency:int@5.0.0]",
+        "RESTORE between the nodes of a cluster.",
+    );
+
 /// DUMP key
 fn dump(db: &ReadDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     match db.get(&ctx.key(args.get(1)), Lookup::Use) {

@@ -5,6 +5,7 @@
 pub(super) mod dump;
 pub(super) mod expire;
 pub(super) mod keys;
+pub(super) mod migrate;
 pub(super) mod object;
 pub(super) mod rename;
 pub(super) mod scan;

@@ -25,6 +25,23 @@ fn pfadd_and_pfcount() {
 }
 
 #[test]
+fn a_replica_stays_what_its_primary_is() {
+    let mut t = TestServer::new();
+    t.check("PFADD k a b c", ":1");
+    let payload = t.dump("k");
+    t.propagated();
+    t.server.conditions.set_replica(true);
+    t.check_all(&[
+        ("PFCOUNT k", ":3"),
+        ("EVAL \"return redis.call('pfcount', KEYS[1])\" 1 k", ":3"),
+    ]);
+    assert!(t.dump("k") == payload && t.propagated().is_empty());
+    t.run("CONFIG SET replica-read-only no");
+    t.check("PFCOUNT k", ":3");
+    assert!(t.dump("k") != payload);
+}
+
+#[test]
 fn pfmerge_makes_unions() {
     let mut t = TestServer::new();
     t.check_all(&[

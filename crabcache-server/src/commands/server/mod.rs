@@ -19,6 +19,7 @@ mod shutdown;
 mod slowlog;
 mod time;
 
+use super::generic::dump;
 use crate::command::{Categories, Command, Flags, container, exclusive, gated, server, walk};
 pub(crate) use module::VECTOR_SETS;
 
@@ -62,6 +63,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "Reads and changes parameters.",
     ),
     debug::DEBUG,
+    dump::RESTORE_ASKING,
     walk("info", info::info)
         .without(Flags::READONLY)
         .arity(-1)

@@ -1,9 +1,11 @@
 //! SHUTDOWN: ends the server.
 
+use crate::blocking::WaitKind;
 use crate::client::ClientFlags;
 use crate::command::{Args, CommandResult, Ctx};
 use crate::config::ShutdownFlags;
 use crate::error::CommandError;
+use crate::shutdown::Begun;
 use crabcache_store::{Pass, Trace};
 
 /// SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]
@@ -27,15 +29,25 @@ pub(super) fn shutdown(pass: &mut Pass, ctx: &mut Ctx, args: Args, _: &Trace) ->
         return Err(CommandError::Syntax);
     }
     if is_abort {
-        // Without replicas to wait for, a shutdown is never under way for long.
-        return Err(CommandError::NoShutdown);
+        if !ctx.server.shutdown.abort(ctx.server) {
+            return Err(CommandError::NoShutdown);
+        }
+        ctx.reply.ok();
+        return Ok(());
     }
     if ctx.server.conditions.is_busy() && !flags.contains(ShutdownFlags::NOSAVE) {
         return Err(ctx.server.busy_error());
     }
-    crate::shutdown::prepare(ctx.server, pass, flags).map_err(|_| CommandError::ShutdownFailed)?;
-    ctx.server.control.shutdown();
-    ctx.client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);
+    let begun = ctx.server.shutdown.begin(ctx.server, pass, flags);
+    match begun.map_err(|_| CommandError::ShutdownFailed)? {
+        Begun::Ready => {
+            ctx.server.control.shutdown();
+            ctx.client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);
+        }
+        Begun::Waits => ctx.block(WaitKind::Shutdown, None, |_, reply| {
+            reply.error(CommandError::ShutdownFailed.to_string().as_bytes());
+        }),
+    }
     Ok(())
 }
 

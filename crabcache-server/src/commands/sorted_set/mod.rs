@@ -259,20 +259,16 @@ fn reply_elements(
     is_reverse: bool,
     with_scores: bool,
 ) {
-    if with_scores {
-        reply.pairs(ranks.len());
-    } else {
+    if !with_scores {
         reply.array(ranks.len());
+        return set.each(ranks, is_reverse, |member, _| reply_member(reply, member));
     }
-    for (member, score) in set.iter(ranks, is_reverse) {
-        if with_scores {
-            reply.nested_pair();
-        }
+    reply.pairs(ranks.len());
+    set.each(ranks, is_reverse, |member, score| {
+        reply.nested_pair();
         reply_member(reply, member);
-        if with_scores {
-            reply.double(score);
-        }
-    }
+        reply.double(score);
+    });
 }
 
 /// Puts a set into a key, whatever it held, or removes the key if the set is empty. Answers with the

@@ -22,6 +22,7 @@ pub mod reader;
 pub mod rewrite;
 pub mod writer;
 
+use crate::config::Config;
 use crate::error::Logged;
 use crate::server::Server;
 use barrier::Barrier;
@@ -116,10 +117,12 @@ pub fn open_at_start(server: &Server) -> Result<(), Logged> {
     if was_empty {
         rewrite::write_empty_base(server, &config, &mut changed)?;
     }
-    let offset = i64::try_from(server.log.ends().replicas).unwrap_or(i64::MAX);
     let is_new = changed.increments.is_empty();
     if is_new {
+        let offset = i64::try_from(server.log.ends().replicas).unwrap_or(i64::MAX);
         changed.new_increment(&config.appendfilename, offset);
+    } else {
+        go_on_from_last(server, &config, &mut changed);
     }
     let part = &changed.increments[changed.increments.len() - 1];
     let name = part.shown_name();
@@ -138,6 +141,22 @@ pub fn open_at_start(server: &Server) -> Result<(), Logged> {
     aof.set_state(State::On);
     writer::begin(server, file);
     Ok(())
+}
+
+/// Goes on from the replication offset at which the last increment ends. It will not end there.
+fn go_on_from_last(server: &Server, config: &Config, manifest: &mut Manifest) {
+    let Some(last) = manifest.increments.last_mut() else { return };
+    let n_bytes = || std::fs::metadata(last.path(&files::dir(config))).map_or(0, |file| file.len());
+    let offset = match (last.start_offset, last.end_offset) {
+        (_, Some(end)) => u64::try_from(end).ok(),
+        // Compat: at least so many bytes of the stream were there.
+        (Some(start), None) => u64::try_from(start).ok().map(|start| start + n_bytes()),
+        (None, None) => None,
+    };
+    if let Some(offset) = offset {
+        server.log.go_on_from(offset);
+    }
+    last.end_offset = None;
 }
 
 /// Begins logging at run time: it counts when the first base is complete, which is begun as soon as

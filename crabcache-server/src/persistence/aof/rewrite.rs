@@ -45,6 +45,8 @@ pub struct Rewrites {
     pub began_s: AtomicI64,
     /// How many seconds the last one took, and one more; 0: there was none.
     pub took_s_and_one: AtomicI64,
+    /// The replication offset at which the temporary increment begins.
+    pub start_offset: AtomicU64,
     /// Comes when the log has turned to the new increment.
     turned: Mutex<Option<Receiver<Result<(), Logged>>>>,
     delay: Mutex<Delay>,
@@ -269,7 +271,8 @@ fn name_increment(
     manifest: &mut Manifest,
 ) -> Result<std::path::PathBuf, Logged> {
     let dir = files::dir(config);
-    let offset = i64::try_from(server.log.ends().replicas).unwrap_or(i64::MAX);
+    let offset = server.aof.rewrites.start_offset.load(Ordering::Relaxed);
+    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
     let part = manifest.new_increment(&config.appendfilename, offset);
     let (path, name) = (part.path(&dir), part.shown_name());
     let temp_name = files::temp_increment_name(config);

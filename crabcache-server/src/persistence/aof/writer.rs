@@ -11,6 +11,7 @@ use super::{Aof, State, files};
 use crate::config::apply::system_text;
 use crate::config::{AppendFsync, Config};
 use crate::error::Logged;
+use crate::replication::log::Ends;
 use crate::server::Server;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
@@ -44,6 +45,8 @@ pub enum Order {
     Turn,
     /// Force everything to disk.
     Flush,
+    /// The same, and write to the manifest where the file ends.
+    Close,
     /// The same, and write nothing any more.
     End,
 }
@@ -51,7 +54,7 @@ pub enum Order {
 struct Placed {
     /// Bytes before the place that the log has given out already.
     bytes: Vec<u8>,
-    end: u64,
+    ends: Ends,
     order: Order,
     done: SyncSender<Result<(), Logged>>,
 }
@@ -76,8 +79,8 @@ impl Orders {
         let (done, result) = sync_channel(1);
         // Held over both: what comes behind must not be written before the order is seen.
         let mut queue = self.queue.lock();
-        let (bytes, end) = server.log.turn_aof();
-        queue.push_back(Placed { bytes, end, order, done });
+        let (bytes, ends) = server.log.turn_aof();
+        queue.push_back(Placed { bytes, ends, order, done });
         drop(queue);
         self.has_come.notify_one();
         server.log.wake_aof_writer();
@@ -136,6 +139,14 @@ pub fn flush(server: &Server) -> Result<(), Logged> {
     server.aof.orders.give(server, Order::Flush).recv().unwrap_or(Err(Logged))
 }
 
+/// The same before the server ends, which then knows how far it was when it comes back.
+///
+/// # Errors
+/// As [`flush`].
+pub fn close(server: &Server) -> Result<(), Logged> {
+    server.aof.orders.give(server, Order::Close).recv().unwrap_or(Err(Logged))
+}
+
 /// Has changes collected from now on.
 fn collect(server: &Server) {
     raise_barrier(server, &server.config.get());
@@ -161,6 +172,23 @@ pub fn start(server: &Arc<Server>) -> io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// Writes to the manifest at which replication offset the last file ends, if it is known where it
+/// begins.
+fn note_end(server: &Server, config: &Config, offset: u64) {
+    if server.aof.state() != State::On {
+        return;
+    }
+    let mut manifest = server.aof.manifest.lock();
+    let mut changed = manifest.clone();
+    let last = changed.increments.last_mut().filter(|part| part.start_offset.is_some());
+    let Some(part) = last else { return };
+    part.end_offset = i64::try_from(offset).ok();
+    // It is a help only.
+    if files::write_manifest(config, &changed).is_ok() {
+        *manifest = changed;
+    }
 }
 
 /// See the module's text.
@@ -216,18 +244,18 @@ impl Writer {
     fn carry_out_before(&mut self, server: &Server, start: u64) -> bool {
         let placed = {
             let mut queue = server.aof.orders.queue.lock();
-            let is_due = queue.front().is_some_and(|placed| placed.end <= start);
+            let is_due = queue.front().is_some_and(|placed| placed.ends.aof <= start);
             if is_due { queue.pop_front() } else { None }
         };
-        let Some(Placed { bytes, end, order, done }) = placed else { return false };
+        let Some(Placed { bytes, ends, order, done }) = placed else { return false };
         let config = server.config.get();
         // What was taken behind the order's place goes on waiting.
         let (later, later_end) = (std::mem::replace(&mut self.bytes, bytes), self.end);
-        self.end = end;
+        self.end = ends.aof;
         self.write(server, &config);
         let is_written = self.bytes.is_empty();
         let result = if is_written || matches!(order, Order::Begin(_) | Order::End) {
-            self.carry_out(server, &config, order)
+            self.carry_out(server, &config, order, ends.replicas)
         } else {
             Err(Logged)
         };
@@ -238,13 +266,19 @@ impl Writer {
         } else {
             self.bytes.extend_from_slice(&later);
         }
-        self.end = later_end.max(end);
+        self.end = later_end.max(ends.aof);
         // Who has given the order may have gone.
         let _ = done.send(result);
         true
     }
 
-    fn carry_out(&mut self, server: &Server, config: &Config, order: Order) -> Result<(), Logged> {
+    fn carry_out(
+        &mut self,
+        server: &Server,
+        config: &Config,
+        order: Order,
+        offset: u64,
+    ) -> Result<(), Logged> {
         match order {
             Order::Begin(file) => {
                 self.size = file.metadata().map_or(0, |metadata| metadata.len());
@@ -255,30 +289,36 @@ impl Writer {
             }
             Order::Turn => {
                 self.sync(server, config)?;
-                self.turn(server, config)
+                self.turn(server, config, offset)
             }
             Order::Flush => self.sync(server, config),
+            Order::Close => {
+                self.sync(server, config)?;
+                note_end(server, config, offset);
+                Ok(())
+            }
             Order::End => {
                 let synced = self.sync(server, config);
-                self.note_end(server, config);
+                note_end(server, config, offset);
                 *self = Writer::default();
                 synced
             }
         }
     }
 
-    /// Goes on in a new file.
-    fn turn(&mut self, server: &Server, config: &Config) -> Result<(), Logged> {
+    /// Goes on in a new file, which begins at a replication offset.
+    fn turn(&mut self, server: &Server, config: &Config, offset: u64) -> Result<(), Logged> {
         let aof = &server.aof;
         let dir = files::dir(config);
-        let offset = i64::try_from(server.log.ends().replicas).unwrap_or(i64::MAX);
         let name = if aof.state() == State::Starting {
             let name = files::temp_increment_name(config);
             self.file = Some(open(&dir.join(&name), &name, true)?);
+            aof.rewrites.start_offset.store(offset, Ordering::Relaxed);
             name
         } else {
             let mut manifest = aof.manifest.lock();
             let mut changed = manifest.clone();
+            let offset = i64::try_from(offset).unwrap_or(i64::MAX);
             let part = changed.new_increment(&config.appendfilename, offset);
             let name = part.shown_name();
             let file = open(&part.path(&dir), &name, true)?;
@@ -294,21 +334,6 @@ impl Writer {
 
     fn note_size(&self, aof: &Aof) {
         aof.increment_size.store(self.size, Ordering::Relaxed);
-    }
-
-    /// Writes to the manifest at which replication offset the file ends.
-    fn note_end(&self, server: &Server, config: &Config) {
-        if server.aof.state() != State::On {
-            return;
-        }
-        let mut manifest = server.aof.manifest.lock();
-        let mut changed = manifest.clone();
-        let Some(part) = changed.increments.last_mut() else { return };
-        part.end_offset = i64::try_from(server.log.ends().replicas).ok();
-        // It is a help only.
-        if files::write_manifest(config, &changed).is_ok() {
-            *manifest = changed;
-        }
     }
 
     /// Writes what there is. Bytes that cannot be written stay for the next try.

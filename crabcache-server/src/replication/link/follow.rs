@@ -25,6 +25,10 @@ use std::time::Duration;
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes that are received while a pause holds up what has come before.
+const HELD_UP_BYTES_MAX: usize = 1 << 20;
+/// When there are so many, it is looked so often whether the pause is over.
+const HELD_UP_PAUSE: Duration = Duration::from_millis(10);
 /// The primary is told how far we are so often.
 const ACK_MS: i64 = 1000;
 
@@ -203,24 +207,23 @@ impl Follower {
     pub(super) fn follow(&mut self, server: &Server, socket: &mut Socket) -> Result<(), Lost> {
         let (mut input, mut output) = (BytesMut::new(), Vec::new());
         let mut buffer = vec![0; CHUNK_BYTES];
+        let mut is_held_up = false;
         let outcome = loop {
             if let Err(lost) = self.acknowledge_if_due(server, socket) {
                 break Err(lost);
             }
-            match socket.glance(server, &mut buffer) {
-                Ok(Some(n_bytes)) => input.extend_from_slice(&buffer[..n_bytes]),
-                Ok(None) if self.is_silent(server) => {
-                    tracing::warn!("MASTER timeout: no data nor PING received...");
-                    break Err(Lost::Told);
-                }
-                Ok(None) => continue,
-                Err(error) => break Err(error.into()),
+            match self.receive(server, socket, &mut buffer, &mut input) {
+                Ok(false) if !is_held_up => continue,
+                Ok(_) => {}
+                Err(lost) => break Err(lost),
             }
-            if let Err(lost) = self.apply(server, &mut input, &mut output) {
-                break Err(lost);
+            match self.apply(server, &mut input, &mut output) {
+                Ok(held_up) => is_held_up = held_up,
+                Err(lost) => break Err(lost),
             }
             server.memory.used.note();
         };
+        server.replication.link.unapplied_bytes.store(0, Ordering::Relaxed);
         if let Err(Lost::Io(_)) = &outcome {
             tracing::warn!("Connection with master lost.");
             tracing::info!("Caching the disconnected master state.");
@@ -231,26 +234,58 @@ impl Follower {
         outcome
     }
 
-    /// Runs all that is complete.
+    /// Waits a moment for bytes. Whether some came.
+    fn receive(
+        &self,
+        server: &Server,
+        socket: &mut Socket,
+        buffer: &mut [u8],
+        input: &mut BytesMut,
+    ) -> Result<bool, Lost> {
+        if input.len() > HELD_UP_BYTES_MAX && self.is_held_up() {
+            std::thread::sleep(HELD_UP_PAUSE);
+            return Ok(false);
+        }
+        match socket.glance(server, buffer)? {
+            Some(n_bytes) => input.extend_from_slice(&buffer[..n_bytes]),
+            None if self.is_silent(server) => {
+                tracing::warn!("MASTER timeout: no data nor PING received...");
+                return Err(Lost::Told);
+            }
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Whether a pause keeps the primary's commands from running.
+    fn is_held_up(&self) -> bool {
+        self.client.as_ref().is_some_and(Client::is_held_up)
+    }
+
+    /// Runs all that is complete. Whether a pause keeps it from that.
     fn apply(
         &mut self,
         server: &Server,
         input: &mut BytesMut,
         output: &mut Vec<u8>,
-    ) -> Result<(), Lost> {
+    ) -> Result<bool, Lost> {
         let Some(client) = &mut self.client else { return Err(Lost::Changed) };
         loop {
             let stop = self.pipeline.run(client, input, output);
             output.clear();
+            let unended = client.primary.as_ref().map_or(0, |primary| primary.unended.len());
+            let n_unapplied = (unended + input.len()) as u64;
+            server.replication.link.unapplied_bytes.store(n_unapplied, Ordering::Relaxed);
             match stop {
-                Stop::NeedsInput { .. } => return Ok(()),
+                Stop::NeedsInput { .. } => return Ok(false),
                 Stop::NeedsFlush => {}
                 Stop::Waits => {
-                    // A pause of all commands, or what should not be: it is tried again.
                     let mail = client.handle.take_mail(std::task::Waker::noop());
                     self.pipeline.settle_mail(client, mail.unblock, output);
                     self.pipeline.time_out(client, output);
-                    std::thread::sleep(Duration::from_millis(1));
+                    if client.is_held_up() {
+                        return Ok(true);
+                    }
                 }
                 Stop::Aborts => return Err(Lost::Changed),
                 Stop::Closes | Stop::HandsOver => {

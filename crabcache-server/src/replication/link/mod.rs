@@ -112,6 +112,8 @@ pub struct Link {
     socket: Mutex<Option<TcpStream>>,
     /// When the primary sent something: Unix milliseconds.
     heard_ms: AtomicI64,
+    /// Bytes of the stream that have been received and are not applied yet.
+    pub unapplied_bytes: AtomicU64,
     /// The primary wants to know how far we are.
     is_ack_wanted: AtomicBool,
 }
@@ -280,7 +282,7 @@ fn attempt(
     let now_ms = || server.clock.unix_ms();
     tracing::info!("Connecting to MASTER {}:{}", primary.host, primary.port);
     link.enter(generation, Phase::Connecting, now_ms());
-    let mut socket = socket::Socket::connect(server, &config, primary)?;
+    let mut socket = socket::Socket::connect(server, &config, (primary, generation))?;
     *link.socket.lock() = Some(socket.interrupter()?);
     if link.generation() != generation {
         return Err(Lost::Changed);

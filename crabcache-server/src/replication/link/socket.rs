@@ -2,26 +2,22 @@
 
 use super::{Address, Lost};
 use crate::config::Config;
+use crate::config::apply::system_text;
+use crate::net::dial::{Destination, Dialed, is_not_yet};
 use crate::server::Server;
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio_rustls::rustls::{ClientConnection, StreamOwned};
 
 /// After so long without a byte whoever reads may look after other things.
 const GLANCE: Duration = Duration::from_millis(100);
 /// Bytes of a line that a primary answers with.
 const LINE_BYTES_MAX: usize = 1024;
 
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
-}
-
 /// See the module's text.
 pub(super) struct Socket {
-    stream: Stream,
+    stream: Dialed,
     timeout: Duration,
 }
 
@@ -30,44 +26,29 @@ impl Socket {
     pub(super) fn connect(
         server: &Server,
         config: &Config,
-        primary: &Address,
+        (primary, generation): (&Address, u64),
     ) -> Result<Socket, Lost> {
         let timeout = Duration::from_secs(u64::try_from(config.repl_timeout).unwrap_or(60).max(1));
-        let fail = |error: &dyn std::fmt::Display| {
-            tracing::warn!("Unable to connect to MASTER: {error}");
-            Lost::Told
+        let to = Destination {
+            host: &primary.host,
+            port: primary.port,
+            source: &config.bind_source_addr,
+            is_tls: config.tls_replication,
         };
-        let addresses = (primary.host.as_str(), primary.port).to_socket_addrs();
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for address in addresses.map_err(|error| fail(&error))? {
-            match TcpStream::connect_timeout(&address, timeout) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    stream.set_read_timeout(Some(GLANCE))?;
-                    stream.set_write_timeout(Some(timeout))?;
-                    let stream = match config.tls_replication {
-                        false => Stream::Plain(stream),
-                        true => Stream::Tls(Box::new(
-                            server
-                                .tls
-                                .connect(config, &primary.host, stream)
-                                .map_err(|e| fail(&e))?,
-                        )),
-                    };
-                    return Ok(Socket { stream, timeout });
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(fail(&crate::config::apply::system_text(&last)))
+        // Whoever is followed next must not wait for one that does not answer.
+        let gives_up =
+            || server.replication.link.generation() != generation || server.is_stopping();
+        let stream = Dialed::connect(server, config, to, timeout, &gives_up).map_err(|error| {
+            tracing::warn!("Unable to connect to MASTER: {}", system_text(&error));
+            Lost::Told
+        })?;
+        stream.socket().set_read_timeout(Some(GLANCE))?;
+        Ok(Socket { stream, timeout })
     }
 
     /// A handle that can end the connection from another thread.
     pub(super) fn interrupter(&self) -> io::Result<TcpStream> {
-        match &self.stream {
-            Stream::Plain(stream) => stream.try_clone(),
-            Stream::Tls(stream) => stream.sock.try_clone(),
-        }
+        self.stream.socket().try_clone()
     }
 
     /// Reads what is there; `None` if nothing comes for a moment.
@@ -76,11 +57,7 @@ impl Socket {
         server: &Server,
         buffer: &mut [u8],
     ) -> io::Result<Option<usize>> {
-        let read = match &mut self.stream {
-            Stream::Plain(stream) => stream.read(buffer),
-            Stream::Tls(stream) => stream.read(buffer),
-        };
-        match read {
+        match self.stream.read(buffer) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(n_bytes) => {
                 let link = &server.replication.link;
@@ -89,16 +66,7 @@ impl Socket {
                 total.fetch_add(n_bytes as u64, Ordering::Relaxed);
                 Ok(Some(n_bytes))
             }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock
-                        | io::ErrorKind::TimedOut
-                        | io::ErrorKind::Interrupted
-                ) =>
-            {
-                Ok(None)
-            }
+            Err(error) if is_not_yet(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -137,13 +105,8 @@ impl Socket {
 
     /// Sends bytes.
     pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Plain(stream) => stream.write_all(bytes),
-            Stream::Tls(stream) => {
-                stream.write_all(bytes)?;
-                stream.flush()
-            }
-        }
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// Sends a request and reads the line that answers it.

@@ -426,7 +426,7 @@ fn set_in_timed_pack(pack: &mut Listpack, name: &[u8], value: &[u8], keeps_expir
 
 #[inline]
 fn pairs(pack: &Listpack, is_timed: bool) -> impl Iterator<Item = FieldRef<'_>> {
-    let mut elements = pack.iter().map(|(_, element)| element);
+    let mut elements = pack.forward(pack.first());
     std::iter::from_fn(move || {
         let (name, value) = (elements.next()?, elements.next()?);
         let expire_at_ms = if is_timed { timed_pack::time_of(elements.next()?) } else { None };

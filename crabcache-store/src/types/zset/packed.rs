@@ -52,12 +52,10 @@ impl Packed {
 
     /// Elements with the places of their members, in order.
     fn elements(&self) -> impl Iterator<Item = (At, StrRef<'_>, f64)> {
-        let mut at = self.0.first();
+        let mut places = self.0.places(self.0.first());
         std::iter::from_fn(move || {
-            let member = at?;
-            let score = self.0.next(member)?;
-            at = self.0.next(score);
-            Some((member, self.0.get(member), score_of(self.0.get(score))))
+            let ((at, member), (_, score)) = (places.next()?, places.next()?);
+            Some((at, member, score_of(score)))
         })
     }
 
@@ -67,21 +65,30 @@ impl Packed {
         is_reverse: bool,
     ) -> impl Iterator<Item = (StrRef<'_>, f64)> {
         let end = ranks.end.min(self.len());
-        let mut n_left = end.saturating_sub(ranks.start);
-        let first = if is_reverse { end.wrapping_sub(1) } else { ranks.start };
-        let index = if n_left == 0 { None } else { i64::try_from(first * 2).ok() };
-        let mut at = index.and_then(|index| self.0.seek(index));
-        std::iter::from_fn(move || {
-            n_left = n_left.checked_sub(1)?;
-            let member = at?;
-            let score = self.0.next(member)?;
-            at = if is_reverse {
-                self.0.prev(member).and_then(|score| self.0.prev(score))
-            } else {
-                self.0.next(score)
-            };
-            Some((self.0.get(member), score_of(self.0.get(score))))
-        })
+        let n_elements = end.saturating_sub(ranks.start);
+        let at = |rank: usize, offset: usize| {
+            let is_there = n_elements > 0;
+            is_there.then(|| self.0.seek(i64::try_from(rank * 2 + offset).ok()?)).flatten()
+        };
+        let (forward, backward) = if is_reverse {
+            (None, Some(self.0.backward(at(end.wrapping_sub(1), 1))))
+        } else {
+            (Some(self.0.forward(at(ranks.start, 0))), None)
+        };
+        let forward = forward.map(|mut elements| {
+            std::iter::from_fn(move || {
+                let (member, score) = (elements.next()?, elements.next()?);
+                Some((member, score_of(score)))
+            })
+        });
+        let backward = backward.map(|mut elements| {
+            std::iter::from_fn(move || {
+                let (score, member) = (elements.next()?, elements.next()?);
+                Some((member, score_of(score)))
+            })
+        });
+        let forward = forward.into_iter().flatten();
+        forward.chain(backward.into_iter().flatten()).take(n_elements)
     }
 
     /// The place of a member, and its score.

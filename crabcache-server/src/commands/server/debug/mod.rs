@@ -17,6 +17,7 @@ use crate::command::{Args, Command, CommandResult, Ctx, Flags, exclusive, help};
 use crate::config::Memory;
 use crate::config::rewrite::Extent;
 use crate::error::CommandError;
+use crate::replication::log::Targets;
 use crabcache_store::WriteDb;
 use crabcache_store::types::list::set_plain_bytes_min;
 use std::ops::RangeInclusive;
@@ -183,6 +184,12 @@ const FORMS: &[Form] = &[
         ),
     },
     Form {
+        name: "replicate",
+        n_words: 3..=3,
+        run: replicate,
+        usage: ("REPLICATE <word>", "Send replicas a command of one word, whatever that is."),
+    },
+    Form {
         name: "replybuffer",
         n_words: 4..=4,
         run: reply_buffer,
@@ -298,6 +305,13 @@ fn quicklist_packed_threshold(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> Com
     let n_bytes = Memory::parse_bytes(args.get(2)).filter(|n_bytes| *n_bytes <= BYTES_MAX);
     let n_bytes = n_bytes.and_then(|n_bytes| usize::try_from(n_bytes).ok());
     set_plain_bytes_min(n_bytes.ok_or(CommandError::PackedThreshold)?);
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// DEBUG REPLICATE word
+fn replicate(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
+    ctx.server.log.append(Targets::REPLICAS, None, [args.get(2)].into_iter());
     ctx.reply.ok();
     Ok(())
 }
