@@ -50,22 +50,35 @@ class Server:
         self.port = port or free_port()
         self.folder = tempfile.TemporaryDirectory(prefix="crabcache-benchmark-")
         self.command = [str(program), "--port", str(self.port), "--save", "", *options]
+        self._start()
+
+    def _start(self):
         self.process = subprocess.Popen(
             self.command, cwd=self.folder.name, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self._wait_until_it_answers()
 
     def _wait_until_it_answers(self):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 with Connection(self.port) as connection:
                     connection.call("PING")
                 return
             except OSError:
-                if time.monotonic() > deadline or self.process.poll() is not None:
-                    sys.exit(f"{shlex.join(self.command)} does not answer")
-                time.sleep(0.02)
+                # It does not listen yet, or loads its data.
+                pass
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                sys.exit(f"{shlex.join(self.command)} does not answer")
+            time.sleep(0.02)
+
+    def start_again(self):
+        """Seconds from the end of the process, which saves nothing, until one in its place serves."""
+        self.process.kill()
+        self.process.wait()
+        began = time.monotonic()
+        self._start()
+        return time.monotonic() - began
 
     def stop(self):
         self.process.terminate()

@@ -6,7 +6,7 @@
 //! asks (INFO, MEMORY) and ten times a second by the cron thread, which is how the peak is known, and
 //! costs some 20 microseconds.
 
-mod huge_pages;
+pub mod huge_pages;
 
 use crate::clock::Throttle;
 use huge_pages::HugePages;

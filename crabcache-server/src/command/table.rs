@@ -87,12 +87,11 @@ impl CommandTable {
     /// # Errors
     /// The old name, if there is no such command, or the new one, if there is one already.
     pub fn new(renames: &[(String, String)]) -> Result<CommandTable, String> {
-        let mut rows = Vec::new();
-        for (group, commands) in crate::commands::FAMILIES {
-            for command in *commands {
-                add_rows(&mut rows, *group, command);
-            }
-        }
+        let families = crate::commands::FAMILIES.iter();
+        let specs = families.flat_map(|(group, specs)| specs.iter().map(|spec| (*group, spec)));
+        let n_rows = specs.clone().map(|(_, spec)| 1 + spec.subcommands.len()).sum();
+        let mut rows = Vec::with_capacity(n_rows);
+        specs.for_each(|(group, spec)| add_rows(&mut rows, group, spec));
         let mut names: Vec<(String, usize)> = rows
             .iter()
             .filter(|row| row.parent.is_none())

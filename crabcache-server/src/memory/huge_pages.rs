@@ -22,29 +22,26 @@ const USED_BYTES_MIN: usize = 32 << 20;
 /// What of the process's memory is not the allocator's.
 const FOREIGN_BYTES: usize = 16 << 20;
 
-const OFF: u8 = 0;
-const ON: u8 = 1;
 /// Whoever has started the process does not want it to have any.
-const FORBIDDEN: u8 = 2;
+const FORBIDDEN: u8 = 0;
+const OFF: u8 = 1;
+const ON: u8 = 2;
 
-/// Whether the process gets huge pages.
-#[derive(Debug)]
-pub struct HugePages(AtomicU8);
-
-impl Default for HugePages {
-    fn default() -> Self {
-        HugePages(AtomicU8::new(FORBIDDEN))
-    }
+/// Keeps huge pages from the process until somebody decides. To be called before anything is allocated:
+/// the allocator asks for them from the first byte on. Returns whether it may have any at all.
+pub fn hold_back() -> bool {
+    // Where the kernel does not know the question, it has none to give.
+    !prctl::get_thp_disable().unwrap_or(true) && prctl::set_thp_disable(true).is_ok()
 }
 
+/// Whether the process gets huge pages.
+#[derive(Debug, Default)]
+pub struct HugePages(AtomicU8);
+
 impl HugePages {
-    /// To be called once, before there are data: the process gets none for now.
-    pub fn start(&self) {
-        // Where the kernel does not know the question, it has none to give.
-        if prctl::get_thp_disable().unwrap_or(true) {
-            return;
-        }
-        self.set(OFF);
+    /// The process may have some, as [`hold_back`] has found.
+    pub fn allow(&self) {
+        self.0.store(OFF, Ordering::Relaxed);
     }
 
     /// Decides anew.

@@ -15,6 +15,7 @@ use crate::config::apply::{is_known_locale, system_text};
 use crate::config::file::{LoadError, Sources, load};
 use crate::config::{Config, Supervised, support};
 use crate::error::Logged;
+use crate::memory::huge_pages;
 use crate::net::balance;
 use crate::net::crew::Crew;
 use crate::net::listener::{Listeners, Unheard};
@@ -41,6 +42,7 @@ const FLUSH_TIME: Duration = Duration::from_millis(500);
 
 /// The program.
 pub fn main() -> ExitCode {
+    let may_have_huge_pages = huge_pages::hold_back();
     let line: Vec<_> = std::env::args_os().collect();
     if let Some(code) = check::run(&line).or_else(|| migrate::run(&line)) {
         return code;
@@ -61,7 +63,7 @@ pub fn main() -> ExitCode {
         Arguments::Serve(sources) => {
             log::begin();
             log::log_panics();
-            serve(&sources).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+            serve(&sources, may_have_huge_pages).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
         }
         Arguments::CheckSystem => check_system(),
         Arguments::Unsupported(answer) => {
@@ -84,7 +86,7 @@ fn check_system() -> ExitCode {
 }
 
 /// Serves until the end.
-fn serve(sources: &Sources) -> Result<(), Logged> {
+fn serve(sources: &Sources, may_have_huge_pages: bool) -> Result<(), Logged> {
     let mut config = load(sources).map_err(|error| report(&error))?;
     log::configure(&config);
     system::warn();
@@ -104,7 +106,9 @@ fn serve(sources: &Sources) -> Result<(), Logged> {
         tracing::warn!("{error}");
         Logged
     })?);
-    server.memory.huge_pages.start();
+    if may_have_huge_pages {
+        server.memory.huge_pages.allow();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| give_up("start the event loop", &error))?;
     runtime.block_on(run(&server))
