@@ -9,6 +9,8 @@ use crabcache_resp::Protocol;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -74,6 +76,96 @@ fn a_client_that_never_reads() {
     }
     let resident_mb = server.resident_mb();
     assert!(resident_mb < 100, "{resident_mb} MB");
+}
+
+/// CVE-2025-21605: replies to who has not even introduced himself must not pile up.
+#[test]
+fn who_is_not_authenticated_cannot_fill_memory() {
+    let server = Server::start(Which::CrabCache, &["--requirepass", "secret"]).unwrap();
+    // Errors for all of these would be 500 MB.
+    let batch = request(&["GET", "a"]).repeat(10_000);
+    let mut deaf = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        let written = (0..400).try_for_each(|_| stream.write_all(&batch));
+        assert!(written.is_err(), "all was read and answered");
+        deaf.push(stream);
+    }
+    let resident_mb = server.resident_mb();
+    assert!(resident_mb < 50, "{resident_mb} MB");
+    let mut active = server.connect(Protocol::Resp2).unwrap();
+    assert_eq!(active.call(&["AUTH", "secret"]).unwrap().show(), "+OK\\r\\n");
+    assert_serves(&mut active);
+}
+
+/// A long command holds its own keys only: clients of other keys go on.
+#[test]
+fn long_commands_hold_up_nobody_else() {
+    const N_LONG: usize = 20;
+    let server = Server::start(Which::CrabCache, &["--io-threads", "2"]).unwrap();
+    let mut slow = server.connect(Protocol::Resp2).unwrap();
+    for key in ["first", "second"] {
+        for batch in 0..50 {
+            let members = (0..4000).map(|number| format!("{key}:{batch}:{number}"));
+            let words = ["SADD", key].map(str::to_string).into_iter().chain(members);
+            slow.call(&words.collect::<Vec<_>>()).unwrap();
+        }
+    }
+    let is_over = AtomicBool::new(false);
+    let n_answered = thread::scope(|scope| {
+        let others = scope.spawn(|| {
+            let mut other = server.connect(Protocol::Resp2).unwrap();
+            let mut n_answered = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                other.call(&["INCR", "another"]).unwrap();
+                n_answered += 1;
+            }
+            n_answered
+        });
+        for _ in 0..N_LONG {
+            slow.call(&["SUNIONSTORE", "third", "first", "second"]).unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        others.join().unwrap()
+    });
+    // One or two for each of the long ones if they had to wait for them.
+    assert!(n_answered > 20 * N_LONG, "{n_answered} commands during {N_LONG} long ones");
+}
+
+#[test]
+fn a_monitor_sees_every_command_once_and_in_order() {
+    const N_CLIENTS: usize = 4;
+    const N_COMMANDS: usize = 5000;
+    let server = Server::start(Which::CrabCache, &["--io-threads", "2"]).unwrap();
+    let mut monitor = server.connect(Protocol::Resp2).unwrap();
+    monitor.call(&["MONITOR"]).unwrap();
+    thread::scope(|scope| {
+        for client in 0..N_CLIENTS {
+            let server = &server;
+            scope.spawn(move || {
+                let mut connection = server.connect(Protocol::Resp2).unwrap();
+                for first in (0..N_COMMANDS).step_by(100) {
+                    let echo = |number| request(&["ECHO", &format!("client:{client}:{number}")]);
+                    let commands: Vec<u8> = (first..first + 100).flat_map(echo).collect();
+                    connection.send(&commands).unwrap();
+                    (0..100).for_each(|_| drop(connection.receive(TIMEOUT)));
+                }
+            });
+        }
+        let mut n_seen = [0; N_CLIENTS];
+        while n_seen.iter().sum::<usize>() < N_CLIENTS * N_COMMANDS {
+            let line = monitor.receive(TIMEOUT).show();
+            // Others connect and say hello.
+            let Some((_, words)) = line.split_once("client:") else { continue };
+            let (client, number) = words.split_once(':').unwrap();
+            let number: usize =
+                number.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap();
+            let n_seen = &mut n_seen[client.parse::<usize>().unwrap()];
+            assert_eq!(number, *n_seen, "{line}");
+            *n_seen += 1;
+        }
+    });
 }
 
 /// These fields of a client's line in CLIENT LIST.

@@ -1,27 +1,34 @@
-//! What was freed goes back to the system.
+//! What was freed goes back to the system, `maxmemory` holds whatever comes, and snapshots take little.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use compat_tests::server::{Server, Which};
-use compat_tests::wire::{Connection, request};
+use compat_tests::wire::{Connection, reply_text, request};
 use crabcache_resp::Protocol;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 const N_KEYS: usize = 400_000;
 const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Sends a command for each number, and waits for the replies.
-fn send_all(connection: &mut Connection, command: impl Fn(usize) -> Vec<u8>) {
-    for first in (0..N_KEYS).step_by(1000) {
+fn send_all(connection: &mut Connection, n_keys: usize, command: impl Fn(usize) -> Vec<u8>) {
+    for first in (0..n_keys).step_by(1000) {
         let numbers = first..first + 1000;
         connection.send(&numbers.clone().flat_map(&command).collect::<Vec<u8>>()).unwrap();
         numbers.for_each(|_| drop(connection.receive(TIMEOUT)));
     }
 }
 
-fn fill(connection: &mut Connection) {
-    let value = "x".repeat(200);
-    send_all(connection, |number| request(&["SET", &format!("key:{number}"), &value]));
+fn fill(connection: &mut Connection, n_keys: usize, letter: &str) {
+    let value = letter.repeat(200);
+    send_all(connection, n_keys, |number| request(&["SET", &format!("key:{number}"), &value]));
+}
+
+fn info(connection: &mut Connection) -> String {
+    let info = connection.call(&["INFO", "everything"]).unwrap();
+    String::from_utf8(reply_text(&info).unwrap()).unwrap()
 }
 
 #[track_caller]
@@ -37,13 +44,114 @@ fn assert_shrinks(server: &Server, limit_mb: usize) {
 fn freed_memory_goes_back_to_the_system() {
     let server = Server::start(Which::CrabCache, &[]).unwrap();
     let mut connection = server.connect(Protocol::Resp2).unwrap();
-    fill(&mut connection);
+    fill(&mut connection, N_KEYS, "x");
     let full_mb = server.resident_mb();
     assert!(full_mb > 90, "{full_mb} MB for {N_KEYS} keys");
     connection.call(&["FLUSHALL"]).unwrap();
     // Nobody does anything meanwhile.
     assert_shrinks(&server, full_mb / 3);
-    fill(&mut connection);
-    send_all(&mut connection, |number| request(&["DEL", &format!("key:{number}")]));
+    fill(&mut connection, N_KEYS, "x");
+    send_all(&mut connection, N_KEYS, |number| request(&["DEL", &format!("key:{number}")]));
     assert_shrinks(&server, full_mb / 3);
+}
+
+const MAXMEMORY_MB: usize = 30;
+
+/// Writes without end: small and large strings, and collections that grow.
+fn flood(server: &Server, writer: usize, is_over: &AtomicBool) {
+    let mut connection = server.connect(Protocol::Resp2).unwrap();
+    let value = "x".repeat(4000);
+    for batch in 0.. {
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        let commands = (batch * 100..batch * 100 + 100).flat_map(|number| {
+            let key = format!("{writer}:{number}");
+            let group = format!("{writer}:group:{}", number / 50);
+            let value = &value[..number * 37 % 4000];
+            match number % 4 {
+                0 => request(&["SADD", &group, &key]),
+                1 => request(&["HSET", &format!("h{group}"), &key, value]),
+                _ => request(&["SET", &key, value, "EX", "1000"]),
+            }
+        });
+        connection.send(&commands.collect::<Vec<u8>>()).unwrap();
+        (0..100).for_each(|_| drop(connection.receive(TIMEOUT)));
+    }
+}
+
+#[test]
+fn a_flood_of_writes_stays_within_maxmemory() {
+    for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-ttl", "noeviction"] {
+        let maxmemory = format!("{MAXMEMORY_MB}mb");
+        let options = ["--maxmemory", &maxmemory, "--maxmemory-policy", policy];
+        let server = Server::start(Which::CrabCache, &options).unwrap();
+        let is_over = AtomicBool::new(false);
+        let mut largest_mb = 0;
+        thread::scope(|scope| {
+            for writer in 0..3 {
+                let (server, is_over) = (&server, &is_over);
+                scope.spawn(move || flood(server, writer, is_over));
+            }
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_secs(2) {
+                largest_mb = largest_mb.max(server.resident_mb());
+                thread::sleep(Duration::from_millis(10));
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        let bound_mb = MAXMEMORY_MB * 6 / 5 + 32;
+        assert!(largest_mb <= bound_mb, "{policy}: {largest_mb} MB, not {bound_mb}");
+        // The flood was one.
+        let mut connection = server.connect(Protocol::Resp2).unwrap();
+        let info = info(&mut connection);
+        let was_full = match policy {
+            "noeviction" => info.contains("errorstat_OOM:"),
+            _ => !info.contains("evicted_keys:0\r"),
+        };
+        assert!(was_full, "{policy}: {info}");
+    }
+}
+
+/// Every key is changed while the snapshot is made: the file has none of that, and what waits for it
+/// takes little memory.
+#[test]
+fn a_snapshot_takes_little_memory_whatever_changes() {
+    const N_KEYS: usize = 100_000;
+    let mut server = Server::start(Which::CrabCache, &["--rdb-key-save-delay", "1"]).unwrap();
+    let mut connection = server.connect(Protocol::Resp2).unwrap();
+    fill(&mut connection, N_KEYS, "a");
+    // The same sizes again, so that the tables and the allocator have taken what they need.
+    fill(&mut connection, N_KEYS, "a");
+    let full_mb = server.resident_mb();
+    connection.call(&["BGSAVE"]).unwrap();
+    let is_over = AtomicBool::new(false);
+    let largest_mb = thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut largest_mb = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                largest_mb = largest_mb.max(server.resident_mb());
+                thread::sleep(Duration::from_millis(5));
+            }
+            largest_mb
+        });
+        fill(&mut connection, N_KEYS, "b");
+        let was_under_way = info(&mut connection).contains("rdb_bgsave_in_progress:1");
+        let deadline = Instant::now() + TIMEOUT;
+        while info(&mut connection).contains("rdb_bgsave_in_progress:1") {
+            assert!(Instant::now() < deadline, "the snapshot does not end");
+            thread::sleep(Duration::from_millis(20));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        assert!(was_under_way, "the snapshot was over before all keys had changed");
+        watch.join().unwrap()
+    });
+    let bound_mb = full_mb + full_mb / 20 + 3;
+    assert!(largest_mb <= bound_mb, "{largest_mb} MB, {full_mb} MB before");
+    server.restart(Which::CrabCache, &[]).unwrap();
+    let mut connection = server.connect(Protocol::Resp2).unwrap();
+    let script = "local n = 0 for i = 0, ARGV[1] - 1 do local v = redis.call('GET', 'key:' .. i) \
+                  if v == ARGV[2] then n = n + 1 end end return n";
+    let counted = connection.call(&["EVAL", script, "0", &N_KEYS.to_string(), &"a".repeat(200)]);
+    assert_eq!(counted.unwrap().show(), format!(":{N_KEYS}\\r\\n"));
 }

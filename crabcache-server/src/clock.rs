@@ -38,13 +38,15 @@ impl Default for Clock {
     }
 }
 
-/// See [`Clock::recent_unix_ms`].
-const RECENT_NS: u64 = 500_000;
+/// How long an answer of the system's clock is carried on by the processor's counter.
+const CARRIED_NS: u64 = 500_000;
+/// An answer that took longer is not: the thread may have been held up before or behind it.
+const ANSWER_NS_MAX: u64 = 20_000;
 
 thread_local! {
-    /// When the thread last asked for the time, by the processor's counter, and the answer; 0: never. A
-    /// process that serves has one clock.
-    static RECENT: Cell<(u64, i64)> = const { Cell::new((0, 0)) };
+    /// When the thread last asked for the time, by the processor's counter, and the answer in
+    /// microseconds; 0: never. A process that serves has one clock.
+    static ANSWER: Cell<(u64, i64)> = const { Cell::new((0, 0)) };
 }
 
 /// Unix time in microseconds, for the log, which is there before any server.
@@ -84,24 +86,27 @@ impl Clock {
         self.unix_us() / 1000
     }
 
-    /// The same as it was when the calling thread last asked, if that is less than half a millisecond
-    /// ago. For what is asked with every batch of commands: a third of the cost.
+    /// The same by the processor's counter, if the calling thread has asked the system less than half a
+    /// millisecond ago. For what is asked with every batch of commands: a third of the cost.
     #[inline]
-    pub fn recent_unix_ms(&self) -> i64 {
+    pub fn carried_unix_ms(&self) -> i64 {
         // Tests stop and advance their clocks.
-        if cfg!(test) {
-            return self.unix_ms();
-        }
+        if cfg!(test) { self.unix_ms() } else { self.carried_unix_us() / 1000 }
+    }
+
+    #[inline]
+    fn carried_unix_us(&self) -> i64 {
         let now_ns = self.elapsed_ns();
-        RECENT.with(|recent| {
-            let (at_ns, ms) = recent.get();
-            if ms != 0 && now_ns.wrapping_sub(at_ns) < RECENT_NS {
-                return ms;
-            }
-            let ms = self.unix_ms();
-            recent.set((now_ns, ms));
-            ms
-        })
+        let (at_ns, us) = ANSWER.get();
+        let since_ns = now_ns.wrapping_sub(at_ns);
+        if us != 0 && since_ns < CARRIED_NS {
+            return us + since_ns as i64 / 1000;
+        }
+        let us = self.unix_us();
+        let answered_ns = self.elapsed_ns();
+        let is_exact = answered_ns.wrapping_sub(now_ns) < ANSWER_NS_MAX;
+        ANSWER.set(if is_exact { (answered_ns, us) } else { (0, 0) });
+        us
     }
 
     /// Time since the clock was made, in nanoseconds, for measuring how long something takes. Cheap;
@@ -160,6 +165,24 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A client that has just looked at its clock must not find the server behind it.
+    #[test]
+    fn the_time_that_is_carried_on_is_the_systems() {
+        const ERROR_US_MAX: i64 = 50;
+        let clock = Clock::default();
+        let end_us = wall_us() + 20_000;
+        loop {
+            let before_us = wall_us();
+            let carried_us = clock.carried_unix_us();
+            let after_us = wall_us();
+            let right = before_us - ERROR_US_MAX..=after_us + ERROR_US_MAX;
+            assert!(right.contains(&carried_us), "{carried_us}, not {right:?}");
+            if after_us > end_us {
+                return;
+            }
+        }
+    }
 
     #[test]
     fn a_throttle_opens_once_in_a_while() {

@@ -235,6 +235,8 @@ pub struct Stats {
     pub total_net_repl_input_bytes: AtomicU64,
     /// Bytes for replicas.
     pub total_net_repl_output_bytes: AtomicU64,
+    /// Snapshots begun in the background: what the reference forks for.
+    pub total_forks: AtomicU64,
     errors: Mutex<Errors>,
     /// Rates of the last seconds.
     pub rates: Mutex<Rates>,
@@ -291,6 +293,7 @@ impl Stats {
             sync_partial_err,
             total_net_repl_input_bytes,
             total_net_repl_output_bytes,
+            total_forks,
             errors,
             rates,
         } = self;
@@ -316,6 +319,7 @@ impl Stats {
             sync_partial_err,
             total_net_repl_input_bytes,
             total_net_repl_output_bytes,
+            total_forks,
         ];
         totals.into_iter().for_each(|total| total.store(0, Ordering::Relaxed));
         *errors.lock() = Errors::default();

@@ -87,6 +87,12 @@ impl TestServer {
         TestClient { client: Client::new(handle, !user.is_open()), input: BytesMut::new() }
     }
 
+    /// Ends a client's connection.
+    pub(crate) fn forget(&mut self, mut client: TestClient) {
+        self.pipeline.forget(&mut client.client);
+        self.server.clients.remove(client.client.handle.id);
+    }
+
     /// Lets a blocked client's time run out if it has come, and go on; gives what it is sent.
     pub(crate) fn time_out(&mut self, client: &mut TestClient) -> Vec<u8> {
         let mut out = Vec::new();

@@ -9,7 +9,7 @@ mod rdb;
 use crate::start::arguments::REDIS_VERSION;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Why a check has ended early: what was wrong is printed already.
@@ -40,6 +40,14 @@ pub fn run(line: &[OsString]) -> Option<ExitCode> {
         return None;
     };
     Some(if checked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What `redis-check-rdb` says of a file.
+pub fn rdb_report(path: &Path) -> String {
+    let mut out = Vec::new();
+    // What is wrong stands in the report.
+    let _ = rdb::check_path(&mut out, path);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn tell_version(out: &mut impl Write, name: &str) -> Result<(), Stop> {

@@ -9,6 +9,8 @@ pub mod context;
 pub mod dispatch;
 pub mod effects;
 mod help;
+#[cfg(test)]
+mod hostile;
 pub mod keys;
 pub mod known_keys;
 mod name;

@@ -25,8 +25,11 @@ pub enum RdbError {
     #[error("unknown type of value: {0}")]
     UnknownType(u8),
     /// A value whose parts do not make one of its type.
-    #[error("malformed {0}")]
+    #[error("{0} integrity check failed")]
     Malformed(&'static str),
+    /// A consumer that its group has already.
+    #[error("Duplicate stream consumer detected")]
+    DuplicateConsumer,
     /// A value is followed by what does not belong to it.
     #[error("bytes behind the value")]
     TrailingBytes,

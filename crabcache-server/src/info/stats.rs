@@ -31,7 +31,8 @@ pub(super) fn stats(fields: &mut Fields) {
     fields.add("pubsub_channels", pubsub.len(Kind::Channel));
     fields.add("pubsub_patterns", pubsub.len(Kind::Pattern));
     fields.add("pubsubshard_channels", pubsub.len(Kind::ShardChannel));
-    fields.add_zeros(&["latest_fork_usec", "total_forks"]);
+    fields.add_zeros(&["latest_fork_usec"]);
+    fields.add("total_forks", stats.total_forks.load(Ordering::Relaxed));
     fields.add("migrate_cached_sockets", fields.server.migration.kept.len());
     fields.add("slave_expires_tracked_keys", fields.server.active_expire.own.len());
     fields.add_zeros(&[

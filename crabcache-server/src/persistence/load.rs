@@ -5,6 +5,7 @@
 
 use super::rdb::decode::{Decoder, Item, LoadedKey, Options};
 use super::{aof, save};
+use crate::check;
 use crate::config::Config;
 use crate::config::apply::system_text;
 use crate::error::{Logged, RdbError, RdbFileError};
@@ -89,7 +90,12 @@ pub fn at_start(server: &Server) -> Result<(), Logged> {
     begin(server, &file);
     let loaded = read_in_parallel(server, &config, file, expired);
     server.persistence.loading.is_under_way.store(false, Ordering::Relaxed);
-    let loaded = loaded.map_err(|error| tell_failed(server, &error))?;
+    let loaded = loaded.map_err(|failure| {
+        if failure.key.is_some() {
+            tell_report(&save::path(&config));
+        }
+        tell_failed(server, &failure)
+    })?;
     if is_replica || loaded.n_expired == 0 {
         server.replication.go_on_from_loaded(server, &config);
     }
@@ -248,6 +254,12 @@ fn finish(server: &Server, counts: &Counts) {
         counts.n_loaded,
         counts.n_expired
     );
+}
+
+/// Says in the log what the tool for it says of a file with a damaged key.
+fn tell_report(path: &Path) {
+    check::rdb_report(path).lines().for_each(|line| tracing::warn!("{line}"));
+    tracing::warn!("Terminating server after rdb file reading failure.");
 }
 
 /// Says in the log why a file cannot be loaded.

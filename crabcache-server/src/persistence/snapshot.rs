@@ -331,8 +331,14 @@ pub fn begin_in_background(
     server.persistence.last_bgsave_try_s.store(now_s, Ordering::Relaxed);
     server.persistence.is_scheduled.store(false, Ordering::Relaxed);
     tracing::info!("Background saving started by pid {}", std::process::id());
-    server.persistence.jobs.put(job);
+    leave_to_background(server, job);
     Ok(())
+}
+
+/// Hands a snapshot to the thread that writes them.
+pub fn leave_to_background(server: &Server, job: Job) {
+    server.stats.total_forks.fetch_add(1, Ordering::Relaxed);
+    server.persistence.jobs.put(job);
 }
 
 /// Writes a snapshot in the background, to its end.

@@ -79,7 +79,7 @@ fn begin(server: &Server, config: &Arc<Config>, waiting: &[Arc<Replica>]) {
     }
     drop(locked);
     tracing::info!("Background RDB transfer started by pid {}", std::process::id());
-    server.persistence.jobs.put(job);
+    snapshot::leave_to_background(server, job);
 }
 
 /// The version that all of the replicas can read and that can hold the data. Redis does not tell

@@ -245,7 +245,7 @@ impl Server {
 
     /// The circumstances of a command that begins now.
     pub fn env(&self, config: &Config) -> Env {
-        let now_ms = self.clock.recent_unix_ms();
+        let now_ms = self.clock.carried_unix_ms();
         Env {
             now_ms,
             access: config.maxmemory_policy.access(config, now_ms),

@@ -109,7 +109,7 @@ fn restore(db: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult {
     let value = payload::verify(args.get(3), ctx.server.persistence.skips_checksums())?;
     let restored = payload::restore(value, key.bytes, expire_at_ms, &ctx.config.limits());
     let entry = restored.inspect_err(|error| {
-        tracing::warn!("Internal error in RDB reading offset 0 -> {error}, integrity check failed");
+        tracing::warn!("Internal error in RDB reading offset 0 -> {error}");
     })?;
 
     ctx.reply.ok();

@@ -169,12 +169,11 @@ pub fn start(server: &Server) {
     }
     aof.set_state(State::Starting);
     aof.rewrites.is_scheduled.store(true, Ordering::Relaxed);
-    if server.persistence.current.lock().is_some() {
-        tracing::info!(
-            "AOF was enabled but there is already another background operation. An AOF background \
-             was scheduled to start when possible."
-        );
-    }
+    let but = match *server.persistence.current.lock() {
+        Some(_) => " but there is already another background operation",
+        None => "",
+    };
+    tracing::info!("AOF was enabled{but}. An AOF background was scheduled to start when possible.");
 }
 
 /// Ends logging at run time: all that was logged is on disk then.

@@ -109,7 +109,7 @@ pub fn begin(
     rewrites.n_begun.fetch_add(1, Ordering::Relaxed);
     rewrites.began_s.store(server.clock.unix_ms() / 1000, Ordering::Relaxed);
     tracing::info!("Background append only file rewriting started by pid {}", std::process::id());
-    server.persistence.jobs.put(job);
+    snapshot::leave_to_background(server, job);
     Ok(())
 }
 

@@ -237,7 +237,7 @@ impl<R: Read> Decoder<R> {
                 opcodes::MODULE_FLOAT => drop(read_array::<4>(source)?),
                 opcodes::MODULE_DOUBLE => drop(read_array::<8>(source)?),
                 opcodes::MODULE_STRING => skip_string(source)?,
-                _ => return Err(RdbError::Malformed("module value")),
+                _ => return Err(RdbError::Malformed("Module value")),
             }
         }
     }

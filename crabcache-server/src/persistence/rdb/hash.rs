@@ -8,7 +8,7 @@ use crabcache_store::{Limits, StrRef};
 use std::collections::HashSet;
 use std::io::Read;
 
-const MALFORMED: RdbError = RdbError::Malformed("hash");
+const MALFORMED: RdbError = RdbError::Malformed("Hash");
 
 /// Writes the type and the value.
 pub fn write(out: &mut Vec<u8>, hash: &Hash, compress: bool) {
@@ -63,7 +63,7 @@ pub fn read(input: &mut impl Read, kind: u8, limits: &Limits) -> Result<Hash, Rd
         opcodes::TYPE_HASH_ZIPMAP | opcodes::TYPE_HASH_ZIPLIST => {
             let bytes = read_string(input)?.into_bytes();
             let elements = if kind == opcodes::TYPE_HASH_ZIPMAP {
-                zipmap::elements(&bytes).ok_or(MALFORMED)?
+                zipmap::elements(&bytes).ok_or(RdbError::Malformed("Zipmap"))?
             } else {
                 ziplist::elements(&bytes)?
             };

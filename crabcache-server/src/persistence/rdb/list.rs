@@ -13,7 +13,7 @@ const CONTAINER_PLAIN: u64 = 1;
 /// A node with several elements in a listpack.
 const CONTAINER_PACKED: u64 = 2;
 
-const MALFORMED: RdbError = RdbError::Malformed("list");
+const MALFORMED: RdbError = RdbError::Malformed("List");
 
 /// Writes the type and the value.
 pub fn write(out: &mut Vec<u8>, list: &List, compress: bool) {

@@ -8,7 +8,7 @@ use crabcache_store::structures::listpack::Listpack;
 use crabcache_store::types::set::{Encoded, Set};
 use std::io::Read;
 
-const MALFORMED: RdbError = RdbError::Malformed("set");
+const MALFORMED: RdbError = RdbError::Malformed("Set");
 
 /// Writes the type and the value.
 pub fn write(out: &mut Vec<u8>, set: &Set, compress: bool) {

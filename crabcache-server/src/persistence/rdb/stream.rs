@@ -16,6 +16,9 @@ use std::io::Read;
 /// Stands for a time that never was, and for a number that is not known.
 const NONE: i64 = -1;
 
+const MALFORMED: RdbError = RdbError::Malformed("Stream");
+const MALFORMED_LISTPACK: RdbError = RdbError::Malformed("Stream listpack");
+
 /// Writes the type and the value.
 pub fn write(out: &mut Vec<u8>, stream: &Stream, compress: bool) {
     write_form(out, stream, compress, opcodes::TYPE_STREAM_LISTPACKS_3);
@@ -92,12 +95,11 @@ fn write_consumers(out: &mut Vec<u8>, group: &Group, compress: bool, kind: u8) {
 /// # Errors
 /// If the input ends or is damaged.
 pub fn read(input: &mut impl Read, kind: u8) -> Result<Stream, RdbError> {
-    const MALFORMED: RdbError = RdbError::Malformed("stream");
     let mut nodes = Vec::new();
     for _ in 0..read_plain_len(input)? {
         let base: [u8; 16] = read_string(input)?.into_bytes().try_into().map_err(|_| MALFORMED)?;
-        let pack =
-            Listpack::from_bytes(&read_string(input)?.into_bytes()).map_err(|_| MALFORMED)?;
+        let pack = read_string(input)?.into_bytes();
+        let pack = Listpack::from_bytes(&pack).map_err(|_| MALFORMED_LISTPACK)?;
         nodes.push((StreamId::from_bytes(base), pack));
     }
     // The number of entries is counted, and the first id looked for.
@@ -109,7 +111,7 @@ pub fn read(input: &mut impl Read, kind: u8) -> Result<Stream, RdbError> {
         counters.max_deleted_id = read_id(input)?;
         counters.entries_added = Some(read_plain_len(input)?);
     }
-    let log = Log::from_nodes(nodes, counters).ok_or(MALFORMED)?;
+    let log = Log::from_nodes(nodes, counters).ok_or(MALFORMED_LISTPACK)?;
     let mut groups = Groups::default();
     for _ in 0..read_plain_len(input)? {
         let name = read_string(input)?.into_bytes();
@@ -134,7 +136,6 @@ fn read_id(input: &mut impl Read) -> Result<StreamId, RdbError> {
 
 /// Reads what is pending, and the consumers that have it.
 fn read_group(input: &mut impl Read, mut group: GroupMut<'_>, kind: u8) -> Result<(), RdbError> {
-    const MALFORMED: RdbError = RdbError::Malformed("stream group");
     let mut unowned = BTreeMap::new();
     for _ in 0..read_plain_len(input)? {
         let id = StreamId::from_bytes(read_array(input)?);
@@ -146,7 +147,8 @@ fn read_group(input: &mut impl Read, mut group: GroupMut<'_>, kind: u8) -> Resul
     for _ in 0..read_plain_len(input)? {
         let name = read_string(input)?.into_bytes();
         let seen_at_ms = i64::from_le_bytes(read_array(input)?);
-        let consumer = group.create_consumer(&name, seen_at_ms).ok_or(MALFORMED)?;
+        let consumer =
+            group.create_consumer(&name, seen_at_ms).ok_or(RdbError::DuplicateConsumer)?;
         let active_at_ms = if kind == opcodes::TYPE_STREAM_LISTPACKS_3 {
             i64::from_le_bytes(read_array(input)?)
         } else {

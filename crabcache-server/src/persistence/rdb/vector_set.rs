@@ -19,7 +19,7 @@ use crabcache_store::types::vector_set::quantize::Quantization;
 use crabcache_store::types::vector_set::{Form, Loaded, VectorSet};
 use std::io::Read;
 
-const MALFORMED: RdbError = RdbError::Malformed("vector set");
+const MALFORMED: RdbError = RdbError::Malformed("Vector set");
 
 /// The module type: its name, six bits a letter, and the version 0 of its encoding.
 const TYPE_ID: u64 = type_id(b"vectorset");

@@ -15,7 +15,7 @@ const END: u8 = 0xff;
 const LONG_PREV_LEN: u8 = 254;
 const COUNT_UNKNOWN: u16 = u16::MAX;
 
-const MALFORMED: RdbError = RdbError::Malformed("ziplist");
+const MALFORMED: RdbError = RdbError::Malformed("Ziplist");
 
 /// The elements of a ziplist, every one checked.
 ///

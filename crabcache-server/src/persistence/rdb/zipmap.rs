@@ -11,7 +11,7 @@ use crabcache_store::StrRef;
 const END: u8 = 0xff;
 const BIG: u8 = 254;
 
-/// Fields and values, as they alternate; `None` if the bytes are no zipmap.
+/// Fields and values, as they alternate; `None` if the bytes are no zipmap, or one without any.
 pub(super) fn elements(bytes: &[u8]) -> Option<Vec<StrRef<'_>>> {
     let (count, mut rest) = bytes.split_first()?;
     let mut elements = Vec::new();
@@ -25,7 +25,7 @@ pub(super) fn elements(bytes: &[u8]) -> Option<Vec<StrRef<'_>>> {
         elements.extend([StrRef::Bytes(name), StrRef::Bytes(value)]);
     }
     let is_sound = *count >= BIG || usize::from(*count) * 2 == elements.len();
-    is_sound.then_some(elements)
+    (is_sound && !elements.is_empty()).then_some(elements)
 }
 
 fn take<'b>(rest: &mut &'b [u8], len: usize) -> Option<&'b [u8]> {
@@ -52,7 +52,7 @@ mod tests {
         for len in 0..bytes.len() {
             assert_eq!(elements(&bytes[..len]), None);
         }
-        assert_eq!(elements(b"\x00\xff"), Some(vec![]));
+        assert_eq!(elements(b"\x00\xff"), None);
         assert_eq!(elements(b"\x01\xff"), None);
         assert_eq!(elements(b"\x01\xfe\xff\xff\xff\xffa\xff"), None);
     }

@@ -8,7 +8,8 @@ use crabcache_store::structures::listpack::Listpack;
 use crabcache_store::types::zset::ZSet;
 use std::io::Read;
 
-const MALFORMED: RdbError = RdbError::Malformed("sorted set");
+const MALFORMED: RdbError = RdbError::Malformed("Zset");
+const MALFORMED_ZIPLIST: RdbError = RdbError::Malformed("Zset ziplist");
 
 /// Bytes before a score as text that stand for what has no digits.
 const NOT_A_NUMBER: u8 = 253;
@@ -45,7 +46,7 @@ pub fn read(input: &mut impl Read, kind: u8, limits: &Limits) -> Result<ZSet, Rd
         opcodes::TYPE_ZSET_ZIPLIST => {
             let bytes = read_string(input)?.into_bytes();
             let mut pack = Listpack::new();
-            for element in ziplist::elements(&bytes)? {
+            for element in ziplist::elements(&bytes).map_err(|_| MALFORMED_ZIPLIST)? {
                 element.with_bytes(|bytes| pack.push_back(bytes));
             }
             ZSet::from_listpack(pack, limits).ok_or(MALFORMED)?
@@ -132,7 +133,7 @@ mod tests {
         check(b"\x05\x01\x01a\0\0\0\0\0\0\xf8\x7f", Err(MALFORMED));
         check(b"\x05\x81\xff\xff\xff\xff\xff\xff\xff\xff\x01a", Err(RdbError::Truncated));
         check(b"\x11\x01a", Err(MALFORMED));
-        check(b"\x0c\x01a", Err(RdbError::Malformed("ziplist")));
+        check(b"\x0c\x01a", Err(MALFORMED_ZIPLIST));
     }
 
     #[test]
