@@ -200,7 +200,7 @@ fn tell_cut(server: &Server, replica: &Replica, args: Args<'_>) {
         tracing::warn!(
             "== CRITICAL == This master is sending an error to its replica: '{}' after processing the \
              command '{name}'",
-            CommandError::ReplicaTouchesKeyspace.to_string().trim_start_matches("ERR ")
+            CommandError::ReplicaTouchesKeyspace.without_code()
         );
     }
 }
