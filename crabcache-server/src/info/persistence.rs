@@ -32,21 +32,22 @@ pub(super) fn persistence(fields: &mut Fields) {
     fields.add_zeros(&["rdb_last_cow_size"]);
     fields.add("rdb_last_load_keys_expired", persistence.loading.keys_expired.load(Relaxed));
     fields.add("rdb_last_load_keys_loaded", persistence.loading.keys_loaded.load(Relaxed));
-    let is_rewriting = current.is_some_and(|current| current.purpose == Purpose::Rewrite);
-    aof(fields, server, is_rewriting, now_s);
+    aof(fields, server, current.map(|current| current.purpose), now_s);
     if is_loading {
         loading(fields, server, now_s);
     }
 }
 
-fn aof(fields: &mut Fields, server: &Server, is_rewriting: bool, now_s: i64) {
+fn aof(fields: &mut Fields, server: &Server, current: Option<Purpose>, now_s: i64) {
+    let is_rewriting = current == Some(Purpose::Rewrite);
     let aof = &server.aof;
     let rewrites = &aof.rewrites;
     let state = aof.state();
     let is_scheduled = rewrites.is_scheduled.load(Relaxed);
     fields.add("aof_enabled", i32::from(state != State::Off));
-    // What is to begin in a moment because logging was turned on counts as begun.
-    let is_about_to = state == State::Starting && is_scheduled && !is_rewriting;
+    // What is to begin in a moment because logging was turned on counts as begun, but not what waits
+    // for another snapshot.
+    let is_about_to = state == State::Starting && is_scheduled && current.is_none();
     fields.add("aof_rewrite_in_progress", i32::from(is_rewriting || is_about_to));
     fields.add("aof_rewrite_scheduled", i32::from(is_scheduled && !is_about_to));
     fields.add("aof_last_rewrite_time_sec", rewrites.took_s_and_one.load(Relaxed) - 1);
