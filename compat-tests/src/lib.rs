@@ -7,6 +7,7 @@
 //! - [`faults`]: whether replicas agree with their primary whatever happens to them and their links;
 //!   [`proxy`]: links that break; [`content`]: what servers have.
 //! - [`group`]: servers that follow each other, for tests that fail where something fails.
+//! - [`certificates`]: who may speak TLS with whom.
 //! - [`load`]: puts servers under load, for the benchmarks.
 //! - [`compare`]: when two replies count as equal.
 //! - [`skip`]: the list of known differences.
@@ -18,6 +19,7 @@
 //! compared.
 
 pub mod case;
+pub mod certificates;
 pub mod compare;
 pub mod content;
 pub mod crash;

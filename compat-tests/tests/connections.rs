@@ -213,3 +213,23 @@ fn unfinished_requests_are_told() {
     });
     assert_eq!(told[1], told[0]);
 }
+
+/// What the socket does not take at once follows, though nothing else happens on the connection.
+#[test]
+fn a_large_message_arrives_whole() {
+    const LEN: usize = 20_000_000;
+    let server = Server::start(Which::CrabCache, &[]).unwrap();
+    let mut active = server.connect(Protocol::Resp2).unwrap();
+    let mut subscriber = TcpStream::connect(server.address).unwrap();
+    subscriber.set_read_timeout(Some(TIMEOUT)).unwrap();
+    subscriber.write_all(&request(&["SUBSCRIBE", "news"])).unwrap();
+    let mut answer = [0; 33];
+    subscriber.read_exact(&mut answer).unwrap();
+    assert!(answer.ends_with(b":1\r\n"), "{}", answer.escape_ascii());
+    let text = "x".repeat(LEN);
+    assert_eq!(active.call(&["PUBLISH", "news", &text]).unwrap().show(), ":1\\r\\n");
+    let head = format!("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n${LEN}\r\n");
+    let mut message = vec![0; head.len() + LEN + 2];
+    subscriber.read_exact(&mut message).unwrap();
+    assert!(message.starts_with(head.as_bytes()) && message.ends_with(b"xx\r\n"));
+}

@@ -12,9 +12,9 @@ use crabcache_resp::Protocol;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Sends random commands, many in one write.
 fn change(server: &Server, n_commands: usize, random: &mut StdRng) {
@@ -203,62 +203,237 @@ fn a_pause_holds_up_what_the_primary_sends() {
     }
 }
 
-/// A primary that sends `snapshot` to whoever asks, again and again. Gives its port.
-fn false_primary(snapshot: &'static [u8]) -> String {
+/// A primary that sends `snapshot` to whoever asks for one, again and again, and hangs up, or is
+/// silent. Gives its port.
+fn false_primary(snapshot: Vec<u8>, hangs_up: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
     std::thread::spawn(move || {
+        let mut silent = Vec::new();
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut buffer = [0; 1000];
             while let Ok(n @ 1..) = stream.read(&mut buffer) {
                 let text = String::from_utf8_lossy(&buffer[..n]).to_lowercase();
-                if !text.contains("psync") {
+                if !text.contains("\r\npsync\r\n") {
                     stream.write_all(b"+PONG\r\n").unwrap();
                     continue;
                 }
                 let replid = "a".repeat(40);
                 stream.write_all(format!("+FULLRESYNC {replid} 0\r\n").as_bytes()).unwrap();
                 // The other side may have hung up.
-                let _ = stream.write_all(snapshot);
+                let _ = stream.write_all(&snapshot);
                 break;
+            }
+            if !hangs_up {
+                silent.push(stream);
             }
         }
     });
     port
 }
 
+/// A sound snapshot.
+fn snapshot() -> Vec<u8> {
+    let server = start(Which::Reference, &[]);
+    fill(&server);
+    assert_eq!(ask(&server, &["SAVE"]), "OK");
+    std::fs::read(server.folder.path().join("dump.rdb")).unwrap()
+}
+
 #[test]
 fn what_a_false_primary_sends_destroys_nothing() {
-    let snapshots: [&[u8]; 6] = [
-        b"$20\r\nREDIS0099aaaaaaaaaaa",
-        b"$20\r\nREDIS0011aaaaaaaaaaa",
-        b"$18446744073709551615\r\nREDIS0011",
-        b"$-5\r\n",
-        b"-ERR no\r\n",
-        b"\x00\x01\x02garbage",
+    let sound = snapshot();
+    let (len, mark) = (sound.len(), "m".repeat(40));
+    let with_len = |bytes: &[u8]| [format!("${len}\r\n").as_bytes(), bytes].concat();
+    let streamed = |bytes: &[u8], mark_sent: &str| {
+        [format!("$EOF:{mark}\r\n").as_bytes(), bytes, mark_sent.as_bytes()].concat()
+    };
+    let mut unknown_version = sound.clone();
+    unknown_version[5..9].copy_from_slice(b"0099");
+    let mut damaged = sound.clone();
+    damaged[len / 2] ^= 0x55;
+    let lost = "Error condition on socket for SYNC: unexpected end of file";
+    let unsound = "the snapshot that was received cannot be loaded, the data stays as it is";
+    let no_snapshot = "Bad protocol from MASTER, the first byte is not '$' (we received ";
+    let late = "Timeout receiving bulk data from MASTER";
+    let cases = [
+        (
+            with_len(&unknown_version),
+            true,
+            "the data stays as it is: Can't handle RDB format version 99",
+        ),
+        (with_len(&damaged), true, unsound),
+        (streamed(&damaged, &mark), true, unsound),
+        (streamed(&sound[..len / 2], &mark), true, unsound),
+        // It stops, or never comes to an end.
+        (with_len(&sound[..len / 2]), true, lost),
+        (with_len(&sound[..len / 2]), false, late),
+        (streamed(&sound, &"n".repeat(40)), true, lost),
+        (streamed(&sound, &"n".repeat(40)), false, late),
+        (b"$18446744073709551615\r\nREDIS0011".to_vec(), true, lost),
+        (b"$-5\r\n".to_vec(), true, no_snapshot),
+        (b"$EOF:short\r\n".to_vec(), true, no_snapshot),
+        (b"\x00\x01\x02garbage\r\n".to_vec(), true, "we received '\\0\\u{1}\\u{2}garbage'"),
+        (b"-ERR no\r\n".to_vec(), true, "MASTER aborted replication with an error: ERR no"),
     ];
     let server = start(Which::CrabCache, &["--repl-timeout", "2"]);
     fill(&server);
     let before = content(&server);
-    for snapshot in snapshots {
-        let port = false_primary(snapshot);
+    for (bytes, hangs_up, told) in cases {
+        let (port, log_len) = (false_primary(bytes, hangs_up), server.log().len());
+        let began = Instant::now();
         assert_eq!(ask(&server, &["REPLICAOF", "127.0.0.1", &port]), "OK");
-        await_that("a second attempt", &[&server], || {
-            info(&server, "master_total_sync_attempts").parse::<u64>().unwrap_or(0) >= 2
-        });
-        assert_eq!(content(&server), before);
+        let log = || server.log().split_off(log_len);
+        await_that("a second attempt", &[&server], || log().matches(told).count() >= 2);
+        assert_eq!(content(&server), before, "{told}");
         assert_eq!(info(&server, "master_link_status"), "down");
+        // Not at full speed.
+        let n_attempts = info(&server, "master_total_sync_attempts").parse::<u64>().unwrap();
+        assert!(n_attempts <= began.elapsed().as_secs() + 2, "{n_attempts}: {}", log());
     }
     assert_eq!(ask(&server, &["REPLICAOF", "NO", "ONE"]), "OK");
     assert_eq!(ask(&server, &["SET", "k", "v"]), "OK");
+    // A sound one takes its place.
+    let port = false_primary(with_len(&sound), false);
+    assert_eq!(ask(&server, &["REPLICAOF", "127.0.0.1", &port]), "OK");
+    await_that("the snapshot", &[&server], || ask(&server, &["EXISTS", "k"]) == "0");
+}
+
+/// A connection that has become a replica, and its snapshot's first byte.
+fn false_replica(server: &Server) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.write_all(b"SYNC\r\n").unwrap();
+    let mut first = [b'\n'];
+    while first == [b'\n'] {
+        stream.read_exact(&mut first).unwrap();
+    }
+    assert_eq!(first, [b'$']);
+    stream
+}
+
+#[test]
+fn a_replica_that_asks_is_cut() {
+    let keyspace = "== CRITICAL == This master is sending an error to its replica: 'Replica can't \
+                    interact with the keyspace' after processing the command ";
+    for which in [Which::Reference, Which::CrabCache] {
+        let server = start(which, &[]);
+        for (request, name, is_keyed) in [
+            ("PING\r\n", "ping", false),
+            ("GET k\r\n", "get", true),
+            ("SLOWLOG GET\r\n", "slowlog|get", false),
+            ("REPLCONF listening-port 7\r\n", "replconf", false),
+            ("NOSUCH\r\n", "<unknown>", false),
+        ] {
+            let log_len = server.log().len();
+            let mut stream = false_replica(&server);
+            // These it may send.
+            stream.write_all(b"REPLCONF ACK 0\r\nSYNC\r\n").unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream.read_to_end(&mut Vec::new()).unwrap();
+            let log = server.log().split_off(log_len);
+            let told =
+                format!("Replica generated a reply to command '{name}', disconnecting it: id=");
+            assert_eq!(log.matches(&told).count(), 1, "{which:?}: {log}");
+            assert_eq!(log.contains(&format!("{keyspace}'{name}'")), is_keyed, "{which:?}: {log}");
+        }
+        assert_eq!(ask(&server, &["SET", "k", "v"]), "OK");
+    }
+}
+
+/// Who is killed does not get what is changed behind that: not even by the same transaction.
+#[test]
+fn a_killed_replica_gets_nothing_more() {
+    for which in [Which::Reference, Which::CrabCache] {
+        let (primary, replica) = (start(which, &[]), start(Which::CrabCache, &[]));
+        follow(&replica, &primary);
+        let long = "x".repeat(16 * 1024);
+        let mut requests = vec![
+            request(&["MULTI"]),
+            request(&["CLIENT", "KILL", "TYPE", "replica"]),
+            request(&["CONFIG", "SET", "repl-backlog-size", "16384"]),
+        ];
+        requests.extend((0..10).map(|number| request(&["SET", &number.to_string(), &long])));
+        requests.push(request(&["EXEC"]));
+        let mut connection = primary.connect(Protocol::Resp2).unwrap();
+        connection.send(&requests.concat()).unwrap();
+        await_that("the snapshot", &[&primary], || info(&primary, "sync_full") == "2");
+        assert_same(&primary, &[&replica]);
+    }
+}
+
+/// The numbers about a link that comes and goes.
+#[test]
+fn a_replica_counts_its_attempts() {
+    for which in [Which::Reference, Which::CrabCache] {
+        let [primary, other] = [(); 2].map(|()| start(Which::CrabCache, &[]));
+        let replica = start(which, &[]);
+        let attempts = || {
+            ["master_current_sync_attempts", "master_total_sync_attempts"]
+                .map(|field| info(&replica, field))
+        };
+        assert_eq!(ask(&replica, &["REPLICAOF", "127.0.0.1", "1"]), "OK");
+        await_that("attempts", &[&replica], || attempts()[0].parse::<u32>().unwrap() >= 2);
+        assert_eq!(info(&replica, "master_link_down_since_seconds"), "-1", "{which:?}");
+        follow(&replica, &primary);
+        assert_eq!(attempts(), ["1", "1"], "{which:?}");
+        assert_eq!(ask(&replica, &["CLIENT", "KILL", "TYPE", "master"]), "1");
+        await_that("another link", &[&replica], || {
+            info(&replica, "master_link_status") == "up" && attempts()[1] == "2"
+        });
+        assert_eq!(attempts(), ["1", "2"], "{which:?}");
+        follow(&replica, &other);
+        assert_eq!(attempts(), ["1", "1"], "{which:?}");
+        assert_eq!(ask(&replica, &["REPLICAOF", "NO", "ONE"]), "OK");
+        std::thread::sleep(Duration::from_millis(1100));
+        follow(&replica, &primary);
+        let down_s = info(&replica, "total_disconnect_time_sec").parse::<u32>().unwrap();
+        assert!((1..4).contains(&down_s), "{which:?}: {down_s}");
+    }
+}
+
+/// Whose wait ends because the server becomes a replica has failed.
+#[test]
+fn a_wait_that_a_change_of_the_role_ends_has_failed() {
+    for which in [Which::Reference, Which::CrabCache] {
+        let server = start(which, &[]);
+        let mut waiting = server.connect(Protocol::Resp2).unwrap();
+        waiting.send(&request(&["BLPOP", "k", "0"])).unwrap();
+        await_that("a wait", &[&server], || info(&server, "blocked_clients") == "1");
+        assert_eq!(ask(&server, &["REPLICAOF", "127.0.0.1", "1"]), "OK");
+        let reply = waiting.receive(TIMEOUT).show();
+        assert!(reply.starts_with("-UNBLOCKED force unblock"), "{which:?}: {reply}");
+        let stats = info(&server, "cmdstat_blpop");
+        assert!(stats.contains("calls=1,"), "{which:?}: {stats}");
+        assert!(stats.ends_with("rejected_calls=0,failed_calls=1"), "{which:?}: {stats}");
+    }
+}
+
+/// Keys that have expired on a replica that may be written to are replaced, not changed.
+#[test]
+fn a_writable_replica_does_not_change_what_has_expired() {
+    for which in [Which::Reference, Which::CrabCache] {
+        let (primary, replica) = (start(Which::CrabCache, &[]), start(which, &[]));
+        follow(&replica, &primary);
+        ask(&primary, &["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+        for key in ["a", "b"] {
+            assert_eq!(ask(&primary, &["SET", key, "5", "PX", "10"]), "OK");
+        }
+        await_that("the keys", &[&replica], || ask(&replica, &["DBSIZE"]) == "2");
+        ask(&replica, &["CONFIG", "SET", "replica-read-only", "no"]);
+        std::thread::sleep(Duration::from_millis(20));
+        let asked = [&["INCR", "a"][..], &["TTL", "a"], &["GET", "b"], &["DBSIZE"]];
+        let replies = asked.map(|words| ask(&replica, words));
+        assert_eq!(replies, ["1", "-1", "$-1\\r\\n", "2"], "{which:?}");
+    }
 }
 
 #[test]
 fn sync_is_answered_by_the_snapshot_alone() {
     for which in [Which::Reference, Which::CrabCache] {
         let server = start(which, &[]);
-        let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+        let mut stream = TcpStream::connect(server.address).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.write_all(b"SYNC\r\n").unwrap();
         let mut first = [b'\n'];
@@ -273,7 +448,7 @@ fn sync_is_answered_by_the_snapshot_alone() {
 fn a_replica_that_sends_garbage_is_cut() {
     let server = start(Which::CrabCache, &[]);
     fill(&server);
-    let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+    let mut stream = TcpStream::connect(server.address).unwrap();
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream.write_all(b"SYNC\r\n").unwrap();
     let mut beginning = [0; 100];

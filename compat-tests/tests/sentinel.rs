@@ -1,9 +1,9 @@
 //! Debian's real redis-sentinel watches CrabCache: it discovers, fails over after kill -9, and makes
-//! the old primary a replica when it returns.
+//! the old primary a replica when it returns. A client of redis-py goes on all the time.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use compat_tests::server::{Server, Which, free_port, tool};
+use compat_tests::server::{Server, Which, free_port, repository, tool};
 use compat_tests::wire::{Connection, reply_text};
 use crabcache_resp::Protocol;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -67,6 +67,29 @@ fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Starts a client that writes and reads until [`end_client`].
+fn start_client(sentinels: &[Sentinel]) -> Child {
+    Command::new(repository().join(".tools/python/bin/python"))
+        .arg(repository().join("compat-tests/clients/redis_py_sentinel.py"))
+        .args(sentinels.iter().map(|sentinel| sentinel.port.to_string()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{error}: run scripts/install_tests"))
+}
+
+/// Ends the client. Returns how often it has succeeded and failed.
+fn end_client(client: Child) -> (u64, u64) {
+    // Its input ends.
+    let output = client.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let text = text(&output.stdout);
+    let (done, failed) = text.trim().split_once(' ').unwrap();
+    (done.parse().unwrap(), failed.parse().unwrap())
+}
+
 /// A group of a primary of the first kind and replicas of the others.
 fn fail_over(kinds: [Which; 3]) {
     let options = ["--repl-diskless-sync-delay", "0"];
@@ -92,6 +115,11 @@ fn fail_over(kinds: [Which; 3]) {
     await_that("the key", || {
         ports[1..].iter().all(|port| ask(*port, &["GET", "key"]) == ["value"])
     });
+    let counted = |port: u16| -> u64 {
+        ask(port, &["GET", "by-client"]).first().and_then(|text| text.parse().ok()).unwrap_or(0)
+    };
+    let client = start_client(&sentinels);
+    await_that("the client", || counted(ports[0]) > 20);
     servers[0].kill();
     let primary = || -> u16 {
         let address = ask(sentinels[0].port, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]);
@@ -100,12 +128,20 @@ fn fail_over(kinds: [Which; 3]) {
     await_that("another primary", || ports[1..].contains(&primary()));
     let new = primary();
     await_that("its promotion", || ask(new, &["SET", "key", "other"]) == ["OK"]);
+    let before = counted(new);
+    await_that("the client, at the new primary", || counted(new) > before + 20);
     servers[0].start_again(&options).unwrap();
     await_that("the same everywhere", || {
         ports.iter().all(|port| ask(*port, &["GET", "key"]) == ["other"])
     });
     await_that("the old primary as a replica", || {
         ask(ports[0], &["ROLE"]).first().map(String::as_str) == Some("slave")
+    });
+    let (n_done, n_failed) = end_client(client);
+    assert!(n_done > 40 && n_failed > 0, "{n_done} {n_failed}");
+    await_that("the same numbers", || {
+        let last = counted(new);
+        last > 40 && ports.iter().all(|port| counted(*port) == last)
     });
 }
 
@@ -117,4 +153,9 @@ fn sentinels_fail_over_crabcache() {
 #[test]
 fn sentinels_fail_over_a_mixed_group() {
     fail_over([Which::Older, Which::CrabCache, Which::Older]);
+}
+
+#[test]
+fn sentinels_fail_over_from_crabcache_to_redis() {
+    fail_over([Which::CrabCache, Which::Reference, Which::Reference]);
 }

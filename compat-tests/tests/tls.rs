@@ -3,65 +3,23 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+use compat_tests::certificates::Certificates;
 use compat_tests::server::{Server, Which, free_port, tool};
 use crabcache_resp::Protocol;
-use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-/// Certificates of two authorities, `one` and `two`, each with a server's and a client's.
-struct Files(TempDir);
-
-impl Files {
-    fn new() -> Files {
-        let files = Files(tempfile::tempdir().unwrap());
-        for name in ["one", "two"] {
-            let key = KeyPair::generate().unwrap();
-            let mut params = CertificateParams::new([]).unwrap();
-            params.distinguished_name.push(DnType::CommonName, name);
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-            let ca = params.self_signed(&key).unwrap();
-            std::fs::write(files.path(&format!("{name}-ca.crt")), ca.pem()).unwrap();
-            let issuer = Issuer::new(params, key);
-            for end in ["server", "client"] {
-                let key = KeyPair::generate().unwrap();
-                let mut params = CertificateParams::new(["localhost".to_string()]).unwrap();
-                params.distinguished_name.push(DnType::CommonName, format!("{end} of {name}"));
-                let signed: Certificate = params.signed_by(&key, &issuer).unwrap();
-                std::fs::write(files.path(&format!("{name}-{end}.crt")), signed.pem()).unwrap();
-                let pem = key.serialize_pem();
-                std::fs::write(files.path(&format!("{name}-{end}.key")), pem).unwrap();
-            }
-        }
-        files
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_string()
-    }
-}
 
 struct Tls {
-    files: Files,
+    files: Certificates,
     server: Server,
     port: u16,
 }
 
 impl Tls {
     fn start() -> Tls {
-        let (files, port) = (Files::new(), free_port());
+        let (files, port) = (Certificates::new(), free_port());
         let options = [
             ("--tls-port", port.to_string()),
             ("--tls-cert-file", files.text("one-server.crt")),

@@ -51,6 +51,9 @@ impl Clients {
         // Who ends the wait does not matter: there is no reply.
         let _ = client.end_wait(|_| true);
         client.kill();
+        if client.flags().contains(ClientFlags::PRIMARY) {
+            server.replication.link.cut(server.clock.unix_ms());
+        }
         server.pubsub.forget(client);
         server.tracking.forget(server, client);
     }

@@ -17,7 +17,7 @@ use crate::log;
 use crate::persistence::aof::{self, State};
 use crate::persistence::save;
 use crate::persistence::snapshot::Purpose;
-use crate::replication::replicas::{Replica, Stage};
+use crate::replication::replicas::Replica;
 use crate::server::Server;
 use crate::start::supervisor;
 use crabcache_store::Pass;
@@ -248,11 +248,10 @@ fn tell_lagging(server: &Server) {
     let mut n_lagging = 0;
     for (replica, n_bytes) in lagging(server) {
         n_lagging += 1;
-        let is_online = matches!(replica.stage(), Stage::Online(_));
         tracing::info!(
             "Lagging replica {} reported offset {n_bytes} behind master, lag={}, state={}.",
             replica.name(),
-            if is_online { replica.lag_s(now_ms) } else { 0 },
+            replica.shown_lag_s(now_ms),
             replica.state_name()
         );
     }

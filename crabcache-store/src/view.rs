@@ -27,6 +27,8 @@ pub enum Expiry {
     Remove,
     /// It is absent, but stays until the primary says so.
     Hide,
+    /// The same, unless something is to be changed about it: then it is removed.
+    HideFromReads,
     /// It is as good as any other.
     Ignore,
 }
@@ -548,7 +550,8 @@ impl<'a, 'p> WriteDb<'a, 'p> {
     /// Removes `key` if its time has come, and notes it. For keys that readers met.
     pub fn expire_if_due(&mut self, key: &Key<'_>) {
         let Some(db) = self.locked.stripe(key.stripe).db(self.db) else { return };
-        if db.n_expires == 0 || self.env.expiry != Expiry::Remove {
+        let stays = matches!(self.env.expiry, Expiry::Hide | Expiry::Ignore);
+        if db.n_expires == 0 || stays {
             return;
         }
         let is_due =

@@ -6,7 +6,7 @@
 
 use super::context::Ctx;
 use super::dispatch::{
-    Outcome, execute, needs_whole_keyspace, refuse_unknown, withhold_reply, write_error,
+    Outcome, execute, fail, needs_whole_keyspace, refuse_unknown, withhold_reply,
 };
 use super::table::Found;
 use super::{Args, CommandRow, Handler};
@@ -377,13 +377,9 @@ impl Pipeline {
         match how {
             Unblock::Served => {}
             Unblock::Ended => (blocked.end_reply)(&self.server, &mut ctx.reply),
-            Unblock::WithError => {
-                let stats = &self.server.stats.workers[self.worker];
-                stats.commands[blocked.row].failed_calls.add(1);
-                write_error(&mut ctx, &CommandError::Unblocked);
-            }
+            Unblock::WithError => fail(&mut ctx, mark, &CommandError::Unblocked),
             Unblock::RoleChanged => {
-                write_error(&mut ctx, &ReplicationError::RoleChanged.into());
+                fail(&mut ctx, mark, &ReplicationError::RoleChanged.into());
                 ctx.client.set_flag(ClientFlags::CLOSE_AFTER_REPLY, true);
             }
         }

@@ -119,6 +119,14 @@ pub(super) fn appendonly(server: &Server, _: &Config, new: &mut Config) -> Resul
     Ok(())
 }
 
+/// Concerns the snapshot under way, too.
+pub(super) fn rdb_key_save_delay(server: &Server, _: &Config, new: &mut Config) -> Result {
+    if let Some(current) = &*server.persistence.current.lock() {
+        current.output.set_key_delay(new.rdb_key_save_delay);
+    }
+    Ok(())
+}
+
 /// Deletes what was kept while it was not to be deleted.
 pub(super) fn aof_disable_auto_gc(server: &Server, _: &Config, new: &mut Config) -> Result {
     // What stays does no harm.

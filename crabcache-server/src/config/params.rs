@@ -268,7 +268,7 @@ params! {
     /// Removes snapshots that were made only for replicas.
     "rdb-del-sync-files" => rdb_del_sync_files: bool = false, YesNo, [MUTABLE NOOP];
     /// Microseconds to wait after each key of a snapshot, for tests; a negative number is a part of one.
-    "rdb-key-save-delay" => rdb_key_save_delay: i64 = 0, Int(INT_MIN, INT_MAX), [MUTABLE HIDDEN];
+    "rdb-key-save-delay" => rdb_key_save_delay: i64 = 0, Int(INT_MIN, INT_MAX), [MUTABLE HIDDEN], apply = apply::rdb_key_save_delay;
     /// Microseconds to wait after each key that is loaded, for tests; a negative number is a part of one.
     "key-load-delay" => key_load_delay: i64 = 0, Int(INT_MIN, INT_MAX), [MUTABLE HIDDEN];
     /// Clients are answered while a file is loaded if it is larger than this.

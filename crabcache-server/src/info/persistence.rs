@@ -38,16 +38,15 @@ pub(super) fn persistence(fields: &mut Fields) {
     }
 }
 
-fn aof(fields: &mut Fields, server: &Server, current: Option<Purpose>, now_s: i64) {
-    let is_rewriting = current == Some(Purpose::Rewrite);
+fn aof(fields: &mut Fields, server: &Server, under_way: Option<Purpose>, now_s: i64) {
     let aof = &server.aof;
     let rewrites = &aof.rewrites;
     let state = aof.state();
     let is_scheduled = rewrites.is_scheduled.load(Relaxed);
     fields.add("aof_enabled", i32::from(state != State::Off));
-    // What is to begin in a moment because logging was turned on counts as begun, but not what waits
-    // for another snapshot.
-    let is_about_to = state == State::Starting && is_scheduled && current.is_none();
+    // What is to begin in a moment because logging was turned on counts as begun.
+    let is_rewriting = under_way == Some(Purpose::Rewrite);
+    let is_about_to = state == State::Starting && is_scheduled && under_way.is_none();
     fields.add("aof_rewrite_in_progress", i32::from(is_rewriting || is_about_to));
     fields.add("aof_rewrite_scheduled", i32::from(is_scheduled && !is_about_to));
     fields.add("aof_last_rewrite_time_sec", rewrites.took_s_and_one.load(Relaxed) - 1);

@@ -55,11 +55,12 @@ fn show_link(fields: &mut Fields, link: &LinkStatus) {
     if link.phase == Phase::Sync {
         show_transfer(fields, link.transfer, heard_s);
     }
-    let down_ms = if is_up { 0 } else { now_ms - link.down_since_ms };
+    let is_lost = !is_up && link.down_since_ms != 0;
+    let down_ms = if is_lost { now_ms - link.down_since_ms } else { 0 };
     if is_up {
         fields.add("master_link_up_since_seconds", (now_ms - link.up_since_ms) / 1000);
     } else {
-        fields.add("master_link_down_since_seconds", down_ms / 1000);
+        fields.add("master_link_down_since_seconds", if is_lost { down_ms / 1000 } else { -1 });
     }
     fields.add("total_disconnect_time_sec", (link.down_total_ms + down_ms) / 1000);
     fields.add("slave_priority", fields.config.replica_priority);
@@ -85,6 +86,6 @@ fn describe(replica: &Replica, now_ms: i64) -> String {
         replica.introduction.listening_port,
         replica.state_name(),
         replica.acked.load(Ordering::Relaxed),
-        replica.lag_s(now_ms)
+        replica.shown_lag_s(now_ms)
     )
 }

@@ -65,7 +65,7 @@ impl Target {
         }
         let is_tls = config.tls_replication;
         let to = Destination { host: &host, port, source: "", is_tls };
-        let stream = Dialed::connect(server, config, to, request.timeout, &|| false);
+        let stream = Dialed::connect(&server.clock, config, to, request.timeout, &|| false);
         let stream = stream.map_err(|_| KeyMigrationError::Writing)?;
         Ok(Target {
             stream,

@@ -28,11 +28,28 @@ pub(super) struct Options {
     pub(super) n_sampled: usize,
     /// Seconds without progress after which it gives up.
     pub(super) timeout_s: u64,
+    /// How to speak TLS with those that are to be reached so.
+    pub(super) tls: TlsFiles,
+}
+
+/// Files for connections by TLS; empty: none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct TlsFiles {
+    /// Who may vouch for servers: a file,
+    pub(super) ca_file: String,
+    /// or a folder.
+    pub(super) ca_folder: String,
+    /// What is shown to servers,
+    pub(super) certificate: String,
+    /// and its key.
+    pub(super) key: String,
 }
 
 /// Where a server is, and as whom to talk to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
+    /// Whether it is reached by TLS.
+    pub(super) is_tls: bool,
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) user: Option<String>,
@@ -47,9 +64,11 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Address, MigrateError> {
         let wrong = |why: &dyn fmt::Display| MigrateError::Address(text.into(), why.to_string());
         let url = Url::parse(text).map_err(|error| wrong(&error))?;
-        if url.scheme() != "redis" {
-            return Err(wrong(&"only redis:// is known"));
-        }
+        let is_tls = match url.scheme() {
+            "redis" => false,
+            "rediss" => true,
+            _ => return Err(wrong(&"only redis:// and rediss:// are known")),
+        };
         if !matches!(url.path(), "" | "/") || url.query().is_some() {
             return Err(wrong(&"all databases are migrated"));
         }
@@ -63,6 +82,7 @@ impl FromStr for Address {
         let plain =
             |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into();
         Ok(Address {
+            is_tls,
             host,
             port: url.port().unwrap_or(PORT_DEFAULT),
             user: Some(plain(url.username())).filter(|user: &String| !user.is_empty()),
@@ -74,10 +94,11 @@ impl FromStr for Address {
 /// Without the password.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Address { host, port, .. } = self;
+        let Address { is_tls, host, port, .. } = self;
+        let scheme = if *is_tls { "rediss" } else { "redis" };
         match host.parse::<IpAddr>() {
-            Ok(IpAddr::V6(_)) => write!(f, "redis://[{host}]:{port}"),
-            _ => write!(f, "redis://{host}:{port}"),
+            Ok(IpAddr::V6(_)) => write!(f, "{scheme}://[{host}]:{port}"),
+            _ => write!(f, "{scheme}://{host}:{port}"),
         }
     }
 }
@@ -89,15 +110,24 @@ The way back is the same command with the addresses changed.
 Examples:
   crabcache-server migrate redis://10.0.0.5:6379 --dry-run
   crabcache-server migrate redis://:secret@10.0.0.5:6379 --target redis://10.0.0.6:6379
-  crabcache-server migrate redis://10.0.0.5:6379 --promote";
+  crabcache-server migrate redis://10.0.0.5:6379 --promote
+  crabcache-server migrate rediss://10.0.0.5:6379 --target rediss://10.0.0.6:6379 --cacert ca.crt";
 
 fn command() -> Command {
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
     };
     let address = |arg: Arg| {
-        arg.value_name("redis://[USER[:PASSWORD]@]HOST[:PORT]")
+        arg.value_name("redis[s]://[USER[:PASSWORD]@]HOST[:PORT]")
             .value_parser(NonEmptyStringValueParser::new())
+    };
+    let file = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .value_name(value)
+            .default_value("")
+            .hide_default_value(true)
+            .help(help)
     };
     Command::new("migrate")
         .bin_name("crabcache-server migrate")
@@ -129,6 +159,10 @@ fn command() -> Command {
                 .default_value("60")
                 .help("Give up after so long without progress"),
         )
+        .arg(file("cacert", "FILE", "Who may vouch for servers reached by TLS (rediss://)"))
+        .arg(file("cacertdir", "FOLDER", "The same, a file for each"))
+        .arg(file("cert", "FILE", "The certificate that is shown to them"))
+        .arg(file("key", "FILE", "Its key"))
 }
 
 /// Reads the words behind the program's name.
@@ -140,6 +174,7 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Options
         let parsed: Result<Address, MigrateError> = text.parse();
         parsed.map_err(|error| command.error(clap::error::ErrorKind::InvalidValue, error))
     };
+    let path = |name: &str| matches.get_one::<String>(name).cloned().unwrap_or_default();
     Ok(Options {
         source: address("source")?,
         target: address("target")?,
@@ -149,6 +184,12 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Options
         promote: matches.get_flag("promote"),
         n_sampled: matches.get_one("sample").copied().unwrap_or_default(),
         timeout_s: matches.get_one("timeout").copied().unwrap_or(1),
+        tls: TlsFiles {
+            ca_file: path("cacert"),
+            ca_folder: path("cacertdir"),
+            certificate: path("cert"),
+            key: path("key"),
+        },
     })
 }
 
@@ -157,7 +198,7 @@ mod tests {
     use super::*;
 
     fn address(text: &str) -> Option<(String, u16, Option<String>, Option<String>)> {
-        let Address { host, port, user, password } = text.parse().ok()?;
+        let Address { host, port, user, password, .. } = text.parse().ok()?;
         Some((host, port, user, password))
     }
 
@@ -184,6 +225,8 @@ mod tests {
     fn passwords_are_not_shown() {
         let address: Address = "redis://u:secret@[::1]:1".parse().unwrap();
         assert_eq!(address.to_string(), "redis://[::1]:1");
+        let address: Address = "rediss://u:secret@h".parse().unwrap();
+        assert!(address.is_tls && address.to_string() == "rediss://h:6379");
     }
 
     #[test]

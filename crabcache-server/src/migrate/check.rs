@@ -121,12 +121,37 @@ pub(super) fn check(
     report.fine(format!("source {}", describe(pair.source, &pair.source_info)));
     report.fine(format!("target {}", describe(pair.target, &pair.target_info)));
     check_roles(&pair, options, &mut report);
+    check_tls(&mut pair, options, &mut report)?;
     check_modules(&mut pair, &mut report)?;
     check_commands(&mut pair, &mut report)?;
     check_types(&mut pair, &mut report)?;
     check_parameters(&mut pair, &mut report)?;
     check_users(&mut pair, &mut report)?;
     Ok(report)
+}
+
+/// Whoever is to follow by TLS must be able to.
+fn check_tls(
+    pair: &mut Pair<'_>,
+    options: &Options,
+    report: &mut Report,
+) -> Result<(), MigrateError> {
+    let Options { source, target, promote, .. } = options;
+    let followers = [
+        ("target", &mut *pair.target, source.is_tls),
+        ("source", pair.source, target.is_tls && *promote),
+    ];
+    for (name, server, _) in followers.into_iter().filter(|(.., is_meant)| *is_meant) {
+        let mut lacks = |parameter: &str| -> Result<bool, MigrateError> {
+            Ok(server.parameter(parameter)?.is_none_or(|value| value.is_empty()))
+        };
+        if lacks("tls-cert-file")? || (lacks("tls-ca-cert-file")? && lacks("tls-ca-cert-dir")?) {
+            report.problem(format!(
+                "the {name} cannot follow by TLS: it has no tls-cert-file or no tls-ca-cert-file"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn describe(server: &Client, info: &Info) -> String {

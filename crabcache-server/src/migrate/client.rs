@@ -1,11 +1,13 @@
 //! A client of one of the two servers: blocking, one request or one batch at a time.
 
-use super::arguments::Address;
+use super::arguments::{Address, TlsFiles};
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::error::MigrateError;
+use crate::net::dial::{Destination, Dialed};
 use crabcache_resp::{Protocol, Value};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 const CONNECT_TIME: Duration = Duration::from_secs(10);
@@ -17,7 +19,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// See the module's text.
 pub(super) struct Client {
     name: String,
-    stream: TcpStream,
+    stream: Dialed,
     /// What has been received and not been looked at.
     input: Vec<u8>,
 }
@@ -27,9 +29,9 @@ pub(super) type Info = HashMap<String, String>;
 
 impl Client {
     /// Connects and authenticates.
-    pub(super) fn connect(address: &Address) -> Result<Client, MigrateError> {
+    pub(super) fn connect(address: &Address, tls: &TlsFiles) -> Result<Client, MigrateError> {
         let name = address.to_string();
-        let stream = open(address)
+        let stream = open(address, tls)
             .map_err(|error| MigrateError::Connection { server: name.clone(), error })?;
         let mut client = Client { name, stream, input: Vec::new() };
         if let Some(password) = &address.password {
@@ -73,7 +75,8 @@ impl Client {
                 bytes.extend_from_slice(b"\r\n");
             }
         }
-        self.stream.write_all(&bytes).map_err(|error| self.lost(error))?;
+        let sent = self.stream.write_all(&bytes).and_then(|()| self.stream.flush());
+        sent.map_err(|error| self.lost(error))?;
         requests.iter().map(|_| self.reply()).collect()
     }
 
@@ -120,6 +123,13 @@ impl Client {
         Ok(words.chunks_exact(2).filter_map(pair).collect())
     }
 
+    /// One parameter; `None` if the server does not have it.
+    pub(super) fn parameter(&mut self, name: &str) -> Result<Option<String>, MigrateError> {
+        let reply = self.call(&["CONFIG", "GET", name])?;
+        let Value::Array(words) = reply else { return Err(self.unexpected("CONFIG")) };
+        Ok(words.get(1).and_then(text))
+    }
+
     /// Another kind of reply was to be expected.
     pub(super) fn unexpected(&self, command: &str) -> MigrateError {
         MigrateError::Unexpected { server: self.name.clone(), command: command.to_string() }
@@ -130,20 +140,20 @@ impl Client {
     }
 }
 
-fn open(address: &Address) -> io::Result<TcpStream> {
-    let mut last = io::ErrorKind::AddrNotAvailable.into();
-    for place in (address.host.as_str(), address.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&place, CONNECT_TIME) {
-            Ok(stream) => {
-                stream.set_read_timeout(Some(REPLY_TIME))?;
-                stream.set_write_timeout(Some(REPLY_TIME))?;
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
+fn open(address: &Address, tls: &TlsFiles) -> io::Result<Dialed> {
+    let config = Config {
+        tls_ca_cert_file: tls.ca_file.clone(),
+        tls_ca_cert_dir: tls.ca_folder.clone(),
+        tls_cert_file: tls.certificate.clone(),
+        tls_key_file: tls.key.clone(),
+        ..Config::default()
+    };
+    let to =
+        Destination { host: &address.host, port: address.port, source: "", is_tls: address.is_tls };
+    let stream = Dialed::connect(&Clock::default(), &config, to, CONNECT_TIME, &|| false)?;
+    stream.socket().set_read_timeout(Some(REPLY_TIME))?;
+    stream.socket().set_write_timeout(Some(REPLY_TIME))?;
+    Ok(stream)
 }
 
 /// The number of a field; 0 if it is not there.

@@ -42,6 +42,10 @@ fn looks_in(seconds: u64) -> u64 {
 
 /// Has `replica` follow the server at `primary`, with its password if it has one.
 pub(super) fn follow(replica: &mut Client, primary: &Address) -> Result<(), MigrateError> {
+    let is_tls = if primary.is_tls { "yes" } else { "no" };
+    if replica.parameter("tls-replication")?.is_some_and(|now| now != is_tls) {
+        replica.call(&["CONFIG", "SET", "tls-replication", is_tls])?;
+    }
     replica.call(&["CONFIG", "SET", "masteruser", primary.user.as_deref().unwrap_or_default()])?;
     replica.call(&[
         "CONFIG",

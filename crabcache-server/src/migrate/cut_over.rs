@@ -22,8 +22,7 @@ pub(super) fn explain(out: &mut impl Write, options: &Options) -> Result<(), Mig
         "\n{target} follows {source} now. To cut over:\n\
          \x20 crabcache-server migrate {source} --target {target} --promote\n\
          and have the clients connect to the target. To give up:\n\
-         \x20 redis-cli -h {} -p {} replicaof no one",
-        target.host, target.port
+         \x20 redis-cli -u {target} replicaof no one"
     )?;
     Ok(())
 }
@@ -85,7 +84,10 @@ fn seen_from(
     target: &mut Client,
     options: &Options,
 ) -> Result<Address, MigrateError> {
-    let port = number(&target.info("server")?, "tcp_port");
+    let port = match options.target.is_tls {
+        true => options.target.port.into(),
+        false => number(&target.info("server")?, "tcp_port"),
+    };
     let replicas = source.info("replication")?;
     let mut hosts = replicas.iter().filter_map(|field| host_of_replica(field, port));
     let host = match (hosts.next(), hosts.next()) {

@@ -51,8 +51,8 @@ pub fn run(line: &[OsString]) -> Option<ExitCode> {
 }
 
 fn migrate(out: &mut impl Write, options: &Options) -> Result<(), MigrateError> {
-    let mut source = Client::connect(&options.source)?;
-    let mut target = Client::connect(&options.target)?;
+    let mut source = Client::connect(&options.source, &options.tls)?;
+    let mut target = Client::connect(&options.target, &options.tls)?;
     let report = check::check(&mut source, &mut target, options)?;
     report.print(out)?;
     if report.has_problems() && !options.force {

@@ -303,7 +303,8 @@ impl Connection {
         let sent = self.send(&mut Context::from_waker(&waker), &mail.output);
         self.waker = Some(waker);
         self.is_over |= sent.is_err();
-        sent.is_ok()
+        // What the socket has not taken is for the task to send, and an end is the task's as well.
+        sent.is_ok() && self.pending.is_empty() && !self.is_deaf
     }
 
     fn poll_to_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {

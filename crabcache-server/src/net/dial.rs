@@ -1,10 +1,10 @@
-//! Connections that this server makes itself: to its primary, to servers that keys are migrated to.
+//! Connections that this program makes itself: to its primary, to servers that keys are migrated to.
 //!
 //! They block: only threads of their own use them.
 
+use super::tls;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::server::Server;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Socket, Type};
@@ -42,18 +42,18 @@ impl Dialed {
     /// # Errors
     /// If that cannot be, or not in time.
     pub fn connect(
-        server: &Server,
+        clock: &Clock,
         config: &Config,
         to: Destination<'_>,
         timeout: Duration,
         gives_up: &dyn Fn() -> bool,
     ) -> io::Result<Dialed> {
-        let patience = Patience { clock: &server.clock, timeout, gives_up };
+        let patience = Patience { clock, timeout, gives_up };
         let stream = open(to, &patience)?;
         stream.set_nodelay(true)?;
         let dialed = if to.is_tls {
             stream.set_read_timeout(Some(LOOK_EVERY))?;
-            let stream = server.tls.connect(config, to.host, stream).map_err(io::Error::other)?;
+            let stream = tls::connect(config, to.host, stream).map_err(io::Error::other)?;
             Dialed::Tls(Box::new(shake_hands(stream, &patience)?))
         } else {
             Dialed::Plain(stream)
@@ -196,7 +196,7 @@ mod tests {
     fn dial(port: u16, source: &str, is_tls: bool, gives_up: bool) -> io::Result<Dialed> {
         let t = TestServer::new();
         let to = Destination { host: "127.0.0.1", port, source, is_tls };
-        Dialed::connect(&t.server, &t.server.config.get(), to, TIMEOUT, &|| gives_up)
+        Dialed::connect(&t.server.clock, &t.server.config.get(), to, TIMEOUT, &|| gives_up)
     }
 
     #[test]

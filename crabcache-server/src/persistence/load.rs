@@ -124,14 +124,14 @@ pub fn held(
     Ok(())
 }
 
-/// Whether a file can be read to its end.
-pub fn is_sound(server: &Server, config: &Config, file: File) -> bool {
-    let read_all = || {
-        let mut decoder = Decoder::new(file, options(server, config))?;
-        while decoder.next_item()?.is_some() {}
-        Ok(())
-    };
-    read_all().map_err(|error| tell_failed(server, &error)).is_ok()
+/// Reads a file to its end, and gives up what it reads.
+///
+/// # Errors
+/// If that cannot be.
+pub fn examine(server: &Server, config: &Config, file: File) -> Result<(), RdbFileError> {
+    let mut decoder = Decoder::new(file, options(server, config))?;
+    while decoder.next_item()?.is_some() {}
+    Ok(())
 }
 
 /// Removes all data, as if they had never been, while the keyspace is held.
@@ -153,14 +153,18 @@ pub fn empty(server: &Server, locked: &mut Locked<'_>, is_lazy: bool) {
 /// If it cannot be loaded; the log says why.
 pub fn from_primary(server: &Server, config: &Config, file: File) -> Result<(), Logged> {
     // The log's files have other data: it begins anew with what is loaded.
-    let is_logged = server.aof.state() != aof::State::Off;
     aof::stop(server);
     begin(server, &file);
     // It is left to the primary to remove what has expired.
     let loaded = read_in_parallel(server, config, file, Expired::Keep);
     server.persistence.loading.is_under_way.store(false, Ordering::Relaxed);
-    if is_logged {
-        aof::start(server);
+    {
+        // It may have been switched off meanwhile, or on: then it lacks what was loaded before.
+        let _change = server.config.begin_change();
+        if server.config.get().appendonly {
+            aof::stop(server);
+            aof::start(server);
+        }
     }
     let loaded = loaded.map_err(|error| tell_failed(server, &error))?;
     finish(server, &loaded);

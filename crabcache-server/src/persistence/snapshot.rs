@@ -27,7 +27,7 @@ use crate::server::Server;
 use crabcache_store::{Entry, Images, Locked, Pass, Snapshot};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -122,6 +122,8 @@ pub struct Output {
     n_keys: AtomicU64,
     /// Entries that commands have handed over and that are not counted yet.
     n_images: AtomicU64,
+    /// What is waited for after each key, in microseconds, as tests want it.
+    key_delay_us: AtomicI64,
 }
 
 impl Images for Output {
@@ -149,6 +151,11 @@ impl Output {
     /// Keys written so far.
     pub fn n_keys(&self) -> u64 {
         self.n_keys.load(Ordering::Relaxed)
+    }
+
+    /// Has it wait for so long after each key from now on.
+    pub fn set_key_delay(&self, delay_us: i64) {
+        self.key_delay_us.store(delay_us, Ordering::Relaxed);
     }
 
     /// Ends the snapshot without a file.
@@ -298,6 +305,7 @@ pub fn begin_for(
         is_aborted: AtomicBool::new(false),
         n_keys: AtomicU64::new(0),
         n_images: AtomicU64::new(0),
+        key_delay_us: AtomicI64::new(config.rdb_key_save_delay),
     });
     let images: Arc<dyn Images> = output.clone();
     // One that was aborted may still be on its way.
@@ -368,6 +376,8 @@ pub fn run_in_background(server: &Server, job: Job) {
     }
     // Only now may the next one begin.
     *server.persistence.current.lock() = None;
+    // Who waits for what a new base has on disk finds the rewrite ended.
+    server.replication.replicas.serve_waiting(server);
 }
 
 fn tell_saved(server: &Server, saved: Result<(), Logged>, is_aborted: bool) {
@@ -469,26 +479,29 @@ fn write_all(
             (chunk.db, _) = (None, chunk.bytes.clear());
             sync.grown_to(n_bytes).map_err(|error| output.failed("fsync", &error))?;
         }
-        count(output, config, n_visited + output.n_images.swap(0, Ordering::Relaxed));
+        count(output, n_visited + output.n_images.swap(0, Ordering::Relaxed));
     }
     Ok(())
 }
 
 /// Counts keys that were written; waits after each, as tests want it.
-fn count(output: &Output, config: &Config, n_keys: u64) {
+fn count(output: &Output, n_keys: u64) {
     const WAIT_MAX: Duration = Duration::from_millis(10);
-    let delay_us = config.rdb_key_save_delay;
-    if delay_us <= 0 {
+    let delay = || {
+        let delay_us = output.key_delay_us.load(Ordering::Relaxed);
+        Duration::from_micros(u64::try_from(delay_us).unwrap_or(0))
+    };
+    if delay().is_zero() {
         output.n_keys.fetch_add(n_keys, Ordering::Relaxed);
         // A negative number is a part of a microsecond: less than what the rest takes.
         return;
     }
     for _ in 0..n_keys {
-        let mut rest = Duration::from_micros(delay_us.unsigned_abs());
-        while !rest.is_zero() && !output.is_over() {
-            let wait = rest.min(WAIT_MAX);
+        let mut waited = Duration::ZERO;
+        while waited < delay() && !output.is_over() {
+            let wait = (delay() - waited).min(WAIT_MAX);
             std::thread::sleep(wait);
-            rest -= wait;
+            waited += wait;
         }
         output.n_keys.fetch_add(1, Ordering::Relaxed);
     }

@@ -141,8 +141,11 @@ impl Replication {
         if is_replica && !was_replica {
             unblock_clients(server);
         }
-        // They must learn what we are now.
-        self.replicas.disconnect(server);
+        if !is_replica {
+            // They must learn the new name of the history. Whoever follows a replica stays: it goes on
+            // with its stream, unless it needs a snapshot.
+            self.replicas.disconnect(server);
+        }
     }
 
     /// The same for good: CONFIG REWRITE will say so. The keyspace is held.

@@ -1,7 +1,7 @@
 //! Our replicas: how far each has come, and who waits for them.
 
 use super::log::Reader;
-use super::spool::Spool;
+use super::spool::{Progress, Spool};
 use crate::blocking::{Unblock, Wait};
 use crate::client::ClientHandle;
 use crate::config::Config;
@@ -122,8 +122,9 @@ impl Replica {
 
     /// As INFO names the stage.
     pub fn state_name(&self) -> &'static str {
-        match *self.stage.lock() {
+        match &*self.stage.lock() {
             Stage::Waiting(_) => "wait_bgsave",
+            Stage::Snapshot(spool, _) if spool.progress() == Progress::Growing => "wait_bgsave",
             Stage::Snapshot(..) => "send_bulk",
             Stage::Online(_) if self.awaits_ack.load(Ordering::Relaxed) => "send_bulk",
             Stage::Online(_) => "online",
@@ -142,10 +143,15 @@ impl Replica {
     /// As log lines name it.
     pub fn name(&self) -> String {
         match self.introduction.listening_port {
-            0 if self.client.peer.is_unix => format!("{}:{}", self.ip(), "<unknown-replica-port>"),
-            0 => format!("client id #{}", self.client.id),
+            0 => format!("{}:<unknown-replica-port>", self.ip()),
             port => format!("{}:{port}", self.ip()),
         }
+    }
+
+    /// As INFO shows its lag: who gets no stream yet has none.
+    pub fn shown_lag_s(&self, now_ms: i64) -> i64 {
+        let has_stream = matches!(*self.stage.lock(), Stage::Online(_));
+        if has_stream { self.lag_s(now_ms) } else { 0 }
     }
 
     /// Seconds since it told how far it is.

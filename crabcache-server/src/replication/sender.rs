@@ -6,14 +6,17 @@
 //!        \-> +FULLRESYNC, waits, $EOF:... snapshot ..., first acknowledgement --/
 //! ```
 //!
-//! The connection is no client's any more: whatever the replica sends beside REPLCONF is ignored.
+//! The connection is no client's any more: nothing that the replica asks for can be answered in the
+//! middle of the stream, so a replica that asks is cut.
 
 use super::full_sync;
 use super::log::Reader;
 use super::replicas::{Introduction, Replica, Stage, SyncRequest};
 use super::spool::Spool;
-use crate::client::ClientHandle;
-use crate::command::Args;
+use crate::client::{ClientHandle, Running, describe};
+use crate::command::table::Found;
+use crate::command::{Args, Flags};
+use crate::error::CommandError;
 use crate::server::{Server, random_id};
 use bytes::{Buf, BytesMut};
 use crabcache_resp::number::parse_i64;
@@ -154,7 +157,13 @@ async fn receive(
             spans.clear();
             match parser.parse(&mut input, 0, &Limits::default(), &mut spans) {
                 Ok(Progress::Complete { consumed }) => {
-                    acknowledge(server, replica, Args::new(&input, &spans));
+                    let args = Args::new(&input, &spans);
+                    if args.len() >= 2 && args.is(0, "replconf") && args.is(1, "ack") {
+                        acknowledge(server, replica, args);
+                    } else if wants_reply(args) {
+                        tell_cut(server, replica, args);
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
                     input.advance(consumed);
                 }
                 Ok(Progress::Incomplete { .. }) if input.len() <= INPUT_BYTES_MAX => break,
@@ -170,15 +179,40 @@ async fn receive(
     }
 }
 
+/// Whether a reply would have to be given to a request that is no acknowledgement.
+fn wants_reply(args: Args<'_>) -> bool {
+    // Compat: who is a replica already is not told.
+    !args.is_empty() && !args.is(0, "sync") && !args.is(0, "psync")
+}
+
+/// Tells the log why a replica is cut.
+fn tell_cut(server: &Server, replica: &Replica, args: Args<'_>) {
+    let row = match server.commands.find(args) {
+        Found::Row(row) | Found::NoSubcommand(row) => Some(row),
+        Found::Nothing => None,
+    };
+    let name = row.map_or("<unknown>", |row| row.original_name());
+    tracing::warn!(
+        "Replica generated a reply to command '{name}', disconnecting it: {}",
+        describe(server, &replica.client, Running::default())
+    );
+    if row.is_some_and(|row| row.spec.flags.intersects(Flags::READONLY | Flags::WRITE)) {
+        tracing::warn!(
+            "== CRITICAL == This master is sending an error to its replica: '{}' after processing the \
+             command '{name}'",
+            CommandError::ReplicaTouchesKeyspace.to_string().trim_start_matches("ERR ")
+        );
+    }
+}
+
 /// REPLCONF ACK offset [FACK offset-on-disk]
 fn acknowledge(server: &Server, replica: &Replica, args: Args<'_>) {
     let now_ms = server.clock.unix_ms();
     replica.client.touch(now_ms);
-    if args.len() < 3 || !args.is(0, "replconf") || !args.is(1, "ack") {
-        return;
-    }
     let number = |index| parse_i64(args.get(index)).and_then(|offset| u64::try_from(offset).ok());
-    if let Some(offset) = number(2) {
+    if args.len() >= 3
+        && let Some(offset) = number(2)
+    {
         replica.acked.fetch_max(offset, Ordering::Relaxed);
     }
     if args.len() >= 5
@@ -310,6 +344,10 @@ async fn send_stream(
         bytes.clear();
         if !server.log.read(reader, &mut bytes) {
             return Err(io::ErrorKind::NotFound.into());
+        }
+        if replica.client.is_killed() {
+            // What came into the log behind that, it is not to get.
+            return Ok(());
         }
         if bytes.is_empty() {
             stream.flush().await?;

@@ -257,11 +257,15 @@ impl Server {
     /// What happens now to keys whose time has come: none is removed while writes are paused.
     #[inline]
     pub fn expiry(&self, now_ms: i64) -> Expiry {
-        // A replica leaves it to its primary to remove them.
-        if self.conditions.is_paused(true, now_ms) || self.conditions.is_replica() {
+        // A replica leaves it to its primary to remove them, but for those that its clients change.
+        if self.conditions.is_paused(true, now_ms) {
+            Expiry::Hide
+        } else if !self.conditions.is_replica() {
+            Expiry::Remove
+        } else if self.config.get().replica_read_only {
             Expiry::Hide
         } else {
-            Expiry::Remove
+            Expiry::HideFromReads
         }
     }
 

@@ -6,7 +6,7 @@ use crate::error::{CommandError, ReplicationError};
 use crate::persistence::rdb::encode::Filter;
 use crate::replication::failover::{Plan, find_replica};
 use crate::replication::link::{Address, Phase};
-use crate::replication::replicas::SyncRequest;
+use crate::replication::replicas::{Replica, Stage, SyncRequest};
 use crabcache_store::WriteDb;
 use std::sync::atomic::Ordering;
 
@@ -21,7 +21,13 @@ pub(super) fn psync(_: &mut WriteDb, ctx: &mut Ctx, args: Args) -> CommandResult
     if args.len() > 3 && args.is(3, "failover") {
         take_over(ctx, &replid)?;
     }
-    let offset = args.int(2)?;
+    let offset = args.int(2).inspect_err(|_| {
+        let introduction = ctx.client.introduction.as_deref().cloned().unwrap_or_default();
+        let (client, now_ms) = (ctx.client.handle.clone(), ctx.server.clock.unix_ms());
+        let replica = Replica::new(client, introduction, Stage::Waiting(now_ms), now_ms);
+        let name = replica.name();
+        tracing::warn!("Replica {name} asks for synchronization but with a wrong offset");
+    })?;
     become_replica(ctx, SyncRequest::Psync { replid, offset })
 }
 

@@ -61,27 +61,25 @@ impl Tls {
         }
     }
 
-    /// Speaks TLS with a server that this one has connected to. The handshake is done when something
-    /// is sent.
-    ///
-    /// # Errors
-    /// If the settings cannot be made.
-    pub fn connect(
-        &self,
-        config: &Config,
-        host: &str,
-        socket: TcpStream,
-    ) -> Result<StreamOwned<ClientConnection, TcpStream>, String> {
-        let settings = settings::make_client(config).map_err(|error| error.to_string())?;
-        let name = ServerName::try_from(host.to_string()).map_err(|error| error.to_string())?;
-        let connection = ClientConnection::new(Arc::new(settings), name);
-        Ok(StreamOwned::new(connection.map_err(|error| error.to_string())?, socket))
-    }
-
     /// The settings in force.
     pub(super) fn settings(&self) -> Option<Arc<ServerConfig>> {
         self.settings.load_full()
     }
+}
+
+/// Speaks TLS with a server that this program has connected to. The handshake is still to be done.
+///
+/// # Errors
+/// If the settings cannot be made.
+pub fn connect(
+    config: &Config,
+    host: &str,
+    socket: TcpStream,
+) -> Result<StreamOwned<ClientConnection, TcpStream>, String> {
+    let settings = settings::make_client(config).map_err(|error| error.to_string())?;
+    let name = ServerName::try_from(host.to_string()).map_err(|error| error.to_string())?;
+    let connection = ClientConnection::new(Arc::new(settings), name);
+    Ok(StreamOwned::new(connection.map_err(|error| error.to_string())?, socket))
 }
 
 /// A socket that TLS is to be spoken on.

@@ -59,20 +59,24 @@ pub(super) fn make_client(config: &Config) -> Result<ClientConfig, TlsError> {
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
         .map_err(|error| TlsError::Authorities(error.to_string()))?;
-    let (certificate, key, password) = match config.tls_client_cert_file.as_str() {
-        "" => (&config.tls_cert_file, &config.tls_key_file, &config.tls_key_file_pass),
-        own => (&own.to_string(), &config.tls_client_key_file, &config.tls_client_key_file_pass),
+    let shown = match config.tls_client_cert_file.as_str() {
+        "" => Shown::by_server(config),
+        own => Shown {
+            certificate: own,
+            key: &config.tls_client_key_file,
+            password: &config.tls_client_key_file_pass,
+        },
     };
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions(&config.tls_protocols)?)
         .map_err(TlsError::Other)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyName(verifier)));
-    if certificate.is_empty() {
+    if shown.certificate.is_empty() {
         return Ok(builder.with_no_client_auth());
     }
-    let key = files::private_key(key, password)?;
-    builder.with_client_auth_cert(files::certificates(certificate)?, key).map_err(TlsError::Other)
+    let key = shown.load(&provider)?;
+    Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))))
 }
 
 /// Verifies who has signed a server's certificate, and not its name. Compat: servers are known by
@@ -144,7 +148,7 @@ pub(super) fn make(config: &Config) -> Result<ServerConfig, TlsError> {
         RootCertStore::empty()
     };
     let verifier = verifier(config.tls_auth_clients, roots, provider.clone())?;
-    let key = certified_key(config, &provider)?;
+    let key = Shown::by_server(config).load(&provider)?;
     let mut settings = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions)
         .map_err(TlsError::Other)?
@@ -198,16 +202,32 @@ fn verifier(
     builder.build().map_err(|error| TlsError::Authorities(error.to_string()))
 }
 
-/// The certificate that is shown, with its key.
-fn certified_key(config: &Config, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-    let certificates = files::certificates(&config.tls_cert_file)?;
-    let key = files::private_key(&config.tls_key_file, &config.tls_key_file_pass)?;
-    let fail = |error: Error| TlsError::Key(config.tls_key_file.clone(), error.to_string());
-    let key = provider.key_provider.load_private_key(key).map_err(fail)?;
-    let certified = CertifiedKey::new(certificates, key);
-    // Certificates that rustls cannot look into (of version 1) are shown all the same.
-    match certified.keys_match() {
-        Err(error @ Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(fail(error)),
-        _ => Ok(certified),
+/// The files of a certificate that is shown, and of its key.
+struct Shown<'c> {
+    certificate: &'c str,
+    key: &'c str,
+    password: &'c str,
+}
+
+impl Shown<'_> {
+    fn by_server(config: &Config) -> Shown<'_> {
+        Shown {
+            certificate: &config.tls_cert_file,
+            key: &config.tls_key_file,
+            password: &config.tls_key_file_pass,
+        }
+    }
+
+    fn load(&self, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
+        let certificates = files::certificates(self.certificate)?;
+        let key = files::private_key(self.key, self.password)?;
+        let fail = |error: Error| TlsError::Key(self.key.to_string(), error.to_string());
+        let key = provider.key_provider.load_private_key(key).map_err(fail)?;
+        let certified = CertifiedKey::new(certificates, key);
+        // Certificates that rustls cannot look into (of version 1) are shown all the same.
+        match certified.keys_match() {
+            Err(error @ Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(fail(error)),
+            _ => Ok(certified),
+        }
     }
 }

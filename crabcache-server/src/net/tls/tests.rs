@@ -1,6 +1,6 @@
 //! Tests of the settings; what clients see of them is tested from outside.
 
-use super::settings::make;
+use super::settings::{make, make_client};
 use crate::config::{Config, TlsAuthClients};
 use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::pem::LineEnding;
@@ -107,4 +107,38 @@ fn keys_may_be_encrypted() {
     assert!(with("1234").is_ok());
     assert!(with("").unwrap_err().to_string().contains("tls-key-file-pass is empty"));
     assert!(with("wrong").is_err());
+}
+
+/// A certificate of X.509 version 1, which rustls cannot look into.
+const OLD_CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBFzCBvQIUVp8oAWUJNq4cxLE+lLudAGO8vrAwCgYIKoZIzj0EAwIwDTELMAkG
+A1UEAwwCdjEwIBcNMjYxMTI5MDExNDE3WhgPMjEyNjExMDUwMTE0MTdaMA0xCzAJ
+BgNVBAMMAnYxMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEw4PlH7VuW2K6jAFf
+VdlJ1jzJJrXiIUJsTn/0DSy5ID97NcMUL70kheSfaC3asnhP8rpGghZSTVHF7Uae
+m4iOMTAKBggqhkjOPQQDAgNJADBGAiEAlYU1oNEoMZGO+4BQvkrabbwH/e18LLXu
+q9yKlXHI8mICIQDZP6YIKvWuXsoPT/uZ3R/EW/wKyl4QrzErpeXxPnWLoQ==
+-----END CERTIFICATE-----
+";
+
+/// Its key, which opens nothing.
+const OLD_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg7ADpAYcw/Fk3vcJX
+X/KD/Hjf6c6+2TABa/fw951iwMihRANCAATDg+UftW5bYrqMAV9V2UnWPMkmteIh
+QmxOf/QNLLkgP3s1wxQvvSSF5J9oLdqyeE/yukaCFlJNUcXtRp6biI4x
+-----END PRIVATE KEY-----
+";
+
+#[test]
+fn old_certificates_are_shown_on_both_sides() {
+    let files = Files::new();
+    std::fs::write(files.path("old"), OLD_CERTIFICATE).unwrap();
+    std::fs::write(files.path("old-key"), OLD_KEY).unwrap();
+    let (tls_cert_file, tls_key_file) = (files.text("old"), files.text("old-key"));
+    let config = Config { tls_cert_file, tls_key_file, ..files.config() };
+    assert!(make(&config).is_ok());
+    assert!(make_client(&config).unwrap().client_auth_cert_resolver.has_certs());
+    let other = Config { tls_key_file: files.text("other"), ..files.config() };
+    assert!(make(&other).is_err() && make_client(&other).is_err());
 }

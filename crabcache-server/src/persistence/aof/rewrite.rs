@@ -258,7 +258,6 @@ fn put_in_force(
         aof.current_size.store(0, Ordering::Relaxed);
     } else {
         aof.set_state(State::On);
-        server.replication.replicas.serve_waiting(server);
         let total = base_bytes + aof.increment_size.load(Ordering::Relaxed);
         aof.current_size.store(total, Ordering::Relaxed);
         aof.base_size.store(total, Ordering::Relaxed);

@@ -25,7 +25,7 @@ pub(super) fn introduce(server: &Server, config: &Config, socket: &mut Socket) -
     // A primary that wants a password says so, and one whose script is over its time.
     let is_alive = ["+PONG", "-NOAUTH", "-NOPERM", "-BUSY"];
     if !is_alive.iter().any(|beginning| reply.starts_with(beginning)) {
-        tracing::warn!("Error reply to PING from master: '{reply}'");
+        tracing::warn!("Error reply to PING from master: '{}'", reply.escape_debug());
         return Err(Lost::Told);
     }
     tracing::info!("Master replied to PING, replication can continue...");
@@ -117,6 +117,7 @@ pub(super) fn ask(
         // It does not know the command.
         Some("-ERR") if !is_handing_over => ask_as_of_old(socket),
         _ => {
+            let reply = reply.escape_debug();
             tracing::warn!("Unexpected reply to PSYNC from master: {reply}");
             Err(Lost::Told)
         }

@@ -16,6 +16,7 @@ mod transfer;
 use crate::config::Config;
 use crate::server::Server;
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -79,6 +80,9 @@ pub struct Transfer {
     pub read_bytes: u64,
 }
 
+/// A primary that does not let us follow is asked so often: a second, with the attempt itself.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(950);
+
 /// What is known about the link.
 #[derive(Debug, Clone, Default)]
 pub struct LinkStatus {
@@ -88,16 +92,31 @@ pub struct LinkStatus {
     pub phase: Phase,
     /// The snapshot that is being received.
     pub transfer: Transfer,
-    /// Since when the link is not up: Unix milliseconds; 0: it never was.
+    /// Since when the link is not up that this replica has had: Unix milliseconds; 0: it had none.
     pub down_since_ms: i64,
-    /// Since when it is: Unix milliseconds.
+    /// Since when it is: Unix milliseconds; 0: it is not.
     pub up_since_ms: i64,
+    /// When the last link ended, as whatever this server is since then: Unix milliseconds.
+    lost_at_ms: i64,
+    /// It was up for so long that another one may be made at once.
+    has_lasted: bool,
     /// Milliseconds without a link, until it was up last.
     pub down_total_ms: i64,
-    /// Attempts since the link was up.
+    /// Attempts since the last link ended, with the one that made this one.
     pub n_attempts: u64,
-    /// Attempts ever.
+    /// Attempts to reach this primary.
     pub n_attempts_ever: u64,
+}
+
+impl LinkStatus {
+    /// The link has ended, if there was one.
+    fn note_end(&mut self, now_ms: i64) {
+        if self.up_since_ms != 0 {
+            self.has_lasted = now_ms - self.up_since_ms >= BETWEEN_ATTEMPTS.as_millis() as i64;
+            (self.lost_at_ms, self.down_since_ms) = (now_ms, now_ms);
+            (self.up_since_ms, self.n_attempts) = (0, 0);
+        }
+    }
 }
 
 /// See the module's text.
@@ -144,11 +163,30 @@ impl Link {
     pub fn follow(&self, server: &Server, primary: Option<Address>) {
         let mut status = self.status.lock();
         server.conditions.set_replica(primary.is_some());
-        *status = LinkStatus { primary, ..LinkStatus::default() };
-        status.down_since_ms = server.clock.unix_ms();
+        status.note_end(server.clock.unix_ms());
+        let down_since_ms = if primary.is_some() { status.down_since_ms } else { 0 };
+        let LinkStatus { lost_at_ms, down_total_ms, .. } = *status;
+        *status = LinkStatus {
+            primary,
+            down_since_ms,
+            lost_at_ms,
+            down_total_ms,
+            ..LinkStatus::default()
+        };
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.interrupt();
         self.changed.notify_all();
+    }
+
+    /// Ends a connection that gets the stream: the link is down from now on, whenever the thread
+    /// learns of it.
+    pub fn cut(&self, now_ms: i64) {
+        let mut status = self.status.lock();
+        if status.phase == Phase::Connected {
+            status.phase = Phase::Connect;
+            status.note_end(now_ms);
+        }
+        self.interrupt();
     }
 
     /// Ends the connection; the thread makes another one.
@@ -200,11 +238,11 @@ impl Link {
         None
     }
 
-    /// Waits before the next attempt, unless the primary changes.
+    /// Waits before the next attempt, unless the primary changes, or there was a link that has lasted.
     fn rest(&self, generation: u64) {
-        const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(1);
         let mut status = self.status.lock();
-        if self.generation() == generation {
+        let may_hurry = std::mem::take(&mut status.has_lasted);
+        if self.generation() == generation && !may_hurry {
             self.changed.wait_for(&mut status, BETWEEN_ATTEMPTS);
         }
     }
@@ -221,14 +259,14 @@ impl Link {
                 status.n_attempts_ever += 1;
             }
             Phase::Connected => {
-                status.n_attempts = 0;
                 status.up_since_ms = now_ms;
-                status.down_total_ms += now_ms - status.down_since_ms;
+                if status.lost_at_ms != 0 {
+                    status.down_total_ms += now_ms - status.lost_at_ms;
+                }
+                (status.lost_at_ms, status.down_since_ms) = (0, 0);
             }
-            Phase::Connect if status.up_since_ms != 0 => {
-                (status.up_since_ms, status.down_since_ms) = (0, now_ms);
-            }
-            Phase::Connect | Phase::Handshake | Phase::Sync => {}
+            Phase::Connect => status.note_end(now_ms),
+            Phase::Handshake | Phase::Sync => {}
         }
     }
 
@@ -244,7 +282,7 @@ enum Lost {
     #[error("")]
     Told,
     #[error("{0}")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     /// Another primary is to be followed, or none.
     #[error("the primary has changed")]
     Changed,
@@ -257,6 +295,9 @@ pub fn run(server: &Arc<Server>) {
     while let Some((primary, generation)) = link.await_primary(server) {
         match attempt(server, &mut follower, &primary, generation) {
             Ok(()) | Err(Lost::Told | Lost::Changed) => {}
+            Err(Lost::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                tell_timeout(link.status().phase);
+            }
             Err(Lost::Io(error)) => {
                 tracing::warn!(
                     "Error condition on socket for SYNC: {}",
@@ -267,6 +308,17 @@ pub fn run(server: &Arc<Server>) {
         *link.socket.lock() = None;
         link.enter(generation, Phase::Connect, server.clock.unix_ms());
         link.rest(generation);
+    }
+}
+
+/// Tells the log what has been waited for in vain.
+fn tell_timeout(phase: Phase) {
+    match phase {
+        Phase::Sync => tracing::warn!(
+            "Timeout receiving bulk data from MASTER... If the problem persists try to set the \
+             'repl-timeout' parameter in redis.conf to a larger value."
+        ),
+        _ => tracing::warn!("Timeout connecting to the MASTER..."),
     }
 }
 

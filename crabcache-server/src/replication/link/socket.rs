@@ -38,10 +38,17 @@ impl Socket {
         // Whoever is followed next must not wait for one that does not answer.
         let gives_up =
             || server.replication.link.generation() != generation || server.is_stopping();
-        let stream = Dialed::connect(server, config, to, timeout, &gives_up).map_err(|error| {
-            tracing::warn!("Unable to connect to MASTER: {}", system_text(&error));
-            Lost::Told
-        })?;
+        let stream =
+            Dialed::connect(&server.clock, config, to, timeout, &gives_up).map_err(|error| {
+                if gives_up() {
+                    return Lost::Changed;
+                }
+                if error.kind() == io::ErrorKind::TimedOut {
+                    return error.into();
+                }
+                tracing::warn!("Unable to connect to MASTER: {}", system_text(&error));
+                Lost::Told
+            })?;
         stream.socket().set_read_timeout(Some(GLANCE))?;
         Ok(Socket { stream, timeout })
     }

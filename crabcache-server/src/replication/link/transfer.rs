@@ -54,13 +54,13 @@ pub(super) fn receive(
         }
     }
     let reader = file.reader()?;
-    if !load::is_sound(server, config, reader) {
+    load::examine(server, config, reader).map_err(|error| {
         tracing::warn!(
-            "MASTER <-> REPLICA sync: the snapshot that was received is damaged or cannot be read: \
-             the data stays as it is"
+            "MASTER <-> REPLICA sync: the snapshot that was received cannot be loaded, the data stays \
+             as it is: {error}"
         );
-        return Err(Lost::Told);
-    }
+        Lost::Told
+    })?;
     Ok(file)
 }
 
@@ -76,8 +76,9 @@ fn read_header(server: &Server, socket: &mut Socket) -> Result<End, Lost> {
         tracing::warn!("MASTER aborted replication with an error: {error}");
     } else {
         tracing::warn!(
-            "Bad protocol from MASTER, the first byte is not '$' (we received '{line}'), are you \
-             sure the host and port are right?"
+            "Bad protocol from MASTER, the first byte is not '$' (we received '{}'), are you \
+             sure the host and port are right?",
+            line.escape_debug()
         );
     }
     Err(Lost::Told)
