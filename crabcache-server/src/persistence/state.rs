@@ -4,6 +4,7 @@ use super::snapshot::{Jobs, Output, Purpose};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// See the module's text.
 pub struct Persistence {
@@ -102,6 +103,17 @@ impl Persistence {
         let current = self.current.lock();
         let current = current.as_ref().filter(|current| current.purpose == purpose);
         current.inspect(|current| current.output.abort()).is_some()
+    }
+
+    /// Waits until none is under way for this purpose, but not longer than that: whoever waits may hold
+    /// what it needs to end.
+    pub fn await_end_of(&self, purpose: Purpose, wait_max: Duration) {
+        const STEP: Duration = Duration::from_millis(1);
+        let mut waited = Duration::ZERO;
+        while self.current_purpose() == Some(purpose) && waited < wait_max {
+            std::thread::sleep(STEP);
+            waited += STEP;
+        }
     }
 
     /// What the snapshot under way is made for.

@@ -24,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 /// Failures in a row from which the next try is put off.
 const N_FAILURES_MAX: u64 = 3;
@@ -115,8 +116,11 @@ pub fn begin(
 
 /// Ends the rewrite under way, if there is one.
 pub fn kill(server: &Server) {
+    // It ends with the slice of a moment; who asks for a snapshot next should find it gone.
+    const WAIT_MAX: Duration = Duration::from_millis(100);
     if server.persistence.abort(Purpose::Rewrite) {
         tracing::info!("Killing running AOF rewrite child: {}", std::process::id());
+        server.persistence.await_end_of(Purpose::Rewrite, WAIT_MAX);
     }
 }
 

@@ -172,6 +172,22 @@ fn logging_can_be_turned_on_and_off() {
 }
 
 #[test]
+fn a_rewrite_waits_for_a_snapshot() {
+    let dir = temp_dir("aof-postponed");
+    let mut t = start(&dir, &[("appendonly", "no")]);
+    t.check("BGSAVE", "+Background saving started");
+    t.check("CONFIG SET appendonly yes", "+OK");
+    let info = t.run("INFO persistence");
+    assert!(info.contains("aof_rewrite_in_progress:0"), "{info}");
+    assert!(info.contains("aof_rewrite_scheduled:1"), "{info}");
+    run_in_background(&t.server, t.server.persistence.jobs.take_waiting().unwrap());
+    let info = t.run("INFO persistence");
+    assert!(info.contains("aof_rewrite_in_progress:1"), "{info}");
+    super::rewrite::begin_if_due(&t.server);
+    assert!(t.run("INFO stats").contains("total_forks:2"));
+}
+
+#[test]
 fn an_old_file_is_adopted() {
     let dir = temp_dir("aof-old");
     let text = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n";
