@@ -25,10 +25,10 @@ static size_t unanswered[FDS]; /* bytes of a request that has not come whole */
 static char *make_replies(size_t len, size_t count) {
     char *one = malloc(len + 32), *all = malloc(len * count);
     memset(one, 'x', len);
-    if (len == 5) {
-        memcpy(one, "+OK\r\n", 5);
-    } else if (len == 7) {
-        memcpy(one, "+PONG\r\n", 7);
+    if (len < 8) {
+        /* "+xx\r\n" */
+        one[0] = '+';
+        memcpy(one + len - 2, "\r\n", 2);
     } else {
         /* "$N\r\n" + N bytes + "\r\n" */
         size_t body = len;
