@@ -112,17 +112,25 @@ impl Used {
 
 /// Bytes of memory that somebody is about to give back.
 #[derive(Debug, Default, Clone)]
-pub struct PassingSum(Arc<AtomicUsize>);
+pub struct PassingSum {
+    n_bytes: Arc<AtomicUsize>,
+    used: Used,
+}
 
 impl PassingSum {
+    /// A sum of nothing, of memory that `used` counts.
+    pub fn new(used: &Used) -> PassingSum {
+        PassingSum { n_bytes: Arc::default(), used: used.clone() }
+    }
+
     /// Bytes.
     #[inline]
     pub fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.n_bytes.load(Ordering::Acquire)
     }
 }
 
-/// A share of such a sum, which ends with it.
+/// A share of such a sum, which ends with it. The memory goes before, on the same thread.
 #[derive(Debug, Default)]
 pub struct Passing {
     n_bytes: usize,
@@ -133,14 +141,16 @@ impl Passing {
     /// Makes it larger.
     pub fn add(&mut self, n_bytes: usize, sum: &PassingSum) {
         self.n_bytes += n_bytes;
-        self.sum.get_or_insert_with(|| sum.clone()).0.fetch_add(n_bytes, Ordering::Relaxed);
+        self.sum.get_or_insert_with(|| sum.clone()).n_bytes.fetch_add(n_bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for Passing {
     fn drop(&mut self) {
         if let Some(sum) = &self.sum {
-            sum.0.fetch_sub(self.n_bytes, Ordering::Relaxed);
+            // In this order: in between, others would take what has gone for memory in use.
+            sum.used.tell(0);
+            sum.n_bytes.fetch_sub(self.n_bytes, Ordering::Release);
         }
     }
 }
