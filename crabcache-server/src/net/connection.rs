@@ -80,6 +80,28 @@ struct Buffers {
     output: Vec<u8>,
 }
 
+impl Buffers {
+    /// The buffer for a read, empty, of [`READ_BYTES`]: it may become a connection's own, whose client
+    /// counts with all of it.
+    fn empty_input(&mut self) -> &mut BytesMut {
+        self.input.clear();
+        if !self.input.try_reclaim(READ_BYTES) {
+            self.input = BytesMut::with_capacity(READ_BYTES);
+        }
+        &mut self.input
+    }
+
+    /// Takes the buffer back that a large request has taken, now that it was served.
+    fn take_back(&mut self, mut input: BytesMut) {
+        if self.input.capacity() == 0
+            && input.try_reclaim(READ_BYTES)
+            && input.capacity() == READ_BYTES
+        {
+            self.input = input;
+        }
+    }
+}
+
 impl Shared {
     /// For worker number `index` of a crew, without connections.
     pub(super) fn new(server: Arc<Server>, crew: Arc<Crew>, index: usize) -> Shared {
@@ -473,13 +495,13 @@ impl Connection {
     /// Reads once and serves what has come.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let shared = self.shared.clone();
-        let uses_shared = self.input.len() <= SMALL_INPUT_BYTES && self.wanted <= READ_BYTES;
+        let uses_shared =
+            self.input.len() <= SMALL_INPUT_BYTES && self.wanted <= READ_BYTES - self.input.len();
         let mut buffers = shared.buffers.borrow_mut();
         let input = if uses_shared {
-            buffers.input.clear();
-            buffers.input.extend_from_slice(&self.input);
-            buffers.input.reserve(READ_BYTES);
-            &mut buffers.input
+            let input = buffers.empty_input();
+            input.extend_from_slice(&self.input);
+            input
         } else {
             make_room(&mut self.input, self.wanted);
             &mut self.input
@@ -493,7 +515,7 @@ impl Connection {
             return Poll::Ready(self.end_of_input());
         }
         self.count_received(received);
-        self.yields |= received >= READ_BYTES;
+        self.yields |= received >= READ_BYTES - SMALL_INPUT_BYTES;
         if !uses_shared {
             drop(buffers);
             self.wanted = self.wanted.saturating_sub(received);
@@ -575,11 +597,7 @@ impl Connection {
     fn keep_input(&mut self, input: BytesMut) {
         self.input = match input.len() {
             0 => {
-                let shared = &mut self.shared.buffers.borrow_mut().input;
-                // A large request has taken its buffer: here it is again.
-                if shared.capacity() == 0 && input.capacity() <= 2 * READ_BYTES {
-                    *shared = input;
-                }
+                self.shared.buffers.borrow_mut().take_back(input);
                 BytesMut::new()
             }
             // Not the buffer that much more has stood in.
