@@ -15,6 +15,7 @@
 //!   served from time to time ([`Shared::stand_in`]), so that somebody can end it.
 
 use super::crew::Crew;
+use super::replica::{Replicas, Steered};
 use super::stream::{RawStream, Stream};
 use crate::client::{Client, ClientFlags, ClientHandle, Running, describe};
 use crate::command::pipeline::{Pipeline, Stop};
@@ -22,7 +23,7 @@ use crate::replication::sender;
 use crate::server::Server;
 use crate::{client_eviction, output_limits};
 use bytes::{Buf, BytesMut};
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -73,6 +74,7 @@ pub(super) struct Shared {
     buffers: RefCell<Buffers>,
     /// The connections by their clients' ids.
     connections: RefCell<HashMap<u64, Weak<RefCell<Connection>>>>,
+    replicas: Replicas,
 }
 
 struct Buffers {
@@ -112,6 +114,7 @@ impl Shared {
             stand_in: RefCell::new(Pipeline::new(server.clone(), server.stand_in_worker())),
             buffers: RefCell::new(buffers),
             connections: RefCell::default(),
+            replicas: Replicas::default(),
             worker: index,
             crew,
             server,
@@ -144,6 +147,7 @@ impl Shared {
                 connection.stand_in();
             }
         }
+        self.replicas.stand_in();
     }
 }
 
@@ -218,14 +222,15 @@ pub(super) async fn serve(connection: Rc<RefCell<Connection>>) -> Option<Moved> 
         return connection.leave(to);
     }
     connection.forget();
+    let shared = connection.shared.clone();
     if connection.is_handed_over && !connection.client.handle.is_killed() {
-        connection.serve_replica().await;
+        let id = connection.client.handle.id;
+        shared.replicas.serve(id, |is_direct| connection.serve_replica(is_direct)).await;
     } else {
         connection.take_leave().await;
+        drop(connection);
     }
-    let server = connection.shared.server.clone();
-    drop(connection);
-    server.memory.used.note();
+    shared.server.memory.used.note();
     None
 }
 
@@ -353,13 +358,14 @@ impl Connection {
     }
 
     /// Serves a client that has become a replica, to its end.
-    async fn serve_replica(&mut self) {
+    async fn serve_replica(mut self, is_direct: Rc<Cell<bool>>) {
         let client = &mut self.client;
         let Some(request) = client.sync.take() else { return };
         let introduction = client.introduction.take().map(|own| *own).unwrap_or_default();
         let input = std::mem::take(&mut self.input);
         let (server, handle) = (&self.shared.server, client.handle.clone());
-        sender::serve(server, &mut self.stream, &handle, (introduction, request), input).await;
+        let stream = Steered { stream: &mut self.stream, is_direct };
+        sender::serve(server, stream, &handle, (introduction, request), input).await;
     }
 
     /// As [`Connection::poll`]; a panic ends the connection.
