@@ -42,8 +42,8 @@ const READ_BYTES: usize = 256 * 1024;
 const ROOM_BYTES_MIN: usize = READ_BYTES / 16;
 /// An unfinished request from this length on keeps the buffer that it was read into.
 const LARGE_INPUT_BYTES: usize = READ_BYTES / 8;
-/// Output that a worker has room for from the beginning. No key should go because the buffer grows for
-/// the first long reply.
+/// Output that a worker has room for from the beginning, as for input. No key should go because a worker
+/// gets its first connection or gives its first long reply.
 const OUTPUT_BYTES: usize = 16 * 1024;
 /// Room for output that a worker keeps.
 const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
@@ -108,7 +108,7 @@ impl Shared {
     /// For worker number `index` of a crew, without connections.
     pub(super) fn new(server: Arc<Server>, crew: Arc<Crew>, index: usize) -> Shared {
         let output = Vec::with_capacity(OUTPUT_BYTES);
-        let buffers = Buffers { input: BytesMut::new(), output };
+        let buffers = Buffers { input: BytesMut::with_capacity(READ_BYTES), output };
         Shared {
             pipeline: RefCell::new(Pipeline::new(server.clone(), index)),
             stand_in: RefCell::new(Pipeline::new(server.clone(), server.stand_in_worker())),
