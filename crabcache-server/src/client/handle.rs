@@ -38,6 +38,17 @@ pub struct Mail {
     pub unblock: Option<Unblock>,
 }
 
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivered {
+    /// Bytes of output that the connection had before it, and has with it.
+    pub n_bytes_before: usize,
+    /// See there.
+    pub n_bytes_after: usize,
+    /// Whether the connection must be woken: it has not been since it last took its mail.
+    pub is_first: bool,
+}
+
 /// Where a client connected from and to.
 #[derive(Debug, Clone, Default)]
 pub struct Peer {
@@ -296,13 +307,12 @@ impl ClientHandle {
     }
 
     /// Puts into the mail what `bytes` gives for the client's protocol, and wakes nobody. What that
-    /// takes is added to `passing` until it is taken. Returns how much output the connection then
-    /// has before it, and whether it must be woken: it has not been since it last took its mail.
+    /// takes is added to `passing` until it is taken.
     pub fn deliver<'b>(
         &self,
         bytes: impl FnOnce(Protocol) -> &'b [u8],
         passing: Option<&PassingSum>,
-    ) -> (usize, bool) {
+    ) -> Delivered {
         /// Room for some messages, so that it does not grow with each.
         const ROOM_BYTES: usize = 1024;
         let mut mail = self.mail.lock();
@@ -311,15 +321,17 @@ impl ClientHandle {
         if capacity == 0 {
             mail.output.reserve(ROOM_BYTES);
         }
+        let output_bytes = self.output_bytes.load(Ordering::Relaxed);
+        let n_bytes_before = output_bytes + mail.output.len();
         mail.output.extend_from_slice(bytes(self.protocol()));
         if let Some(sum) = passing {
             let n_bytes = mail.output.capacity() - capacity;
             mail.passing.add(n_bytes, sum);
         }
-        let n_bytes = self.output_bytes.load(Ordering::Relaxed) + mail.output.len();
+        let n_bytes_after = output_bytes + mail.output.len();
         drop(mail);
         self.has_mail.store(true, Ordering::Release);
-        (n_bytes, is_first)
+        Delivered { n_bytes_before, n_bytes_after, is_first }
     }
 
     /// Bytes that the connection has not taken.

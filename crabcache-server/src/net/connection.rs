@@ -8,6 +8,9 @@
 //!   that sends everything before it reads anything is served, without output piling up here.
 //! - Requests that came before the end of the stream are executed, even if nobody will read the
 //!   replies. A client that is blocked or paused when it goes has none.
+//! - Replies to batches of requests go out when all connections that had some were served: so a
+//!   client of many connections, or several on one processor, is woken once and finds many replies,
+//!   instead of being woken for each while it has nothing else to do. A single reply is not kept.
 //! - After a turn of work the connection goes to the end of the worker's queue, however much more
 //!   its client has sent.
 //! - A command that panics ends its connection and nothing else.
@@ -75,6 +78,15 @@ pub(super) struct Shared {
     /// The connections by their clients' ids.
     connections: RefCell<HashMap<u64, Weak<RefCell<Connection>>>>,
     replicas: Replicas,
+    outbox: RefCell<Outbox>,
+}
+
+/// Connections whose replies go out when those that have something to do were served.
+#[derive(Default)]
+struct Outbox {
+    connections: Vec<Weak<RefCell<Connection>>>,
+    /// Wakes the task that sends them.
+    sender: Option<Waker>,
 }
 
 struct Buffers {
@@ -115,6 +127,7 @@ impl Shared {
             buffers: RefCell::new(buffers),
             connections: RefCell::default(),
             replicas: Replicas::default(),
+            outbox: RefCell::default(),
             worker: index,
             crew,
             server,
@@ -123,6 +136,32 @@ impl Shared {
 
     fn pipeline(&self) -> RefMut<'_, Pipeline> {
         self.pipeline.try_borrow_mut().unwrap_or_else(|_| self.stand_in.borrow_mut())
+    }
+
+    /// Sends what waits in the outbox, for ever. Woken by the first that comes into it, the task runs
+    /// behind all that were ready then.
+    pub(super) fn poll_outbox(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut connections = {
+            let mut outbox = self.outbox.borrow_mut();
+            outbox.sender.get_or_insert_with(|| cx.waker().clone());
+            std::mem::take(&mut outbox.connections)
+        };
+        for connection in connections.drain(..).filter_map(|connection| connection.upgrade()) {
+            connection.borrow_mut().send_posted();
+        }
+        self.outbox.borrow_mut().connections = connections;
+        Poll::Pending
+    }
+
+    /// Puts a connection into the outbox.
+    fn post(&self, connection: Weak<RefCell<Connection>>) {
+        let mut outbox = self.outbox.borrow_mut();
+        outbox.connections.push(connection);
+        if outbox.connections.len() == 1
+            && let Some(sender) = &outbox.sender
+        {
+            sender.wake_by_ref();
+        }
     }
 
     /// Sends what was delivered to a client of this worker.
@@ -178,6 +217,8 @@ pub(super) struct Moved {
 
 /// See the module's text.
 pub(super) struct Connection {
+    /// Itself.
+    me: Weak<RefCell<Connection>>,
     shared: Rc<Shared>,
     stream: Stream,
     client: Client,
@@ -187,6 +228,8 @@ pub(super) struct Connection {
     wanted: usize,
     /// Output that the socket has not taken.
     pending: BytesMut,
+    /// It is in the worker's outbox: the socket was not asked yet.
+    is_posted: bool,
     /// What is kept may leave when the append-only file is safe up to here.
     held_until: Option<u64>,
     /// The stream itself keeps some more (TLS).
@@ -242,26 +285,30 @@ impl Connection {
         client: Client,
     ) -> Rc<RefCell<Connection>> {
         let id = client.handle.id;
-        let connection = Rc::new(RefCell::new(Connection {
-            shared: shared.clone(),
-            stream,
-            client,
-            input: BytesMut::new(),
-            wanted: 1,
-            pending: BytesMut::new(),
-            held_until: None,
-            is_unflushed: false,
-            timer: None,
-            waker: None,
-            has_work: false,
-            yields: false,
-            is_at_end: false,
-            is_deaf: false,
-            is_over: false,
-            is_handed_over: false,
-            seen: 0,
-            moves_to: None,
-        }));
+        let connection = Rc::new_cyclic(|me| {
+            RefCell::new(Connection {
+                me: me.clone(),
+                shared: shared.clone(),
+                stream,
+                client,
+                input: BytesMut::new(),
+                wanted: 1,
+                pending: BytesMut::new(),
+                is_posted: false,
+                held_until: None,
+                is_unflushed: false,
+                timer: None,
+                waker: None,
+                has_work: false,
+                yields: false,
+                is_at_end: false,
+                is_deaf: false,
+                is_over: false,
+                is_handed_over: false,
+                seen: 0,
+                moves_to: None,
+            })
+        });
         shared.connections.borrow_mut().insert(id, Rc::downgrade(&connection));
         connection
     }
@@ -281,13 +328,16 @@ impl Connection {
 
     /// The worker that the connection belongs to now, if that is another one and nothing keeps it.
     #[inline]
-    fn destination(&mut self) -> Option<usize> {
-        let Shared { crew, worker, server, .. } = &*self.shared;
-        if crew.note_served(*worker, &mut self.seen) && self.is_at_rest() {
-            crew.destination(server, *worker)
-        } else {
-            None
+    fn destination(&mut self, cx: &mut Context<'_>) -> Option<usize> {
+        let shared = self.shared.clone();
+        if !shared.crew.note_served(shared.worker, &mut self.seen) {
+            return None;
         }
+        if self.is_posted {
+            // What the socket does not take keeps it here.
+            let _ = self.poll_send(cx);
+        }
+        self.is_at_rest().then(|| shared.crew.destination(&shared.server, shared.worker))?
     }
 
     /// Whether it only waits for the client's next request.
@@ -314,6 +364,19 @@ impl Connection {
         self.is_over = self.poll_safely(&mut Context::from_waker(&waker)).is_ready();
         self.stream.set_direct(false);
         waker.wake();
+    }
+
+    /// Sends what was kept while others were served. Of what the socket does not take, the task is told
+    /// when it does.
+    fn send_posted(&mut self) {
+        let Some(waker) = self.waker.take() else { return };
+        if self.is_posted
+            && self.poll_send(&mut Context::from_waker(&waker)).is_ready()
+            && self.is_deaf
+        {
+            waker.wake_by_ref();
+        }
+        self.waker = Some(waker);
     }
 
     /// Sends what was delivered to the client, without its task. `false`: the task has more to do.
@@ -400,7 +463,7 @@ impl Connection {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(Closed)) => return Poll::Ready(()),
                 Poll::Pending => {
-                    self.moves_to = self.destination();
+                    self.moves_to = self.destination(cx);
                     return if self.moves_to.is_some() { Poll::Ready(()) } else { Poll::Pending };
                 }
             }
@@ -418,7 +481,7 @@ impl Connection {
         if self.timer.is_some() {
             self.poll_timer(cx)?;
         }
-        let is_sent = self.poll_send(cx).is_ready();
+        let is_sent = !self.may_wait() && self.poll_send(cx).is_ready();
         if self.client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY)
             || self.shared.server.is_stopping()
         {
@@ -442,6 +505,16 @@ impl Connection {
             return self.poll_receive(cx);
         }
         if is_sent { Poll::Ready(Err(Closed)) } else { Poll::Pending }
+    }
+
+    /// Whether its replies are to wait in the outbox.
+    #[inline]
+    fn may_wait(&self) -> bool {
+        let is_ending = self.is_at_end
+            || self.is_handed_over
+            || self.client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY)
+            || self.shared.server.is_stopping();
+        self.is_posted && !is_ending && !self.stream.is_direct()
     }
 
     /// Takes what others have put into the connection's way.
@@ -650,12 +723,30 @@ impl Connection {
             Stop::HandsOver => self.is_handed_over = true,
             Stop::Aborts => return Err(Closed),
         }
-        let result = self.send(cx, &output);
+        let is_batch = shared.pipeline().n_served() > 1;
+        let result = if is_batch { self.post(cx, &output) } else { self.send(cx, &output) };
         output.clear();
         // One huge reply must not stay with the worker for ever.
         output.shrink_to(OUTPUT_BYTES_KEPT);
         shared.buffers.borrow_mut().output = output;
         result
+    }
+
+    /// Has `output` go out when others were served as well, unless it is much or something keeps what
+    /// there is already.
+    fn post(&mut self, cx: &mut Context<'_>, output: &[u8]) -> Result<(), Closed> {
+        let is_held = self.held_until.is_some() || self.shared.server.aof.barrier.is_up();
+        let is_kept = self.is_deaf || !self.pending.is_empty() && !self.is_posted;
+        let n_bytes = self.pending.len() + output.len();
+        if n_bytes > UNLIMITED_OUTPUT_BYTES || is_held || is_kept || self.stream.is_direct() {
+            return self.send(cx, output);
+        }
+        self.pending.extend_from_slice(output);
+        if !output.is_empty() && !self.is_posted {
+            self.is_posted = true;
+            self.shared.post(self.me.clone());
+        }
+        Ok(())
     }
 
     /// Sends `output`, or keeps what the socket does not take.
@@ -723,6 +814,7 @@ impl Connection {
     /// Sends what was kept. Ready when nothing is left.
     #[inline]
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.is_posted = false;
         if self.pending.is_empty() && !self.is_unflushed && self.held_until.is_none() {
             Poll::Ready(())
         } else {

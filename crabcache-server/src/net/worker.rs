@@ -75,6 +75,8 @@ async fn work(server: Arc<Server>, crew: Arc<Crew>, index: usize, queue: Unbound
         sender.memory.used.note();
         polled
     }));
+    let here = shared.clone();
+    tokio::task::spawn_local(poll_fn(move |cx| here.poll_outbox(cx)));
     let queue = RefCell::new(queue);
     let is_ending = Cell::new(false);
     let work = Rc::new(Work { server, crew, index, shared, queue, is_ending });
