@@ -32,7 +32,7 @@ pub struct Names {
 pub struct Mail {
     /// Bytes to send.
     pub output: Vec<u8>,
-    /// Memory of them that goes as soon as they are taken.
+    /// Memory of them, which goes before it.
     passing: Passing,
     /// How the command ends that the client is blocked in.
     pub unblock: Option<Unblock>,
@@ -341,10 +341,10 @@ impl ClientHandle {
 
     /// What was to be sent, for the connection to send it at once.
     #[cold]
-    pub fn take_output(&self) -> Vec<u8> {
+    pub fn take_output(&self) -> Mail {
         let mut mail = self.mail.lock();
-        mail.passing = Passing::default();
-        std::mem::take(&mut mail.output)
+        let Mail { output, passing, .. } = &mut *mail;
+        Mail { output: std::mem::take(output), passing: std::mem::take(passing), unblock: None }
     }
 
     /// Who gets its invalidations, as it is shown: 0 for itself, -1 if it does not track.

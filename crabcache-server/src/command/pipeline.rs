@@ -556,7 +556,7 @@ fn settle(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome, took_ns: u64) {
 fn send_pushed(ctx: &mut Ctx<'_>) {
     if ctx.client.handle.has_mail() {
         let pushed = ctx.client.handle.take_output();
-        ctx.reply.raw(&pushed);
+        ctx.reply.raw(&pushed.output);
     }
 }
 

@@ -18,6 +18,7 @@
 //!   served from time to time ([`Shared::stand_in`]), so that somebody can end it.
 
 use super::crew::Crew;
+use super::replica::{Replicas, Steered};
 use super::stream::{RawStream, Stream};
 use crate::client::{Client, ClientFlags, ClientHandle, Running, describe};
 use crate::command::pipeline::{Pipeline, Stop};
@@ -25,7 +26,7 @@ use crate::replication::sender;
 use crate::server::Server;
 use crate::{client_eviction, output_limits};
 use bytes::{Buf, BytesMut};
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,8 +45,8 @@ const READ_BYTES: usize = 256 * 1024;
 const ROOM_BYTES_MIN: usize = READ_BYTES / 16;
 /// An unfinished request from this length on keeps the buffer that it was read into.
 const LARGE_INPUT_BYTES: usize = READ_BYTES / 8;
-/// Output that a worker has room for from the beginning. No key should go because the buffer grows for
-/// the first long reply.
+/// Output that a worker has room for from the beginning, as for input. No key should go because a worker
+/// gets its first connection or gives its first long reply.
 const OUTPUT_BYTES: usize = 16 * 1024;
 /// Room for output that a worker keeps.
 const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
@@ -78,6 +79,7 @@ pub(super) struct Shared {
     buffers: RefCell<Buffers>,
     /// The connections by their clients' ids.
     connections: RefCell<HashMap<u64, Weak<RefCell<Connection>>>>,
+    replicas: Replicas,
     outbox: RefCell<Outbox>,
 }
 
@@ -94,16 +96,39 @@ struct Buffers {
     output: Vec<u8>,
 }
 
+impl Buffers {
+    /// The buffer for a read, empty, of [`READ_BYTES`]: it may become a connection's own, whose client
+    /// counts with all of it.
+    fn empty_input(&mut self) -> &mut BytesMut {
+        self.input.clear();
+        if !self.input.try_reclaim(READ_BYTES) {
+            self.input = BytesMut::with_capacity(READ_BYTES);
+        }
+        &mut self.input
+    }
+
+    /// Takes the buffer back that a large request has taken, now that it was served.
+    fn take_back(&mut self, mut input: BytesMut) {
+        if self.input.capacity() == 0
+            && input.try_reclaim(READ_BYTES)
+            && input.capacity() == READ_BYTES
+        {
+            self.input = input;
+        }
+    }
+}
+
 impl Shared {
     /// For worker number `index` of a crew, without connections.
     pub(super) fn new(server: Arc<Server>, crew: Arc<Crew>, index: usize) -> Shared {
         let output = Vec::with_capacity(OUTPUT_BYTES);
-        let buffers = Buffers { input: BytesMut::new(), output };
+        let buffers = Buffers { input: BytesMut::with_capacity(READ_BYTES), output };
         Shared {
             pipeline: RefCell::new(Pipeline::new(server.clone(), index)),
             stand_in: RefCell::new(Pipeline::new(server.clone(), server.stand_in_worker())),
             buffers: RefCell::new(buffers),
             connections: RefCell::default(),
+            replicas: Replicas::default(),
             outbox: RefCell::default(),
             worker: index,
             crew,
@@ -170,6 +195,7 @@ impl Shared {
                 connection.stand_in();
             }
         }
+        self.replicas.stand_in();
     }
 }
 
@@ -248,14 +274,15 @@ pub(super) async fn serve(connection: Rc<RefCell<Connection>>) -> Option<Moved> 
         return connection.leave(to);
     }
     connection.forget();
+    let shared = connection.shared.clone();
     if connection.is_handed_over && !connection.client.handle.is_killed() {
-        connection.serve_replica().await;
+        let id = connection.client.handle.id;
+        shared.replicas.serve(id, |is_direct| connection.serve_replica(is_direct)).await;
     } else {
         connection.take_leave().await;
+        drop(connection);
     }
-    let server = connection.shared.server.clone();
-    drop(connection);
-    server.memory.used.note();
+    shared.server.memory.used.note();
     None
 }
 
@@ -403,13 +430,14 @@ impl Connection {
     }
 
     /// Serves a client that has become a replica, to its end.
-    async fn serve_replica(&mut self) {
+    async fn serve_replica(mut self, is_direct: Rc<Cell<bool>>) {
         let client = &mut self.client;
         let Some(request) = client.sync.take() else { return };
         let introduction = client.introduction.take().map(|own| *own).unwrap_or_default();
         let input = std::mem::take(&mut self.input);
         let (server, handle) = (&self.shared.server, client.handle.clone());
-        sender::serve(server, &mut self.stream, &handle, (introduction, request), input).await;
+        let stream = Steered { stream: &mut self.stream, is_direct };
+        sender::serve(server, stream, &handle, (introduction, request), input).await;
     }
 
     /// As [`Connection::poll`]; a panic ends the connection.
@@ -555,13 +583,13 @@ impl Connection {
     /// Reads once and serves what has come.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let shared = self.shared.clone();
-        let uses_shared = self.input.len() <= SMALL_INPUT_BYTES && self.wanted <= READ_BYTES;
+        let uses_shared =
+            self.input.len() <= SMALL_INPUT_BYTES && self.wanted <= READ_BYTES - self.input.len();
         let mut buffers = shared.buffers.borrow_mut();
         let input = if uses_shared {
-            buffers.input.clear();
-            buffers.input.extend_from_slice(&self.input);
-            buffers.input.reserve(READ_BYTES);
-            &mut buffers.input
+            let input = buffers.empty_input();
+            input.extend_from_slice(&self.input);
+            input
         } else {
             make_room(&mut self.input, self.wanted);
             &mut self.input
@@ -575,7 +603,7 @@ impl Connection {
             return Poll::Ready(self.end_of_input());
         }
         self.count_received(received);
-        self.yields |= received >= READ_BYTES;
+        self.yields |= received >= READ_BYTES - SMALL_INPUT_BYTES;
         if !uses_shared {
             drop(buffers);
             self.wanted = self.wanted.saturating_sub(received);
@@ -657,11 +685,7 @@ impl Connection {
     fn keep_input(&mut self, input: BytesMut) {
         self.input = match input.len() {
             0 => {
-                let shared = &mut self.shared.buffers.borrow_mut().input;
-                // A large request has taken its buffer: here it is again.
-                if shared.capacity() == 0 && input.capacity() <= 2 * READ_BYTES {
-                    *shared = input;
-                }
+                self.shared.buffers.borrow_mut().take_back(input);
                 BytesMut::new()
             }
             // Not the buffer that much more has stood in.

@@ -18,6 +18,7 @@
 
 use super::backlog::Backlog;
 use super::unit::{self, Collected, Unit};
+use crate::memory::Used;
 use crabcache_resp::request;
 use parking_lot::{Condvar, Mutex};
 use std::cell::Cell;
@@ -67,6 +68,8 @@ pub struct Log {
     aof_end: AtomicU64,
     /// Bytes that wait for readers, see [`Log::bytes_waiting`].
     bytes_waiting: AtomicU64,
+    /// What counts the memory of all that.
+    used: Used,
 }
 
 #[derive(Debug, Default)]
@@ -159,6 +162,11 @@ impl Default for Targets {
 }
 
 impl Log {
+    /// A log that collects nothing yet, of memory that `used` counts.
+    pub fn new(used: &Used) -> Log {
+        Log { used: used.clone(), ..Log::default() }
+    }
+
     /// Begins a unit: what this thread appends until it is dropped enters the log as one.
     pub fn unit(&self) -> Unit<'_> {
         Unit::open(self)
@@ -218,6 +226,13 @@ impl Log {
         }
         self.note_waiting(state);
         LAST.set(Some(state.ends));
+    }
+
+    /// Counts what waits for readers, less than before, perhaps. What has gone is told first: in between,
+    /// others would take it for memory in use.
+    fn note_less_waiting(&self, state: &State) {
+        self.used.note();
+        self.note_waiting(state);
     }
 
     /// Counts what waits for readers.
@@ -351,7 +366,7 @@ impl Log {
         if let Some(stream) = &mut state.backlog {
             stream.trim();
         }
-        self.note_waiting(&state);
+        self.note_less_waiting(&state);
     }
 
     /// Begins to read the stream from an offset on; `None` if it is not there.
@@ -371,7 +386,7 @@ impl Log {
             // What was kept for it alone goes.
             stream.trim();
         }
-        self.note_waiting(&state);
+        self.note_less_waiting(&state);
     }
 
     /// Appends to `out` what the reader needs next, some kilobytes at a time. If that is nothing,
