@@ -30,3 +30,11 @@ apt_install() {
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
+
+# A nightly compiler with Miri, for whoever needs one of both: a component that is added later brings a newer
+# compiler with it, under the feet of a build that is under way.
+need_nightly() {
+    cargo +nightly miri --version >/dev/null 2>&1 && return
+    command -v rustup >/dev/null || fail "this needs a nightly compiler, and rustup to install it"
+    rustup toolchain install nightly --profile minimal --component miri --component rust-src
+}

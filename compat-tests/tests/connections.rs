@@ -11,7 +11,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -212,6 +212,42 @@ fn unfinished_requests_are_told() {
         told
     });
     assert_eq!(told[1], told[0]);
+}
+
+/// However a request comes, its client counts with no more than it needs or one read brings: a large
+/// one would have to go under `maxmemory-clients`.
+#[test]
+fn a_request_in_pieces_has_a_buffer_of_its_size() {
+    const READ_BYTES: usize = 256 * 1024;
+    const LEN: usize = 220_000;
+    let server = Server::start(Which::CrabCache, &[]).unwrap();
+    let mut observer = server.connect(Protocol::Resp2).unwrap();
+    // The buffer of the large request must not stay for the others.
+    for len in [0, 400_000] {
+        observer.call(&["SET", "key", &"x".repeat(len)]).unwrap();
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(b"CLIENT SETNAME slow\r\n").unwrap();
+        stream.read_exact(&mut [0; 5]).unwrap();
+        stream.write_all(format!("*1\r\n${LEN}\r\n").as_bytes()).unwrap();
+        for (piece_len, all) in [(4000, 4000), (LEN - 4000, LEN)] {
+            stream.write_all(&b"x".repeat(piece_len)).unwrap();
+            let began = Instant::now();
+            loop {
+                let list = observer.call(&["CLIENT", "LIST"]).unwrap().show();
+                let sizes = fields_of(&list, "slow", &["qbuf", "qbuf-free"]);
+                let sizes: Vec<usize> = sizes
+                    .iter()
+                    .map(|field| field.split('=').nth(1).unwrap().parse().unwrap())
+                    .collect();
+                assert!(sizes.iter().sum::<usize>() <= READ_BYTES, "{sizes:?}");
+                if sizes[0] >= all {
+                    break;
+                }
+                assert!(began.elapsed() < TIMEOUT, "{sizes:?}");
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
 }
 
 /// What the socket does not take at once follows, though nothing else happens on the connection.

@@ -5,6 +5,7 @@
 use compat_tests::server::{Server, Which};
 use compat_tests::wire::{Connection, reply_text, request};
 use crabcache_resp::Protocol;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -154,4 +155,70 @@ fn a_snapshot_takes_little_memory_whatever_changes() {
                   if v == ARGV[2] then n = n + 1 end end return n";
     let counted = connection.call(&["EVAL", script, "0", &N_KEYS.to_string(), &"a".repeat(200)]);
     assert_eq!(counted.unwrap().show(), format!(":{N_KEYS}\\r\\n"));
+}
+
+/// Bytes of `used_memory`.
+fn used(connection: &mut Connection) -> i64 {
+    let info = info(connection);
+    let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+    line.unwrap().parse().unwrap()
+}
+
+/// Waits until INFO has `line`, and some time longer, so that every thread has done what it does then.
+fn await_info(connection: &mut Connection, line: &str) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !info(connection).contains(line) {
+        assert!(Instant::now() < deadline, "no {line}");
+        thread::sleep(Duration::from_millis(20));
+    }
+    thread::sleep(Duration::from_millis(300));
+}
+
+/// One thread takes connections in, another ends them; one begins snapshots, another writes them.
+#[test]
+fn what_one_thread_allocates_and_another_frees_leaves_nothing_in_use() {
+    const N_CONNECTIONS: usize = 3000;
+    const TOLERANCE: i64 = 100_000;
+    let server = Server::start(Which::CrabCache, &[]).unwrap();
+    let mut connection = server.connect(Protocol::Resp2).unwrap();
+    let before = used(&mut connection);
+    connection.call(&["BGSAVE"]).unwrap();
+    await_info(&mut connection, "rdb_bgsave_in_progress:0");
+    let after = used(&mut connection);
+    assert!((after - before).abs() < TOLERANCE, "snapshot: {before}, {after}");
+    (0..N_CONNECTIONS).for_each(|_| drop(TcpStream::connect(server.address).unwrap()));
+    await_info(&mut connection, "connected_clients:1\r");
+    let after = used(&mut connection);
+    assert!((after - before).abs() < TOLERANCE, "connections: {before}, {after}");
+}
+
+/// What clients are told of evicted keys is no reason to evict more, neither on its way nor just sent.
+#[test]
+fn keys_do_not_go_for_what_clients_are_told_of_others() {
+    const N_KEYS: usize = 300;
+    const EXCESS: i64 = 40_000;
+    let server = Server::start(Which::CrabCache, &[]).unwrap();
+    let mut connection = server.connect(Protocol::Resp2).unwrap();
+    let keys: Vec<String> = (0..N_KEYS).map(|number| format!("{number:01000}")).collect();
+    keys.iter().for_each(|key| drop(connection.call(&["SET", key, "x"]).unwrap()));
+    let trackers: Vec<Connection> = (0..10)
+        .map(|_| {
+            let mut tracker = server.connect(Protocol::Resp3).unwrap();
+            tracker.call(&["CLIENT", "TRACKING", "ON"]).unwrap();
+            keys.iter().for_each(|key| drop(tracker.call(&["GET", key]).unwrap()));
+            tracker
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(200));
+    let limit = (used(&mut connection) - EXCESS).to_string();
+    let policy = ["maxmemory-policy", "allkeys-lru", "maxmemory-eviction-tenacity", "100"];
+    let limits = [&["CONFIG", "SET", "maxmemory", &limit], &policy[..]].concat();
+    assert_eq!(connection.call(&limits).unwrap().show(), "+OK\\r\\n");
+    // Longer than the server takes to look at its memory by itself.
+    thread::sleep(Duration::from_millis(400));
+    let info = info(&mut connection);
+    let line = info.lines().find_map(|line| line.strip_prefix("evicted_keys:"));
+    let n_evicted: usize = line.unwrap().parse().unwrap();
+    assert!((10..100).contains(&n_evicted), "{n_evicted}");
+    drop(trackers);
 }

@@ -6,6 +6,8 @@ use compat_tests::group::{
     TIMEOUT, ask, assert_same, await_link, await_that, follow, info, signal, start,
 };
 use compat_tests::server::{Server, Which};
+use compat_tests::wire::request;
+use crabcache_resp::Protocol;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -135,5 +137,23 @@ fn old_data_is_served_if_it_may_be() {
         let refused = ask(&replica, &["GET", "k"]);
         assert!(refused.starts_with("MASTERDOWN Link with MASTER is down"), "{which:?}: {refused}");
         assert!(ask(&replica, &["INFO", "replication"]).contains("role:slave"));
+    }
+}
+
+/// A script that does not come to its end keeps no replica from being heard: here it waits for one to go.
+#[test]
+fn replicas_are_heard_while_a_script_takes_too_long() {
+    const AWAIT_NONE: &str = "repeat local info = redis.call('INFO', 'replication') \
+                              until info:find('connected_slaves:0') return 1";
+    for kind in KINDS {
+        let primary = start(kind, &["--busy-reply-threshold", "10"]);
+        let replica = start(Which::CrabCache, &[]);
+        follow(&replica, &primary);
+        let mut waiting = primary.connect(Protocol::Resp2).unwrap();
+        waiting.send(&request(&["EVAL", AWAIT_NONE, "0"])).unwrap();
+        await_that("a busy primary", &[&primary], || ask(&primary, &["PING"]).starts_with("BUSY"));
+        assert_eq!(ask(&replica, &["REPLICAOF", "NO", "ONE"]), "OK");
+        let reply = waiting.receive(TIMEOUT);
+        assert_eq!(reply.show(), ":1\\r\\n", "{kind:?}");
     }
 }

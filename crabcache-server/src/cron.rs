@@ -33,6 +33,7 @@ pub fn run(server: &Arc<Server>) {
         let began_ns = server.clock.elapsed_ns();
         if !server.is_cron_paused.load(Ordering::Relaxed) {
             TASKS.iter().for_each(|task| task(server));
+            server.memory.used.note();
         }
         let took_ns = server.clock.elapsed_ns().saturating_sub(began_ns);
         server.stats.begin(server.cron_worker()).count_cycle(took_ns, 0);

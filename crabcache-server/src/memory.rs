@@ -112,17 +112,25 @@ impl Used {
 
 /// Bytes of memory that somebody is about to give back.
 #[derive(Debug, Default, Clone)]
-pub struct PassingSum(Arc<AtomicUsize>);
+pub struct PassingSum {
+    n_bytes: Arc<AtomicUsize>,
+    used: Used,
+}
 
 impl PassingSum {
+    /// A sum of nothing, of memory that `used` counts.
+    pub fn new(used: &Used) -> PassingSum {
+        PassingSum { n_bytes: Arc::default(), used: used.clone() }
+    }
+
     /// Bytes.
     #[inline]
     pub fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.n_bytes.load(Ordering::Acquire)
     }
 }
 
-/// A share of such a sum, which ends with it.
+/// A share of such a sum, which ends with it. The memory goes before, on the same thread.
 #[derive(Debug, Default)]
 pub struct Passing {
     n_bytes: usize,
@@ -133,14 +141,16 @@ impl Passing {
     /// Makes it larger.
     pub fn add(&mut self, n_bytes: usize, sum: &PassingSum) {
         self.n_bytes += n_bytes;
-        self.sum.get_or_insert_with(|| sum.clone()).0.fetch_add(n_bytes, Ordering::Relaxed);
+        self.sum.get_or_insert_with(|| sum.clone()).n_bytes.fetch_add(n_bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for Passing {
     fn drop(&mut self) {
         if let Some(sum) = &self.sum {
-            sum.0.fetch_sub(self.n_bytes, Ordering::Relaxed);
+            // In this order: in between, others would take what has gone for memory in use.
+            sum.used.tell(0);
+            sum.n_bytes.fetch_sub(self.n_bytes, Ordering::Release);
         }
     }
 }
@@ -160,9 +170,8 @@ thread_local! {
 impl ThreadCounts {
     fn new() -> Option<ThreadCounts> {
         let (allocated, freed) = (allocatedp::read().ok()?, deallocatedp::read().ok()?);
-        let counts = ThreadCounts { allocated, freed, told: Cell::new(0) };
-        counts.told.set(counts.held());
-        Some(counts)
+        // What it has allocated before it first tells something belongs to the sum as well.
+        Some(ThreadCounts { allocated, freed, told: Cell::new(0) })
     }
 
     /// Bytes allocated less bytes freed; negative where others' memory is freed.
@@ -226,10 +235,7 @@ impl Memory {
         let allocated = i64::try_from(allocated).unwrap_or(i64::MAX);
         let within = |used: i64| used.clamp((allocated - KEPT_BYTES_MAX).max(0), allocated);
         let mut drift = self.drift.lock();
-        if self.used.bytes() == 0 {
-            // The first look finds nothing told.
-            self.used.0.fetch_add(allocated, Ordering::Relaxed);
-        } else if drift.second != now_s {
+        if drift.second != now_s {
             self.used.0.fetch_sub(drift.least, Ordering::Relaxed);
             let used = self.used.bytes();
             *drift = Drift { second: now_s, least: used - within(used) };
@@ -365,7 +371,7 @@ mod tests {
             let shown = memory.bound((allocated_mb * MB) as usize, now_s);
             (shown as i64 / MB, memory.used.bytes() / MB)
         };
-        assert_eq!(look(0, 50, 1), (50, 50));
+        assert_eq!(look(50, 50, 1), (50, 50));
         // Off at some looks, on both sides.
         assert_eq!(look(50, 60, 1), (56, 50));
         assert_eq!(look(50, 50, 1), (50, 50));
@@ -387,7 +393,7 @@ mod tests {
         memory.note_tables(7);
         let usage = memory.look(5);
         assert!(usage.rss > 0 && system_bytes() > usage.rss);
-        assert!(usage.peak >= usage.allocated && usage.tables == 7);
+        assert!(usage.peak >= usage.used && usage.tables == 7);
         assert!(allocator().starts_with("jemalloc-5."));
         purge();
     }

@@ -23,8 +23,9 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// Mail below this is not held against the limits: the socket will take it.
-const UNLIMITED_MAIL_BYTES: usize = 16 * 1024;
+/// Mail is held against the limits whenever it has grown by so much. What is below, the socket will
+/// take.
+const LIMIT_STEP_BYTES: usize = 16 * 1024;
 
 /// A push that `write` writes, encoded when it is first needed in a protocol.
 pub struct Push<F> {
@@ -89,12 +90,13 @@ impl<'s> Delivery<'s> {
         passing: Option<&PassingSum>,
     ) {
         self.n_delivered += 1;
-        let (n_bytes, is_first) = client.deliver(|protocol| push.bytes(protocol), passing);
-        if is_first {
+        let delivered = client.deliver(|protocol| push.bytes(protocol), passing);
+        if delivered.is_first {
             self.server.post.wake(client);
         }
-        if n_bytes >= UNLIMITED_MAIL_BYTES {
-            self.overfull.push((client.clone(), n_bytes));
+        let n_steps = |n_bytes| n_bytes / LIMIT_STEP_BYTES;
+        if n_steps(delivered.n_bytes_after) != n_steps(delivered.n_bytes_before) {
+            self.overfull.push((client.clone(), delivered.n_bytes_after));
         }
     }
 

@@ -32,10 +32,21 @@ pub struct Names {
 pub struct Mail {
     /// Bytes to send.
     pub output: Vec<u8>,
-    /// Memory of them that goes as soon as they are taken.
+    /// Memory of them, which goes before it.
     passing: Passing,
     /// How the command ends that the client is blocked in.
     pub unblock: Option<Unblock>,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivered {
+    /// Bytes of output that the connection had before it, and has with it.
+    pub n_bytes_before: usize,
+    /// See there.
+    pub n_bytes_after: usize,
+    /// Whether the connection must be woken: it has not been since it last took its mail.
+    pub is_first: bool,
 }
 
 /// Where a client connected from and to.
@@ -296,13 +307,12 @@ impl ClientHandle {
     }
 
     /// Puts into the mail what `bytes` gives for the client's protocol, and wakes nobody. What that
-    /// takes is added to `passing` until it is taken. Returns how much output the connection then
-    /// has before it, and whether it must be woken: it has not been since it last took its mail.
+    /// takes is added to `passing` until it is taken.
     pub fn deliver<'b>(
         &self,
         bytes: impl FnOnce(Protocol) -> &'b [u8],
         passing: Option<&PassingSum>,
-    ) -> (usize, bool) {
+    ) -> Delivered {
         /// Room for some messages, so that it does not grow with each.
         const ROOM_BYTES: usize = 1024;
         let mut mail = self.mail.lock();
@@ -311,15 +321,17 @@ impl ClientHandle {
         if capacity == 0 {
             mail.output.reserve(ROOM_BYTES);
         }
+        let output_bytes = self.output_bytes.load(Ordering::Relaxed);
+        let n_bytes_before = output_bytes + mail.output.len();
         mail.output.extend_from_slice(bytes(self.protocol()));
         if let Some(sum) = passing {
             let n_bytes = mail.output.capacity() - capacity;
             mail.passing.add(n_bytes, sum);
         }
-        let n_bytes = self.output_bytes.load(Ordering::Relaxed) + mail.output.len();
+        let n_bytes_after = output_bytes + mail.output.len();
         drop(mail);
         self.has_mail.store(true, Ordering::Release);
-        (n_bytes, is_first)
+        Delivered { n_bytes_before, n_bytes_after, is_first }
     }
 
     /// Bytes that the connection has not taken.
@@ -329,10 +341,10 @@ impl ClientHandle {
 
     /// What was to be sent, for the connection to send it at once.
     #[cold]
-    pub fn take_output(&self) -> Vec<u8> {
+    pub fn take_output(&self) -> Mail {
         let mut mail = self.mail.lock();
-        mail.passing = Passing::default();
-        std::mem::take(&mut mail.output)
+        let Mail { output, passing, .. } = &mut *mail;
+        Mail { output: std::mem::take(output), passing: std::mem::take(passing), unblock: None }
     }
 
     /// Who gets its invalidations, as it is shown: 0 for itself, -1 if it does not track.

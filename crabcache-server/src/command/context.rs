@@ -178,7 +178,7 @@ impl<'a> Ctx<'a> {
     /// Sends what others have pushed to the client so far before the reply to the request.
     pub fn send_pushed(&mut self) {
         let pushed = self.client.handle.take_output();
-        self.reply.insert(self.mark, &pushed);
+        self.reply.insert(self.mark, &pushed.output);
     }
 
     /// Lets the next commands treat what has expired as the server's role wants it now. It can change

@@ -95,6 +95,7 @@ pub struct Pipeline {
     requests: Vec<Request>,
     spans: Vec<Span>,
     trace: Trace,
+    n_served: usize,
 }
 
 impl Pipeline {
@@ -108,6 +109,7 @@ impl Pipeline {
             requests: Vec::new(),
             spans: Vec::new(),
             trace: Trace::default(),
+            n_served: 0,
         }
     }
 
@@ -121,9 +123,15 @@ impl Pipeline {
         &self.config
     }
 
+    /// Requests that the last [`Pipeline::run`] has served.
+    pub fn n_served(&self) -> usize {
+        self.n_served
+    }
+
     /// Serves the requests in `input` and removes them from it; appends replies to `out`.
     pub fn run(&mut self, client: &mut Client, input: &mut BytesMut, out: &mut Vec<u8>) -> Stop {
         let mut turn_ends_ns = None;
+        self.n_served = 0;
         loop {
             if client.is_held_up() {
                 return if client.flags.contains(ClientFlags::CLOSE_ASAP) {
@@ -328,6 +336,7 @@ impl Pipeline {
         stats.count_cycle(began_ns.saturating_sub(batch_began_ns), n_ran);
         stats.count_lookups(trace);
         self.take_served(client, input, n_served);
+        self.n_served += n_served;
         stop
     }
 
@@ -547,7 +556,7 @@ fn settle(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome, took_ns: u64) {
 fn send_pushed(ctx: &mut Ctx<'_>) {
     if ctx.client.handle.has_mail() {
         let pushed = ctx.client.handle.take_output();
-        ctx.reply.raw(&pushed);
+        ctx.reply.raw(&pushed.output);
     }
 }
 

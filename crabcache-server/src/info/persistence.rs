@@ -65,10 +65,13 @@ fn aof(fields: &mut Fields, server: &Server, under_way: Option<Purpose>, now_s: 
     if state == State::Off {
         return;
     }
-    fields.add("aof_current_size", aof.current_size.load(Relaxed));
+    // The end afterwards: it is not before that of what is written.
+    let written = *aof.written.lock();
+    let unwritten = server.log.aof_end().saturating_sub(written.end);
+    // Compat: who gets the reply to a write finds it in the file.
+    fields.add("aof_current_size", written.size + unwritten);
     fields.add("aof_base_size", aof.base_size.load(Relaxed));
     fields.add("aof_pending_rewrite", i32::from(is_scheduled));
-    let unwritten = server.log.aof_end().saturating_sub(aof.written.load(Relaxed));
     fields.add("aof_buffer_length", unwritten);
     fields.add("aof_pending_bio_fsync", i32::from(aof.is_syncing.load(Relaxed)));
     fields.add("aof_delayed_fsync", aof.n_delayed_syncs.load(Relaxed));

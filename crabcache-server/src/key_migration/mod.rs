@@ -79,6 +79,8 @@ fn work(server: &Server, queue: &Receiver<LateRequest>) {
         // Who has gone does not want it any more.
         if !late.wait.is_over() {
             carry_out(server, &server.config.get(), &late);
+            drop(late);
+            server.memory.used.note();
         }
     }
 }

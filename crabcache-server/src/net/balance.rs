@@ -34,8 +34,9 @@ const N_CALM_LOOKS: u32 = 10;
 /// The same after a command that took long.
 const N_QUIET_LOOKS: u32 = 100;
 /// Busy looks in a row before more workers are tried.
-const N_BUSY_LOOKS: u32 = 3;
-/// Looks of a trial. The first does not count: connections are on their way.
+const N_BUSY_LOOKS: u32 = 5;
+/// Looks of a trial. The first does not count: connections are on their way. Where more workers do
+/// less than before, the trial ends with the next one.
 const N_TRIAL_LOOKS: u32 = 4;
 /// More workers must do so many times as much.
 const GAIN_MIN: f64 = 1.1;
@@ -190,11 +191,12 @@ impl Balance {
         if trial.n_looks > 1 {
             trial.n_commands += sight.n_commands;
         }
-        if trial.n_looks < N_TRIAL_LOOKS {
+        let rate = trial.n_commands as f64 / f64::from((trial.n_looks - 1).max(1));
+        let is_worse = trial.n_looks > 1 && rate < trial.rate_before;
+        if trial.n_looks < N_TRIAL_LOOKS && !is_worse {
             self.trial = Some(trial);
             return false;
         }
-        let rate = trial.n_commands as f64 / f64::from(N_TRIAL_LOOKS - 1);
         if rate >= GAIN_MIN * trial.rate_before {
             self.n_looks_between_trials = N_LOOKS_BETWEEN_TRIALS;
             return false;
@@ -365,11 +367,14 @@ mod tests {
         assert_eq!(balance.decide_at_last(&busy), grown(2, &[(0, 1, 5)]));
         let shared = sight(&[look(0.7, 5), look(0.7, 4)], 105);
         assert_eq!(balance.decide_at_last(&shared), grown(1, &[]));
-        // It is tried again, after a while.
+        // It is tried again, after a while; where they do less, it ends at once.
         for _ in 0..N_LOOKS_BETWEEN_TRIALS - 1 {
             assert_eq!(balance.decide(&busy), Decision::default());
         }
         assert_eq!(balance.decide_at_last(&busy), grown(2, &[(0, 1, 5)]));
+        let slower = sight(&[look(0.7, 5), look(0.7, 4)], 95);
+        assert_eq!(balance.decide(&slower), Decision::default());
+        assert_eq!(balance.decide(&slower), grown(1, &[]));
     }
 
     #[test]

@@ -8,6 +8,9 @@
 //!   that sends everything before it reads anything is served, without output piling up here.
 //! - Requests that came before the end of the stream are executed, even if nobody will read the
 //!   replies. A client that is blocked or paused when it goes has none.
+//! - Replies to batches of requests go out when all connections that had some were served: so a
+//!   client of many connections, or several on one processor, is woken once and finds many replies,
+//!   instead of being woken for each while it has nothing else to do. A single reply is not kept.
 //! - After a turn of work the connection goes to the end of the worker's queue, however much more
 //!   its client has sent.
 //! - A command that panics ends its connection and nothing else.
@@ -15,6 +18,7 @@
 //!   served from time to time ([`Shared::stand_in`]), so that somebody can end it.
 
 use super::crew::Crew;
+use super::replica::{Replicas, Steered};
 use super::stream::{RawStream, Stream};
 use crate::client::{Client, ClientFlags, ClientHandle, Running, describe};
 use crate::command::pipeline::{Pipeline, Stop};
@@ -22,7 +26,7 @@ use crate::replication::sender;
 use crate::server::Server;
 use crate::{client_eviction, output_limits};
 use bytes::{Buf, BytesMut};
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,8 +45,8 @@ const READ_BYTES: usize = 256 * 1024;
 const ROOM_BYTES_MIN: usize = READ_BYTES / 16;
 /// An unfinished request from this length on keeps the buffer that it was read into.
 const LARGE_INPUT_BYTES: usize = READ_BYTES / 8;
-/// Output that a worker has room for from the beginning. No key should go because the buffer grows for
-/// the first long reply.
+/// Output that a worker has room for from the beginning, as for input. No key should go because a worker
+/// gets its first connection or gives its first long reply.
 const OUTPUT_BYTES: usize = 16 * 1024;
 /// Room for output that a worker keeps.
 const OUTPUT_BYTES_KEPT: usize = 512 * 1024;
@@ -60,6 +64,8 @@ const UNAUTHENTICATED_INPUT_BYTES_MAX: usize = 1024 * 1024;
 const UNLIMITED_INPUT_BYTES: usize = 64 * 1024;
 /// Output below this is not held against the limits: the socket will take it.
 const UNLIMITED_OUTPUT_BYTES: usize = 16 * 1024;
+/// Connections whose replies wait for each other: the first ones' clients should not wait for long.
+const OUTBOX_LEN_MAX: usize = 32;
 
 /// What all connections of a worker share.
 pub(super) struct Shared {
@@ -73,6 +79,16 @@ pub(super) struct Shared {
     buffers: RefCell<Buffers>,
     /// The connections by their clients' ids.
     connections: RefCell<HashMap<u64, Weak<RefCell<Connection>>>>,
+    replicas: Replicas,
+    outbox: RefCell<Outbox>,
+}
+
+/// Connections whose replies go out when those that have something to do were served.
+#[derive(Default)]
+struct Outbox {
+    connections: Vec<Weak<RefCell<Connection>>>,
+    /// Wakes the task that sends them.
+    sender: Option<Waker>,
 }
 
 struct Buffers {
@@ -80,16 +96,40 @@ struct Buffers {
     output: Vec<u8>,
 }
 
+impl Buffers {
+    /// The buffer for a read, empty, of [`READ_BYTES`]: it may become a connection's own, whose client
+    /// counts with all of it.
+    fn empty_input(&mut self) -> &mut BytesMut {
+        self.input.clear();
+        if !self.input.try_reclaim(READ_BYTES) {
+            self.input = BytesMut::with_capacity(READ_BYTES);
+        }
+        &mut self.input
+    }
+
+    /// Takes the buffer back that a large request has taken, now that it was served.
+    fn take_back(&mut self, mut input: BytesMut) {
+        if self.input.capacity() == 0
+            && input.try_reclaim(READ_BYTES)
+            && input.capacity() == READ_BYTES
+        {
+            self.input = input;
+        }
+    }
+}
+
 impl Shared {
     /// For worker number `index` of a crew, without connections.
     pub(super) fn new(server: Arc<Server>, crew: Arc<Crew>, index: usize) -> Shared {
         let output = Vec::with_capacity(OUTPUT_BYTES);
-        let buffers = Buffers { input: BytesMut::new(), output };
+        let buffers = Buffers { input: BytesMut::with_capacity(READ_BYTES), output };
         Shared {
             pipeline: RefCell::new(Pipeline::new(server.clone(), index)),
             stand_in: RefCell::new(Pipeline::new(server.clone(), server.stand_in_worker())),
             buffers: RefCell::new(buffers),
             connections: RefCell::default(),
+            replicas: Replicas::default(),
+            outbox: RefCell::default(),
             worker: index,
             crew,
             server,
@@ -98,6 +138,39 @@ impl Shared {
 
     fn pipeline(&self) -> RefMut<'_, Pipeline> {
         self.pipeline.try_borrow_mut().unwrap_or_else(|_| self.stand_in.borrow_mut())
+    }
+
+    /// Sends what waits in the outbox, for ever. Woken by the first that comes into it, the task runs
+    /// behind all that were ready then.
+    pub(super) fn poll_outbox(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.outbox.borrow_mut().sender.get_or_insert_with(|| cx.waker().clone());
+        self.empty_outbox();
+        Poll::Pending
+    }
+
+    fn empty_outbox(&self) {
+        let mut connections = std::mem::take(&mut self.outbox.borrow_mut().connections);
+        for connection in connections.drain(..).filter_map(|connection| connection.upgrade()) {
+            // Who is about to come into it anew cannot be borrowed.
+            if let Ok(mut connection) = connection.try_borrow_mut() {
+                connection.send_posted();
+            }
+        }
+        self.outbox.borrow_mut().connections = connections;
+    }
+
+    /// Puts a connection into the outbox, where it is not yet.
+    fn post(&self, connection: Weak<RefCell<Connection>>) {
+        if self.outbox.borrow().connections.len() >= OUTBOX_LEN_MAX {
+            self.empty_outbox();
+        }
+        let mut outbox = self.outbox.borrow_mut();
+        outbox.connections.push(connection);
+        if outbox.connections.len() == 1
+            && let Some(sender) = &outbox.sender
+        {
+            sender.wake_by_ref();
+        }
     }
 
     /// Sends what was delivered to a client of this worker.
@@ -122,6 +195,7 @@ impl Shared {
                 connection.stand_in();
             }
         }
+        self.replicas.stand_in();
     }
 }
 
@@ -152,6 +226,8 @@ pub(super) struct Moved {
 
 /// See the module's text.
 pub(super) struct Connection {
+    /// Itself.
+    me: Weak<RefCell<Connection>>,
     shared: Rc<Shared>,
     stream: Stream,
     client: Client,
@@ -161,6 +237,8 @@ pub(super) struct Connection {
     wanted: usize,
     /// Output that the socket has not taken.
     pending: BytesMut,
+    /// It is in the worker's outbox: the socket was not asked yet.
+    is_posted: bool,
     /// What is kept may leave when the append-only file is safe up to here.
     held_until: Option<u64>,
     /// The stream itself keeps some more (TLS).
@@ -196,14 +274,15 @@ pub(super) async fn serve(connection: Rc<RefCell<Connection>>) -> Option<Moved> 
         return connection.leave(to);
     }
     connection.forget();
+    let shared = connection.shared.clone();
     if connection.is_handed_over && !connection.client.handle.is_killed() {
-        connection.serve_replica().await;
+        let id = connection.client.handle.id;
+        shared.replicas.serve(id, |is_direct| connection.serve_replica(is_direct)).await;
     } else {
         connection.take_leave().await;
+        drop(connection);
     }
-    let server = connection.shared.server.clone();
-    drop(connection);
-    server.memory.used.note();
+    shared.server.memory.used.note();
     None
 }
 
@@ -215,26 +294,30 @@ impl Connection {
         client: Client,
     ) -> Rc<RefCell<Connection>> {
         let id = client.handle.id;
-        let connection = Rc::new(RefCell::new(Connection {
-            shared: shared.clone(),
-            stream,
-            client,
-            input: BytesMut::new(),
-            wanted: 1,
-            pending: BytesMut::new(),
-            held_until: None,
-            is_unflushed: false,
-            timer: None,
-            waker: None,
-            has_work: false,
-            yields: false,
-            is_at_end: false,
-            is_deaf: false,
-            is_over: false,
-            is_handed_over: false,
-            seen: 0,
-            moves_to: None,
-        }));
+        let connection = Rc::new_cyclic(|me| {
+            RefCell::new(Connection {
+                me: me.clone(),
+                shared: shared.clone(),
+                stream,
+                client,
+                input: BytesMut::new(),
+                wanted: 1,
+                pending: BytesMut::new(),
+                is_posted: false,
+                held_until: None,
+                is_unflushed: false,
+                timer: None,
+                waker: None,
+                has_work: false,
+                yields: false,
+                is_at_end: false,
+                is_deaf: false,
+                is_over: false,
+                is_handed_over: false,
+                seen: 0,
+                moves_to: None,
+            })
+        });
         shared.connections.borrow_mut().insert(id, Rc::downgrade(&connection));
         connection
     }
@@ -254,13 +337,16 @@ impl Connection {
 
     /// The worker that the connection belongs to now, if that is another one and nothing keeps it.
     #[inline]
-    fn destination(&mut self) -> Option<usize> {
-        let Shared { crew, worker, server, .. } = &*self.shared;
-        if crew.note_served(*worker, &mut self.seen) && self.is_at_rest() {
-            crew.destination(server, *worker)
-        } else {
-            None
+    fn destination(&mut self, cx: &mut Context<'_>) -> Option<usize> {
+        let shared = self.shared.clone();
+        if !shared.crew.note_served(shared.worker, &mut self.seen) {
+            return None;
         }
+        if self.is_posted {
+            // What the socket does not take keeps it here.
+            let _ = self.poll_send(cx);
+        }
+        self.is_at_rest().then(|| shared.crew.destination(&shared.server, shared.worker))?
     }
 
     /// Whether it only waits for the client's next request.
@@ -287,6 +373,19 @@ impl Connection {
         self.is_over = self.poll_safely(&mut Context::from_waker(&waker)).is_ready();
         self.stream.set_direct(false);
         waker.wake();
+    }
+
+    /// Sends what was kept while others were served. Of what the socket does not take, the task is told
+    /// when it does.
+    fn send_posted(&mut self) {
+        let Some(waker) = self.waker.take() else { return };
+        if self.is_posted
+            && self.poll_send(&mut Context::from_waker(&waker)).is_ready()
+            && self.is_deaf
+        {
+            waker.wake_by_ref();
+        }
+        self.waker = Some(waker);
     }
 
     /// Sends what was delivered to the client, without its task. `false`: the task has more to do.
@@ -331,13 +430,14 @@ impl Connection {
     }
 
     /// Serves a client that has become a replica, to its end.
-    async fn serve_replica(&mut self) {
+    async fn serve_replica(mut self, is_direct: Rc<Cell<bool>>) {
         let client = &mut self.client;
         let Some(request) = client.sync.take() else { return };
         let introduction = client.introduction.take().map(|own| *own).unwrap_or_default();
         let input = std::mem::take(&mut self.input);
         let (server, handle) = (&self.shared.server, client.handle.clone());
-        sender::serve(server, &mut self.stream, &handle, (introduction, request), input).await;
+        let stream = Steered { stream: &mut self.stream, is_direct };
+        sender::serve(server, stream, &handle, (introduction, request), input).await;
     }
 
     /// As [`Connection::poll`]; a panic ends the connection.
@@ -372,7 +472,7 @@ impl Connection {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(Closed)) => return Poll::Ready(()),
                 Poll::Pending => {
-                    self.moves_to = self.destination();
+                    self.moves_to = self.destination(cx);
                     return if self.moves_to.is_some() { Poll::Ready(()) } else { Poll::Pending };
                 }
             }
@@ -390,7 +490,7 @@ impl Connection {
         if self.timer.is_some() {
             self.poll_timer(cx)?;
         }
-        let is_sent = self.poll_send(cx).is_ready();
+        let is_sent = !self.may_wait() && self.poll_send(cx).is_ready();
         if self.client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY)
             || self.shared.server.is_stopping()
         {
@@ -414,6 +514,16 @@ impl Connection {
             return self.poll_receive(cx);
         }
         if is_sent { Poll::Ready(Err(Closed)) } else { Poll::Pending }
+    }
+
+    /// Whether its replies are to wait in the outbox.
+    #[inline]
+    fn may_wait(&self) -> bool {
+        let is_ending = self.is_at_end
+            || self.is_handed_over
+            || self.client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY)
+            || self.shared.server.is_stopping();
+        self.is_posted && !is_ending && !self.stream.is_direct()
     }
 
     /// Takes what others have put into the connection's way.
@@ -473,13 +583,13 @@ impl Connection {
     /// Reads once and serves what has come.
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let shared = self.shared.clone();
-        let uses_shared = self.input.len() <= SMALL_INPUT_BYTES && self.wanted <= READ_BYTES;
+        let uses_shared =
+            self.input.len() <= SMALL_INPUT_BYTES && self.wanted <= READ_BYTES - self.input.len();
         let mut buffers = shared.buffers.borrow_mut();
         let input = if uses_shared {
-            buffers.input.clear();
-            buffers.input.extend_from_slice(&self.input);
-            buffers.input.reserve(READ_BYTES);
-            &mut buffers.input
+            let input = buffers.empty_input();
+            input.extend_from_slice(&self.input);
+            input
         } else {
             make_room(&mut self.input, self.wanted);
             &mut self.input
@@ -493,7 +603,7 @@ impl Connection {
             return Poll::Ready(self.end_of_input());
         }
         self.count_received(received);
-        self.yields |= received >= READ_BYTES;
+        self.yields |= received >= READ_BYTES - SMALL_INPUT_BYTES;
         if !uses_shared {
             drop(buffers);
             self.wanted = self.wanted.saturating_sub(received);
@@ -575,11 +685,7 @@ impl Connection {
     fn keep_input(&mut self, input: BytesMut) {
         self.input = match input.len() {
             0 => {
-                let shared = &mut self.shared.buffers.borrow_mut().input;
-                // A large request has taken its buffer: here it is again.
-                if shared.capacity() == 0 && input.capacity() <= 2 * READ_BYTES {
-                    *shared = input;
-                }
+                self.shared.buffers.borrow_mut().take_back(input);
                 BytesMut::new()
             }
             // Not the buffer that much more has stood in.
@@ -626,12 +732,30 @@ impl Connection {
             Stop::HandsOver => self.is_handed_over = true,
             Stop::Aborts => return Err(Closed),
         }
-        let result = self.send(cx, &output);
+        let is_batch = shared.pipeline().n_served() > 1;
+        let result = if is_batch { self.post(cx, &output) } else { self.send(cx, &output) };
         output.clear();
         // One huge reply must not stay with the worker for ever.
         output.shrink_to(OUTPUT_BYTES_KEPT);
         shared.buffers.borrow_mut().output = output;
         result
+    }
+
+    /// Has `output` go out when others were served as well, unless it is much or something keeps what
+    /// there is already.
+    fn post(&mut self, cx: &mut Context<'_>, output: &[u8]) -> Result<(), Closed> {
+        let is_held = self.held_until.is_some() || self.shared.server.aof.barrier.is_up();
+        let is_kept = self.is_deaf || !self.pending.is_empty() && !self.is_posted;
+        let n_bytes = self.pending.len() + output.len();
+        if n_bytes > UNLIMITED_OUTPUT_BYTES || is_held || is_kept || self.stream.is_direct() {
+            return self.send(cx, output);
+        }
+        self.pending.extend_from_slice(output);
+        if !output.is_empty() && !self.is_posted {
+            self.is_posted = true;
+            self.shared.post(self.me.clone());
+        }
+        Ok(())
     }
 
     /// Sends `output`, or keeps what the socket does not take.
@@ -699,6 +823,7 @@ impl Connection {
     /// Sends what was kept. Ready when nothing is left.
     #[inline]
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.is_posted = false;
         if self.pending.is_empty() && !self.is_unflushed && self.held_until.is_none() {
             Poll::Ready(())
         } else {

@@ -303,9 +303,19 @@ mod tests {
                 .map(|client| {
                     let mut stream = connect(&server, &crew);
                     scope.spawn(move || {
-                        for number in 1..=N_REQUESTS {
-                            let reply = call(&mut stream, &format!("INCR counter:{client}"));
-                            assert_eq!(reply, format!(":{number}"));
+                        // Alone and in batches.
+                        let mut numbers = 1..=N_REQUESTS;
+                        for batch_len in [1, 4].into_iter().cycle() {
+                            let batch: Vec<_> = numbers.by_ref().take(batch_len).collect();
+                            if batch.is_empty() {
+                                break;
+                            }
+                            let request = format!("INCR counter:{client}\r\n");
+                            stream.write_all(request.repeat(batch.len()).as_bytes()).unwrap();
+                            let mut replies = BufReader::new(&mut stream).lines();
+                            for number in batch {
+                                assert_eq!(replies.next().unwrap().unwrap(), format!(":{number}"));
+                            }
                         }
                     })
                 })

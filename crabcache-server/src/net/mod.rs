@@ -14,6 +14,7 @@ pub mod connection;
 pub mod crew;
 pub mod dial;
 pub mod listener;
+mod replica;
 mod stream;
 pub mod tls;
 mod worker;

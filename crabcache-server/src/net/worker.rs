@@ -69,7 +69,14 @@ async fn work(server: Arc<Server>, crew: Arc<Crew>, index: usize, queue: Unbound
     let shared = Rc::new(Shared::new(server.clone(), crew.clone(), index));
     let (here, sender) = (shared.clone(), server.clone());
     let deliver = move |handle: &Arc<ClientHandle>| here.deliver(handle);
-    tokio::task::spawn_local(poll_fn(move |cx| sender.post.poll_round(index, cx, &deliver)));
+    tokio::task::spawn_local(poll_fn(move |cx| {
+        let polled = sender.post.poll_round(index, cx, &deliver);
+        // What others had allocated has gone here.
+        sender.memory.used.note();
+        polled
+    }));
+    let here = shared.clone();
+    tokio::task::spawn_local(poll_fn(move |cx| here.poll_outbox(cx)));
     let queue = RefCell::new(queue);
     let is_ending = Cell::new(false);
     let work = Rc::new(Work { server, crew, index, shared, queue, is_ending });

@@ -525,6 +525,7 @@ impl Jobs {
                 while let Ok(job) = receiver.recv() {
                     let Some(server) = server.upgrade() else { return };
                     run_in_background(&server, job);
+                    server.memory.used.note();
                 }
             });
         }

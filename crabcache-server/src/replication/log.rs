@@ -19,6 +19,7 @@
 use super::backlog::Backlog;
 use super::unit::{self, Collected, Unit};
 use crate::client::ClientHandle;
+use crate::memory::Used;
 use crabcache_resp::request;
 use parking_lot::{Condvar, Mutex};
 use std::cell::Cell;
@@ -68,6 +69,8 @@ pub struct Log {
     aof_end: AtomicU64,
     /// Bytes that wait for readers, see [`Log::bytes_waiting`].
     bytes_waiting: AtomicU64,
+    /// What counts the memory of all that.
+    used: Used,
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +107,8 @@ struct ReplicaStream {
     kept: Kept,
     /// Before the stream ends here, no reader can be too far behind.
     look_at: u64,
+    /// One was, since the readers were told the last time.
+    has_cut: bool,
 }
 
 /// How much of the replication stream is kept.
@@ -195,6 +200,11 @@ impl Default for Targets {
 }
 
 impl Log {
+    /// A log that collects nothing yet, of memory that `used` counts.
+    pub fn new(used: &Used) -> Log {
+        Log { used: used.clone(), ..Log::default() }
+    }
+
     /// Begins a unit: what this thread appends until it is dropped enters the log as one.
     pub fn unit(&self) -> Unit<'_> {
         Unit::open(self)
@@ -249,11 +259,24 @@ impl Log {
             }
             self.aof_end.store(state.ends.aof, Ordering::Release);
         }
-        if let Some(stream) = &state.backlog {
+        let mut has_cut = false;
+        if let Some(stream) = &mut state.backlog {
             stream.tell_readers();
+            has_cut = std::mem::take(&mut stream.has_cut);
         }
-        self.note_waiting(state);
+        if has_cut {
+            self.note_less_waiting(state);
+        } else {
+            self.note_waiting(state);
+        }
         LAST.set(Some(state.ends));
+    }
+
+    /// Counts what waits for readers, less than before, perhaps. What has gone is told first: in between,
+    /// others would take it for memory in use.
+    fn note_less_waiting(&self, state: &State) {
+        self.used.note();
+        self.note_waiting(state);
     }
 
     /// Counts what waits for readers.
@@ -388,7 +411,7 @@ impl Log {
         if let Some(stream) = &mut state.backlog {
             stream.trim();
         }
-        self.note_waiting(&state);
+        self.note_less_waiting(&state);
     }
 
     /// Begins to read the stream for a connection, from an offset on; `None` if it is not there.
@@ -415,7 +438,7 @@ impl Log {
             // What was kept for it alone goes.
             stream.trim();
         }
-        self.note_waiting(&state);
+        self.note_less_waiting(&state);
     }
 
     /// Appends to `out` what the reader needs next, some kilobytes at a time. If that is nothing,
@@ -525,6 +548,7 @@ impl ReplicaStream {
             readers: Vec::new(),
             kept,
             look_at: u64::MAX,
+            has_cut: false,
         }
     }
 
@@ -556,6 +580,7 @@ impl ReplicaStream {
         let slowest = self.slowest();
         self.look_at = slowest.map_or(u64::MAX, |position| position.saturating_add(lag_max));
         if self.readers.len() != n_readers {
+            self.has_cut = true;
             self.trim();
         }
     }

@@ -153,10 +153,12 @@ impl Server {
         let n_gates = n_workers + N_FURTHER_GATES;
         let n_databases = usize::try_from(config.databases).map_err(|error| error.to_string())?;
         let users = Users::new(&config, &commands).map_err(|error| error.to_string())?;
+        let memory = Memory::default();
+        let (tracking, log) = (Tracking::new(&memory.used), Log::new(&memory.used));
         let server = Server {
             keyspace: Keyspace::new(N_STRIPES_DEFAULT, n_gates, n_databases),
             stats: Stats::new(n_gates, commands.rows().len()),
-            memory: Memory::default(),
+            memory,
             eviction: Eviction::new(n_gates),
             run_id: random_id(),
             replication: Replication::default(),
@@ -171,7 +173,7 @@ impl Server {
             tls: Tls::default(),
             blocking: Blocking::default(),
             monitors: Monitors::default(),
-            tracking: Tracking::default(),
+            tracking,
             notifications: Notifications::default(),
             pubsub: PubSub::default(),
             post: Post::new(n_gates),
@@ -183,7 +185,7 @@ impl Server {
             persistence: Persistence::new(crate::clock::wall_us() / 1_000_000),
             migration: KeyMigration::default(),
             aof: Aof::default(),
-            log: Log::default(),
+            log,
             http_warning: Throttle::default(),
             disk_warning: Throttle::default(),
             accept_warning: Throttle::default(),

@@ -200,6 +200,8 @@ fn start_threads(server: &Arc<Server>) -> io::Result<Threads> {
     {
         tracing::warn!("Memory is given back to the system late: no thread for it ({error})");
     }
+    // What there is by now is this thread's.
+    server.memory.used.note();
     let crew = Crew::start(server)?;
     server.lazyfree.start(&server.memory.used);
     Jobs::start(server);

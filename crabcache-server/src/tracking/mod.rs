@@ -17,7 +17,7 @@ mod table;
 use crate::client::{Client, ClientFlags, ClientHandle};
 use crate::command::Ctx;
 use crate::error::TrackingError;
-use crate::memory::PassingSum;
+use crate::memory::{PassingSum, Used};
 use crate::pubsub;
 use crate::push::{Delivery, Push};
 use crate::server::Server;
@@ -69,6 +69,11 @@ pub struct Options<'a> {
 }
 
 impl Tracking {
+    /// Without clients; messages take memory that `used` counts.
+    pub fn new(used: &Used) -> Tracking {
+        Tracking { passing: PassingSum::new(used), ..Tracking::default() }
+    }
+
     /// Number of clients that track.
     pub fn n_clients(&self) -> usize {
         self.clients.read().len()

@@ -103,7 +103,7 @@ pub fn load(
 fn note_sizes(aof: &Aof, config: &Config, manifest: &Manifest) -> Result<(), Logged> {
     let base = manifest.base.as_ref().map_or(Ok(0), |base| files::size_of(config, base))?;
     aof.base_size.store(base, Ordering::Relaxed);
-    aof.current_size.store(files::total_size(config, manifest)?, Ordering::Relaxed);
+    aof.written.lock().size = files::total_size(config, manifest)?;
     Ok(())
 }
 

@@ -55,13 +55,11 @@ pub struct Aof {
     pub barrier: Barrier,
     /// Rewriting.
     pub rewrites: Rewrites,
-    /// The stream is written up to here.
-    pub written: AtomicU64,
+    /// What is in the files.
+    pub written: Mutex<Written>,
     /// The stream is forced to disk up to here.
     pub synced: AtomicU64,
-    /// Bytes of all files with data.
-    pub current_size: AtomicU64,
-    /// The same when the last rewrite ended.
+    /// Bytes of all files with data when the last rewrite ended.
     pub base_size: AtomicU64,
     /// Bytes of the increment that is being written.
     pub increment_size: AtomicU64,
@@ -73,6 +71,15 @@ pub struct Aof {
     pub is_syncing: AtomicBool,
     /// Microseconds before each write, for tests (DEBUG AOF-FLUSH-SLEEP).
     pub flush_sleep_us: AtomicU64,
+}
+
+/// How far the writer has come.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Written {
+    /// The stream is written up to here.
+    pub end: u64,
+    /// Bytes of all files with data.
+    pub size: u64,
 }
 
 impl Aof {
@@ -137,7 +144,7 @@ pub fn open_at_start(server: &Server) -> Result<(), Logged> {
     let verb = if is_new { "Creating" } else { "Opening" };
     tracing::info!("{verb} AOF incr file {name} on server start");
     let total = files::total_size(&config, &aof.manifest.lock())?;
-    aof.current_size.store(total, Ordering::Relaxed);
+    aof.written.lock().size = total;
     aof.set_state(State::On);
     writer::begin(server, file);
     Ok(())
@@ -192,7 +199,8 @@ pub fn stop(server: &Server) {
     aof.set_state(State::Off);
     server.replication.replicas.serve_waiting(server);
     aof.rewrites.is_scheduled.store(false, Ordering::Relaxed);
-    for counter in [&aof.current_size, &aof.base_size, &aof.increment_size] {
+    aof.written.lock().size = 0;
+    for counter in [&aof.base_size, &aof.increment_size] {
         counter.store(0, Ordering::Relaxed);
     }
 }

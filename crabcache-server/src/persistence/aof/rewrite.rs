@@ -145,7 +145,7 @@ fn is_due(server: &Server, config: &Config) -> bool {
     if rewrites.is_scheduled.load(Ordering::Relaxed) {
         return !is_limited();
     }
-    let size = aof.current_size.load(Ordering::Relaxed);
+    let size = aof.written.lock().size;
     let is_small = u64::try_from(config.auto_aof_rewrite_min_size).is_ok_and(|min| size <= min);
     if aof.state() != State::On || config.auto_aof_rewrite_percentage == 0 || is_small {
         return false;
@@ -255,11 +255,11 @@ fn put_in_force(
     }
     *manifest = changed;
     if state == State::Off {
-        aof.current_size.store(0, Ordering::Relaxed);
+        aof.written.lock().size = 0;
     } else {
         aof.set_state(State::On);
         let total = base_bytes + aof.increment_size.load(Ordering::Relaxed);
-        aof.current_size.store(total, Ordering::Relaxed);
+        aof.written.lock().size = total;
         aof.base_size.store(total, Ordering::Relaxed);
     }
     // History that stays does no harm.

@@ -230,3 +230,23 @@ fn what_cannot_be_loaded_is_refused() {
     std::fs::write(aof_dir.join("appendonly.aof.manifest"), "file g seq 1 type i\n").unwrap();
     assert!(!load(b"", &[]));
 }
+
+/// Who has changed something finds it there, though the writer takes its time.
+#[test]
+fn the_size_that_is_told_has_every_change() {
+    const SET: &str = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\n1\r\n";
+    let dir = temp_dir("aof-size");
+    let mut t = start(&dir, &[]);
+    let size = |t: &mut TestServer| -> usize {
+        let info = t.run("INFO persistence");
+        let (_, behind) = info.split_once("aof_current_size:").unwrap();
+        let n_digits = behind.find(|c: char| !c.is_ascii_digit()).unwrap();
+        behind[..n_digits].parse().unwrap()
+    };
+    // Selects the database, too.
+    t.run("SET k 1");
+    t.check("DEBUG AOF-FLUSH-SLEEP 100000", "+OK");
+    let before = size(&mut t);
+    t.run("SET k 1");
+    assert_eq!(size(&mut t) - before, SET.len());
+}

@@ -365,12 +365,14 @@ impl Writer {
                 }
                 let n_bytes = (stamp.len() + self.bytes.len()) as u64;
                 self.size += n_bytes;
-                server.aof.current_size.fetch_add(n_bytes, Ordering::Relaxed);
+                {
+                    let mut written = server.aof.written.lock();
+                    (written.end, written.size) = (self.end, written.size + n_bytes);
+                }
                 self.note_size(&server.aof);
                 self.bytes.clear();
                 self.bytes.shrink_to(BUFFER_BYTES_KEPT);
                 self.is_unsynced = true;
-                server.aof.written.store(self.end, Ordering::Release);
                 if self.failed_at_ns.take().is_some() {
                     tracing::info!("AOF write error looks solved, Redis can write again.");
                     note_errno(server, 0);
