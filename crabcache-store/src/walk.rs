@@ -32,8 +32,8 @@ pub struct TableStats {
     pub n_tables: usize,
     /// Buckets, without those that stand behind another because it was full.
     pub n_buckets: usize,
-    /// Buckets that do.
-    pub n_chained: usize,
+    /// Bytes of those that do.
+    pub chained_bytes: usize,
     /// Entries.
     pub n_entries: usize,
     /// Bytes of the tables, without the entries.
@@ -135,7 +135,7 @@ impl<'a, 'k> Walk<'a, 'k> {
         self.until(db, 0, |entries| {
             stats.n_tables += usize::from(entries.n_buckets() > 0);
             stats.n_buckets += entries.n_buckets();
-            stats.n_chained += entries.n_chained();
+            stats.chained_bytes += entries.chained_bytes();
             stats.n_entries += entries.len();
             stats.mem_bytes += entries.mem_bytes();
             false
@@ -335,7 +335,7 @@ mod tests {
         let mut walk = Walk::stepwise(&mut pass, &env, &trace);
         let (stats, lens) = (walk.tables(0), walk.chain_lens(0));
         assert_eq!((stats.n_entries, stats.n_tables), (N as usize, 16));
-        assert!(stats.mem_bytes >= (stats.n_buckets + stats.n_chained) * 64);
+        assert!(stats.mem_bytes >= stats.n_buckets * 64 + stats.chained_bytes);
         assert_eq!(lens.iter().sum::<usize>(), stats.n_buckets);
         let n_entries = lens.iter().enumerate().map(|(len, count)| len * count).sum::<usize>();
         assert_eq!(n_entries, N as usize);

@@ -142,13 +142,13 @@ impl<E: Item> Table<E> {
     pub fn mem_bytes(&self) -> usize {
         let further = self.segments.len().saturating_sub(1) * SEGMENT;
         let buckets = self.first_capacity as usize + further;
-        let words = self.n_chained_words as usize + self.segments.capacity();
-        buckets * size_of::<Bucket>() + words * size_of::<usize>()
+        let links = self.segments.capacity() * size_of::<*mut Bucket>();
+        buckets * size_of::<Bucket>() + links + self.chained_bytes()
     }
 
-    /// Number of buckets that stand behind another because it was full. Looks at all.
-    pub fn n_chained(&self) -> usize {
-        (0..self.n_buckets()).map(|index| self.chain(index).count() - 1).sum()
+    /// Bytes of buckets that stand behind another because it was full.
+    pub fn chained_bytes(&self) -> usize {
+        self.n_chained_words as usize * size_of::<usize>()
     }
 
     /// Items in the chain of bucket `index`.

@@ -90,8 +90,8 @@ fn describe_tables(
 ) -> String {
     let mut text = format!(
         "[Dictionary HT]\n number of tables: {}\n table size: {}\n number of elements: {}\n \
-         chained buckets: {}\n bytes: {}\n",
-        stats.n_tables, stats.n_buckets, stats.n_entries, stats.n_chained, stats.mem_bytes
+         bytes of chained buckets: {}\n bytes: {}\n",
+        stats.n_tables, stats.n_buckets, stats.n_entries, stats.chained_bytes, stats.mem_bytes
     );
     let lens = lens.iter().flatten().enumerate().filter(|(_, count)| **count > 0);
     for (len, count) in lens {
