@@ -112,7 +112,8 @@ fn a_slow_replica_holds_up_nobody() {
             most = most.max(waiting());
         }
         await_that("its end", &[&primary], || info(&primary, "connected_slaves") == "0");
-        assert!(most > 1 << 20, "{most}");
+        // The limit, and the command that went beyond it.
+        assert!((1 << 20..10 << 20).contains(&most), "{most}");
         assert!(primary.log().contains("for overcoming of output buffer limits"));
         assert!(waiting() < 1 << 20, "{}", waiting());
         signal(&replica, "CONT");

@@ -2,6 +2,9 @@
 //!
 //! The limits are by class. Above the hard limit a client is cut at once, above the soft limit when
 //! it has been there for a while. A client that has not authenticated may have hardly anything.
+//!
+//! What a replica has not read yet is in the replication log, which lets go of it by itself when the
+//! hard limit is reached.
 
 use crate::acl::Users;
 use crate::client::{ClientFlags, ClientHandle, ClientType, Running, describe};
@@ -25,14 +28,27 @@ pub fn enforce(
     let is_cut = needs_auth(&server.users, client) && n_bytes > UNAUTHENTICATED_BYTES_MAX
         || exceeds(limit_of(config, client), client, n_bytes, now_ms);
     if is_cut {
-        tracing::warn!(
-            "Client {} closed for overcoming of output buffer limits.",
-            describe(server, client, Running::default())
-        );
-        server.stats.client_output_buffer_limit_disconnections.fetch_add(1, Ordering::Relaxed);
-        server.clients.kill(server, client);
+        cut(server, client);
     }
     is_cut
+}
+
+/// Cuts a client for which too much waits.
+pub fn cut(server: &Server, client: &ClientHandle) {
+    tracing::warn!(
+        "Client {} closed for overcoming of output buffer limits.",
+        describe(server, client, Running::default())
+    );
+    server.stats.client_output_buffer_limit_disconnections.fetch_add(1, Ordering::Relaxed);
+    server.clients.kill(server, client);
+}
+
+/// How far a replica may not be behind.
+pub fn replica_lag_max(config: &Config) -> Option<u64> {
+    match replica_limit(config).hard_bytes {
+        0 => None,
+        bytes => Some(bytes),
+    }
 }
 
 fn needs_auth(users: &Users, client: &ClientHandle) -> bool {
@@ -53,9 +69,13 @@ fn limit_of(config: &Config, client: &ClientHandle) -> OutputLimit {
             limits.pubsub
         }
         ClientType::Normal | ClientType::Master => limits.normal,
-        ClientType::Replica => beyond_backlog(limits.replica, config.repl_backlog_size),
+        ClientType::Replica => replica_limit(config),
         ClientType::Pubsub => limits.pubsub,
     }
+}
+
+fn replica_limit(config: &Config) -> OutputLimit {
+    beyond_backlog(config.client_output_buffer_limit.replica, config.repl_backlog_size)
 }
 
 /// A replica's limit: what the backlog keeps in any case costs nothing more, and a replica that were

@@ -6,6 +6,7 @@
 use super::Config;
 use crate::error::ParamError;
 use crate::persistence::aof;
+use crate::replication;
 use crate::server::Server;
 use crate::start::{limits, oom};
 use nix::errno::Errno;
@@ -87,8 +88,9 @@ pub(super) fn maxmemory(server: &Server, _: &Config, new: &mut Config) -> Result
     Ok(())
 }
 
-pub(super) fn repl_backlog_size(server: &Server, _: &Config, new: &mut Config) -> Result {
-    server.log.keep(u64::try_from(new.repl_backlog_size).unwrap_or(u64::MAX));
+/// What is kept of the replication stream.
+pub(super) fn kept_stream(server: &Server, _: &Config, new: &mut Config) -> Result {
+    server.log.keep(replication::kept(new));
     Ok(())
 }
 

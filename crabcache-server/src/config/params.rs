@@ -50,7 +50,7 @@ params! {
     /// Memory that all clients together may use; above it the greediest are disconnected. 0 is no limit.
     "maxmemory-clients" => maxmemory_clients: i64 = 0, MemoryOrPercent, [MUTABLE];
     /// How much output a client may leave unread before it is disconnected.
-    "client-output-buffer-limit" => client_output_buffer_limit: OutputLimits = OutputLimits::default(), OutputLimitWords, [MUTABLE WORDS];
+    "client-output-buffer-limit" => client_output_buffer_limit: OutputLimits = OutputLimits::default(), OutputLimitWords, [MUTABLE WORDS], apply = apply::kept_stream;
     /// How many bytes of a client's requests are kept before it is disconnected.
     "client-query-buffer-limit" => client_query_buffer_limit: i64 = 1 << 30, Memory(1 << 20, MAX), [MUTABLE];
     /// Longest string and longest argument of a request.
@@ -336,7 +336,7 @@ params! {
     /// Lets the kernel gather small packets to replicas.
     "repl-disable-tcp-nodelay" => repl_disable_tcp_nodelay: bool = false, YesNo, [MUTABLE NOOP];
     /// Bytes of changes kept for replicas that come back.
-    "repl-backlog-size" => repl_backlog_size: i64 = 1 << 20, Memory(1, MAX), [MUTABLE], apply = apply::repl_backlog_size;
+    "repl-backlog-size" => repl_backlog_size: i64 = 1 << 20, Memory(1, MAX), [MUTABLE], apply = apply::kept_stream;
     /// Seconds that they are kept without any replica; 0 is for ever.
     "repl-backlog-ttl" => repl_backlog_ttl: i64 = 3600, Int(0, MAX), [MUTABLE];
     /// Sends snapshots to replicas without a file.

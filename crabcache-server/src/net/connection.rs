@@ -64,6 +64,8 @@ const UNAUTHENTICATED_INPUT_BYTES_MAX: usize = 1024 * 1024;
 const UNLIMITED_INPUT_BYTES: usize = 64 * 1024;
 /// Output below this is not held against the limits: the socket will take it.
 const UNLIMITED_OUTPUT_BYTES: usize = 16 * 1024;
+/// Connections whose replies wait for each other: the first ones' clients should not wait for long.
+const OUTBOX_LEN_MAX: usize = 32;
 
 /// What all connections of a worker share.
 pub(super) struct Shared {
@@ -141,20 +143,27 @@ impl Shared {
     /// Sends what waits in the outbox, for ever. Woken by the first that comes into it, the task runs
     /// behind all that were ready then.
     pub(super) fn poll_outbox(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut connections = {
-            let mut outbox = self.outbox.borrow_mut();
-            outbox.sender.get_or_insert_with(|| cx.waker().clone());
-            std::mem::take(&mut outbox.connections)
-        };
-        for connection in connections.drain(..).filter_map(|connection| connection.upgrade()) {
-            connection.borrow_mut().send_posted();
-        }
-        self.outbox.borrow_mut().connections = connections;
+        self.outbox.borrow_mut().sender.get_or_insert_with(|| cx.waker().clone());
+        self.empty_outbox();
         Poll::Pending
     }
 
-    /// Puts a connection into the outbox.
+    fn empty_outbox(&self) {
+        let mut connections = std::mem::take(&mut self.outbox.borrow_mut().connections);
+        for connection in connections.drain(..).filter_map(|connection| connection.upgrade()) {
+            // Who is about to come into it anew cannot be borrowed.
+            if let Ok(mut connection) = connection.try_borrow_mut() {
+                connection.send_posted();
+            }
+        }
+        self.outbox.borrow_mut().connections = connections;
+    }
+
+    /// Puts a connection into the outbox, where it is not yet.
     fn post(&self, connection: Weak<RefCell<Connection>>) {
+        if self.outbox.borrow().connections.len() >= OUTBOX_LEN_MAX {
+            self.empty_outbox();
+        }
         let mut outbox = self.outbox.borrow_mut();
         outbox.connections.push(connection);
         if outbox.connections.len() == 1

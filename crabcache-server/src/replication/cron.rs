@@ -1,8 +1,8 @@
 //! What replication does at regular times: pings, time-outs, snapshots that are due.
 
-use super::full_sync;
 use super::log::Targets;
 use super::replicas::{Replica, Stage};
+use super::{full_sync, kept};
 use crate::config::Config;
 use crate::output_limits;
 use crate::server::Server;
@@ -14,7 +14,7 @@ pub fn tick(server: &Server) {
     let (config, now_ms) = (server.config.get(), server.clock.unix_ms());
     let replication = &server.replication;
     // What a slow replica has got by now need not be kept any more.
-    server.log.keep(u64::try_from(config.repl_backlog_size).unwrap_or(0));
+    server.log.keep(kept(&config));
     if replication.replicas.is_empty() {
         replication.replicas.count_good(server, &config, now_ms);
         return close_if_due(server, &config, now_ms);
@@ -70,8 +70,11 @@ fn check(server: &Server, config: &Config, replica: &Arc<Replica>, now_ms: i64) 
         Stage::Snapshot(_, reader) => reader,
         Stage::Waiting(_) | Stage::Served => return,
     };
-    let lag = server.log.ends().replicas.saturating_sub(reader.position());
-    let lag = usize::try_from(lag).unwrap_or(usize::MAX);
+    if reader.is_cut() {
+        // Its connection ends itself.
+        return;
+    }
+    let lag = server.log.lag(&reader);
     replica.client.output_bytes.store(lag, Ordering::Relaxed);
     output_limits::enforce(server, config, &replica.client, lag, now_ms);
 }

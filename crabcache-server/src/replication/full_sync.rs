@@ -73,7 +73,7 @@ fn begin(server: &Server, config: &Arc<Config>, waiting: &[Arc<Replica>]) {
         return;
     };
     for replica in waiting {
-        if let Some(reader) = server.log.reader_at(end) {
+        if let Some(reader) = server.log.reader_at(&replica.client, end) {
             replica.set_stage(Stage::Snapshot(spool.clone(), reader));
         }
     }

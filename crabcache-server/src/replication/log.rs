@@ -18,6 +18,7 @@
 
 use super::backlog::Backlog;
 use super::unit::{self, Collected, Unit};
+use crate::client::ClientHandle;
 use crate::memory::Used;
 use crabcache_resp::request;
 use parking_lot::{Condvar, Mutex};
@@ -103,15 +104,31 @@ struct ReplicaStream {
     /// The same, for whoever has read all.
     selected: usize,
     readers: Vec<Arc<Reader>>,
-    /// Bytes that are kept for replicas that come back.
-    bytes_kept: u64,
+    kept: Kept,
+    /// Before the stream ends here, no reader can be too far behind.
+    look_at: u64,
+    /// One was, since the readers were told the last time.
+    has_cut: bool,
+}
+
+/// How much of the replication stream is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Bytes for replicas that come back.
+    pub in_any_case: u64,
+    /// Who is so many bytes behind gets nothing more; `None`: nobody ever is.
+    pub lag_max: Option<u64>,
 }
 
 /// Who reads the replication stream, from a place of its own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reader {
+    /// The connection that it reads for.
+    client: Arc<ClientHandle>,
     /// Offset of what it needs next.
     position: AtomicU64,
+    /// It was too far behind: nothing is kept for it any more.
+    is_cut: AtomicBool,
     /// Memory of what it has taken and not sent yet.
     buffer_bytes: AtomicUsize,
     waits: AtomicBool,
@@ -119,6 +136,27 @@ pub struct Reader {
 }
 
 impl Reader {
+    fn new(client: &Arc<ClientHandle>, position: u64) -> Reader {
+        Reader {
+            client: client.clone(),
+            position: AtomicU64::new(position),
+            is_cut: AtomicBool::new(false),
+            buffer_bytes: AtomicUsize::new(0),
+            waits: AtomicBool::new(false),
+            news: Notify::new(),
+        }
+    }
+
+    /// Whether it was too far behind, so that its connection has to end. That is woken then.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Acquire)
+    }
+
+    fn cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
+        self.client.wake();
+    }
+
     /// Offset of what it needs next. All from there on is kept for it.
     pub fn position(&self) -> u64 {
         self.position.load(Ordering::Relaxed)
@@ -221,10 +259,16 @@ impl Log {
             }
             self.aof_end.store(state.ends.aof, Ordering::Release);
         }
-        if let Some(stream) = &state.backlog {
+        let mut has_cut = false;
+        if let Some(stream) = &mut state.backlog {
             stream.tell_readers();
+            has_cut = std::mem::take(&mut stream.has_cut);
         }
-        self.note_waiting(state);
+        if has_cut {
+            self.note_less_waiting(state);
+        } else {
+            self.note_waiting(state);
+        }
         LAST.set(Some(state.ends));
     }
 
@@ -306,12 +350,12 @@ impl Log {
 
     /// Has the replication stream collected, from now on if it was not: the keyspace is held. Its
     /// next command begins with SELECT, for those who begin to read here. Returns its end.
-    pub fn open_stream(&self, bytes_kept: u64) -> u64 {
+    pub fn open_stream(&self, kept: Kept) -> u64 {
         let mut state = self.state.lock();
         let end = state.ends.replicas;
         let is_handed_on = state.is_handed_on;
-        let stream = state.backlog.get_or_insert_with(|| ReplicaStream::new(end));
-        stream.bytes_kept = bytes_kept;
+        let stream = state.backlog.get_or_insert_with(|| ReplicaStream::new(end, kept));
+        stream.kept = kept;
         if !is_handed_on {
             stream.db = None;
         }
@@ -324,10 +368,10 @@ impl Log {
     }
 
     /// Begins the stream anew at an offset: it is another history's. The keyspace is held.
-    pub fn restart_stream(&self, offset: u64, db: usize, bytes_kept: u64) {
+    pub fn restart_stream(&self, offset: u64, db: usize, kept: Kept) {
         let mut state = self.state.lock();
         state.ends.replicas = offset;
-        let stream = ReplicaStream { bytes_kept, selected: db, ..ReplicaStream::new(offset) };
+        let stream = ReplicaStream { selected: db, ..ReplicaStream::new(offset, kept) };
         state.backlog = Some(stream);
     }
 
@@ -352,10 +396,11 @@ impl Log {
         self.tell(state);
     }
 
-    /// How much of the stream is kept for replicas that come back.
-    pub fn keep(&self, bytes_kept: u64) {
+    /// Says how much of the stream is kept.
+    pub fn keep(&self, kept: Kept) {
         if let Some(stream) = &mut self.state.lock().backlog {
-            stream.bytes_kept = bytes_kept;
+            stream.kept = kept;
+            stream.cut_slow_readers();
             stream.trim();
         }
     }
@@ -369,13 +414,20 @@ impl Log {
         self.note_less_waiting(&state);
     }
 
-    /// Begins to read the stream from an offset on; `None` if it is not there.
-    pub fn reader_at(&self, offset: u64) -> Option<Arc<Reader>> {
+    /// Begins to read the stream for a connection, from an offset on; `None` if it is not there.
+    pub fn reader_at(&self, client: &Arc<ClientHandle>, offset: u64) -> Option<Arc<Reader>> {
         let mut state = self.state.lock();
         let stream = state.backlog.as_mut().filter(|stream| stream.backlog.holds(offset))?;
-        let reader = Arc::new(Reader { position: AtomicU64::new(offset), ..Reader::default() });
+        let reader = Arc::new(Reader::new(client, offset));
         stream.readers.push(reader.clone());
+        stream.cut_slow_readers();
         Some(reader)
+    }
+
+    /// How many bytes a reader is behind.
+    pub fn lag(&self, reader: &Reader) -> usize {
+        let lag = self.ends().replicas.saturating_sub(reader.position());
+        usize::try_from(lag).unwrap_or(usize::MAX)
     }
 
     /// Ends a reader.
@@ -488,25 +540,59 @@ impl State {
 }
 
 impl ReplicaStream {
-    fn new(offset: u64) -> ReplicaStream {
+    fn new(offset: u64, kept: Kept) -> ReplicaStream {
         ReplicaStream {
             backlog: Backlog::new(offset),
             db: None,
             selected: 0,
             readers: Vec::new(),
-            bytes_kept: 0,
+            kept,
+            look_at: u64::MAX,
+            has_cut: false,
         }
     }
 
     fn extend(&mut self, bytes: &[u8]) {
-        if self.backlog.extend(bytes) {
+        let begins_block = self.backlog.extend(bytes);
+        if self.backlog.end() >= self.look_at {
+            self.cut_slow_readers();
+        }
+        if begins_block {
             self.trim();
         }
     }
 
+    /// Lets go of readers that are too far behind, and of what was kept for them alone: that must not
+    /// wait until their connections have ended.
+    fn cut_slow_readers(&mut self) {
+        let Some(lag_max) = self.kept.lag_max else {
+            self.look_at = u64::MAX;
+            return;
+        };
+        let (end, n_readers) = (self.backlog.end(), self.readers.len());
+        self.readers.retain(|reader| {
+            let is_slow = reader.position().saturating_add(lag_max) <= end;
+            if is_slow {
+                reader.cut();
+            }
+            !is_slow
+        });
+        let slowest = self.slowest();
+        self.look_at = slowest.map_or(u64::MAX, |position| position.saturating_add(lag_max));
+        if self.readers.len() != n_readers {
+            self.has_cut = true;
+            self.trim();
+        }
+    }
+
+    /// Where the slowest reader is.
+    fn slowest(&self) -> Option<u64> {
+        self.readers.iter().map(|reader| reader.position()).min()
+    }
+
     fn trim(&mut self) {
-        let slowest = self.readers.iter().map(|reader| reader.position()).min();
-        self.backlog.trim(slowest.unwrap_or(u64::MAX), self.bytes_kept);
+        let slowest = self.slowest();
+        self.backlog.trim(slowest.unwrap_or(u64::MAX), self.kept.in_any_case);
     }
 
     fn bytes_waiting(&self) -> u64 {
@@ -515,7 +601,7 @@ impl ReplicaStream {
         }
         let buffer_bytes =
             |reader: &Arc<Reader>| reader.buffer_bytes.load(Ordering::Relaxed) as u64;
-        (self.backlog.mem_bytes() as u64).saturating_sub(self.bytes_kept)
+        (self.backlog.mem_bytes() as u64).saturating_sub(self.kept.in_any_case)
             + self.readers.iter().map(buffer_bytes).sum::<u64>()
     }
 
@@ -543,7 +629,9 @@ fn select(selected: &mut Option<usize>, db: Option<usize>) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::{Kept, Reader};
     use crate::testing::TestServer;
+    use std::sync::Arc;
     use std::time::Duration;
 
     #[test]
@@ -557,8 +645,8 @@ mod tests {
         t.server.log.take_aof(&mut Vec::new(), Duration::ZERO);
         assert_eq!(t.server.log.bytes_waiting(), 0);
         // A replica that does not read, beyond what is kept for those that come back.
-        let start = t.server.log.open_stream(20_000);
-        let reader = t.server.log.reader_at(start).unwrap();
+        let start = t.server.log.open_stream(Kept { in_any_case: 20_000, lag_max: None });
+        let reader = reader_at(&t, start);
         let value = "x".repeat(1000);
         (0..10).for_each(|_| drop(t.run(&format!("SET k {value}"))));
         assert_eq!(t.server.log.waiting().for_replicas, 0);
@@ -571,6 +659,38 @@ mod tests {
         assert!((30_000..60_000).contains(&rest), "{rest}");
         t.server.log.forget_reader(&reader);
         assert_eq!(t.server.log.waiting().for_replicas, 0);
+    }
+
+    fn reader_at(t: &TestServer, offset: u64) -> Arc<Reader> {
+        t.server.log.reader_at(&t.client().client.handle, offset).unwrap()
+    }
+
+    /// Whoever is too far behind is let go at once, not when somebody looks at the time.
+    #[test]
+    fn no_reader_is_further_behind_than_it_may_be() {
+        let mut t = TestServer::new();
+        let log = &t.server.clone().log;
+        let start = log.open_stream(Kept { in_any_case: 20_000, lag_max: Some(100_000) });
+        let (slow, quick) = (reader_at(&t, start), reader_at(&t, start));
+        let value = "x".repeat(1000);
+        let lag = |reader: &Reader| log.ends().replicas - reader.position();
+        while !slow.is_cut() {
+            assert!(lag(&slow) < 100_000 && log.waiting().for_replicas < 120_000);
+            t.run(&format!("SET k {value}"));
+            quick.advance_to(log.ends().replicas);
+        }
+        assert!((100_000..102_000).contains(&lag(&slow)), "{}", lag(&slow));
+        assert!(log.waiting().for_replicas < 40_000, "{}", log.waiting().for_replicas);
+        assert!(slow.client.has_mail() && !quick.is_cut());
+        // The quick one may stand still from where it is.
+        (0..90).for_each(|_| drop(t.run(&format!("SET k {value}"))));
+        assert!(!quick.is_cut());
+        // A limit that is lowered holds at once, and for those that begin.
+        log.keep(Kept { in_any_case: 20_000, lag_max: Some(50_000) });
+        assert!(quick.is_cut());
+        let third = reader_at(&t, log.ends().replicas);
+        (0..60).for_each(|_| drop(t.run(&format!("SET k {value}"))));
+        assert!(third.is_cut());
     }
 
     /// What the append-only file is given for these commands, a command a line.

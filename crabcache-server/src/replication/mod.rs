@@ -28,11 +28,12 @@ pub mod unit;
 
 use crate::blocking::{Unblock, WaitKind};
 use crate::config::Config;
+use crate::output_limits;
 use crate::server::Server;
 use failover::Failover;
 use history::History;
 use link::{Address, Link};
-use log::Targets;
+use log::{Kept, Targets};
 use parking_lot::Mutex;
 use replicas::Replicas;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -81,15 +82,13 @@ impl Replication {
             history.branch(offset);
         }
         drop(history);
-        let bytes_kept = u64::try_from(config.repl_backlog_size).unwrap_or(0);
-        server.log.restart_stream(offset, db, bytes_kept);
+        server.log.restart_stream(offset, db, kept(config));
         self.replicas.none_since_ms.store(server.clock.unix_ms(), Ordering::Relaxed);
         server.note_log_readers();
     }
 
     /// Has the stream collected from now on. The keyspace is held. Returns the stream's end.
     pub fn open_stream(&self, server: &Server, config: &Config) -> u64 {
-        let bytes_kept = u64::try_from(config.repl_backlog_size).unwrap_or(0);
         if server.log.backlog().is_none() {
             // Compat: what was before the backlog nobody can go on with.
             let mut history = self.history.lock();
@@ -101,7 +100,7 @@ impl Replication {
             );
         }
         self.replicas.none_since_ms.store(server.clock.unix_ms(), Ordering::Relaxed);
-        let end = server.log.open_stream(bytes_kept);
+        let end = server.log.open_stream(kept(config));
         server.note_log_readers();
         end
     }
@@ -174,6 +173,14 @@ impl Replication {
         }
         // The time begins with the first replica.
         is_due && pinged_ms != 0
+    }
+}
+
+/// How much of the stream is kept.
+pub fn kept(config: &Config) -> Kept {
+    Kept {
+        in_any_case: u64::try_from(config.repl_backlog_size).unwrap_or(0),
+        lag_max: output_limits::replica_lag_max(config),
     }
 }
 

@@ -110,6 +110,14 @@ impl Replica {
         self.news.notify_one();
     }
 
+    /// What it reads the stream with, if it is to get that.
+    pub fn reader(&self) -> Option<Arc<Reader>> {
+        match &*self.stage.lock() {
+            Stage::Snapshot(_, reader) | Stage::Online(reader) => Some(reader.clone()),
+            Stage::Waiting(_) | Stage::Served => None,
+        }
+    }
+
     /// Whether it gets the stream.
     pub fn is_online(&self) -> bool {
         matches!(*self.stage.lock(), Stage::Online(_)) && !self.awaits_ack.load(Ordering::Relaxed)

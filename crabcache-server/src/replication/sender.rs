@@ -17,6 +17,7 @@ use crate::client::{ClientHandle, Running, describe};
 use crate::command::table::Found;
 use crate::command::{Args, Flags};
 use crate::error::CommandError;
+use crate::output_limits;
 use crate::server::{Server, random_id};
 use bytes::{Buf, BytesMut};
 use crabcache_resp::number::parse_i64;
@@ -47,15 +48,19 @@ pub async fn serve<S: AsyncRead + AsyncWrite>(
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (replica, greeting) = admit(server, client, introduction, &request);
     tokio::select! {
-        () = killed(client) => {}
+        () = killed_or_cut(&replica) => {}
         _ = receive(server, &replica, &mut reader, input) => {}
         _ = send(server, &replica, &mut writer, greeting) => {}
     }
-    tracing::info!("Connection with replica {} lost.", replica.name());
-    server.replication.replicas.remove(&replica, server.clock.unix_ms());
-    if let Stage::Snapshot(_, reader) | Stage::Online(reader) = replica.stage() {
+    if let Some(reader) = replica.reader() {
+        if reader.is_cut() && !client.is_killed() {
+            client.output_bytes.store(server.log.lag(&reader), Ordering::Relaxed);
+            output_limits::cut(server, client);
+        }
         server.log.forget_reader(&reader);
     }
+    tracing::info!("Connection with replica {} lost.", replica.name());
+    server.replication.replicas.remove(&replica, server.clock.unix_ms());
     if matches!(replica.stage(), Stage::Snapshot(..)) {
         full_sync::end_if_unwanted(server);
     }
@@ -112,8 +117,9 @@ fn resume(server: &Server, replica: &Replica, replid: &str, offset: i64) -> Opti
                 history.replid2
             );
         }
-    } else if let Some(reader) =
-        offset.checked_sub(1).and_then(|at| server.log.reader_at(u64::try_from(at).ok()?))
+    } else if let Some(reader) = offset
+        .checked_sub(1)
+        .and_then(|at| server.log.reader_at(&replica.client, u64::try_from(at).ok()?))
     {
         tracing::info!(
             "Partial resynchronization request from {} accepted. Sending {} bytes of backlog \
@@ -136,10 +142,11 @@ fn resume(server: &Server, replica: &Replica, replid: &str, offset: i64) -> Opti
 }
 
 /// Ends when the connection is to end.
-async fn killed(client: &ClientHandle) {
+async fn killed_or_cut(replica: &Replica) {
     poll_fn(|cx| {
-        client.register(cx.waker());
-        if client.is_killed() { Poll::Ready(()) } else { Poll::Pending }
+        replica.client.register(cx.waker());
+        let is_cut = || replica.reader().is_some_and(|reader| reader.is_cut());
+        if replica.client.is_killed() || is_cut() { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }

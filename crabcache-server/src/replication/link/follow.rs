@@ -14,6 +14,7 @@ use crate::config::apply::system_text;
 use crate::persistence::aof::State;
 use crate::persistence::file::TempFile;
 use crate::persistence::{load, save};
+use crate::replication::kept;
 use crate::replication::log::Ends;
 use crate::server::Server;
 use crate::tracking;
@@ -168,9 +169,8 @@ impl Follower {
             let mut history = server.replication.history.lock();
             history.renew();
             history.replid = replid;
-            let bytes_kept = u64::try_from(config.repl_backlog_size).unwrap_or(0);
             let db = server.replication.loaded.lock().db;
-            server.log.restart_stream(offset, db, bytes_kept);
+            server.log.restart_stream(offset, db, kept(config));
             server.log.hand_on(server.conditions.is_replica());
         }
         server.conditions.set_loading(false);
