@@ -157,11 +157,16 @@ fn a_snapshot_takes_little_memory_whatever_changes() {
     assert_eq!(counted.unwrap().show(), format!(":{N_KEYS}\\r\\n"));
 }
 
-/// Bytes of `used_memory`.
-fn used(connection: &mut Connection) -> i64 {
+/// A number of INFO.
+fn info_number(connection: &mut Connection, field: &str) -> i64 {
     let info = info(connection);
-    let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-    line.unwrap().parse().unwrap()
+    let number = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    number.unwrap().parse().unwrap()
+}
+
+/// Bytes that are in use.
+fn used(connection: &mut Connection) -> i64 {
+    info_number(connection, "used_memory")
 }
 
 /// Waits until INFO has `line`, and some time longer, so that every thread has done what it does then.
@@ -216,9 +221,7 @@ fn keys_do_not_go_for_what_clients_are_told_of_others() {
     assert_eq!(connection.call(&limits).unwrap().show(), "+OK\\r\\n");
     // Longer than the server takes to look at its memory by itself.
     thread::sleep(Duration::from_millis(400));
-    let info = info(&mut connection);
-    let line = info.lines().find_map(|line| line.strip_prefix("evicted_keys:"));
-    let n_evicted: usize = line.unwrap().parse().unwrap();
+    let n_evicted = info_number(&mut connection, "evicted_keys");
     assert!((10..100).contains(&n_evicted), "{n_evicted}");
     drop(trackers);
 }

@@ -43,6 +43,8 @@ pub(super) fn admit(
     let handle = server.clients.add(peer, worker, user.clone(), server.clock.unix_ms());
     let accepted = Accepted { stream, handle, needs_auth: !user.is_open() };
     crew.give(worker, Given::New(accepted));
+    // The worker frees what was allocated for it here.
+    server.memory.used.note();
 }
 
 /// Whether protected mode refuses a peer: it is on another host and there is no password.

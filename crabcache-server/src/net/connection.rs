@@ -153,7 +153,7 @@ impl Shared {
         for connection in connections.drain(..).filter_map(|connection| connection.upgrade()) {
             // Who is about to come into it anew cannot be borrowed.
             if let Ok(mut connection) = connection.try_borrow_mut() {
-                connection.send_posted();
+                connection.with_own_waker(Connection::send_posted);
             }
         }
         self.outbox.borrow_mut().connections = connections;
@@ -338,15 +338,13 @@ impl Connection {
     /// The worker that the connection belongs to now, if that is another one and nothing keeps it.
     #[inline]
     fn destination(&mut self, cx: &mut Context<'_>) -> Option<usize> {
-        let shared = self.shared.clone();
-        if !shared.crew.note_served(shared.worker, &mut self.seen) {
+        if !self.shared.crew.note_served(self.shared.worker, &mut self.seen) {
             return None;
         }
-        if self.is_posted {
-            // What the socket does not take keeps it here.
-            let _ = self.poll_send(cx);
-        }
-        self.is_at_rest().then(|| shared.crew.destination(&shared.server, shared.worker))?
+        // What the socket does not take keeps it here.
+        self.send_posted(cx);
+        let Shared { crew, worker, server, .. } = &*self.shared;
+        if self.is_at_rest() { crew.destination(server, *worker) } else { None }
     }
 
     /// Whether it only waits for the client's next request.
@@ -377,15 +375,22 @@ impl Connection {
 
     /// Sends what was kept while others were served. Of what the socket does not take, the task is told
     /// when it does.
-    fn send_posted(&mut self) {
-        let Some(waker) = self.waker.take() else { return };
-        if self.is_posted
-            && self.poll_send(&mut Context::from_waker(&waker)).is_ready()
-            && self.is_deaf
-        {
-            waker.wake_by_ref();
+    fn send_posted(&mut self, cx: &mut Context<'_>) {
+        if self.is_posted && self.poll_send(cx).is_ready() && self.is_deaf {
+            cx.waker().wake_by_ref();
         }
+    }
+
+    /// Does something without its task, as if that did: it is the one that will be woken. `None`: it has
+    /// not begun.
+    fn with_own_waker<R>(
+        &mut self,
+        act: impl FnOnce(&mut Self, &mut Context<'_>) -> R,
+    ) -> Option<R> {
+        let waker = self.waker.take()?;
+        let done = act(self, &mut Context::from_waker(&waker));
         self.waker = Some(waker);
+        Some(done)
     }
 
     /// Sends what was delivered to the client, without its task. `false`: the task has more to do.
@@ -394,16 +399,14 @@ impl Connection {
         if has_more || self.client.blocked.is_some() || !self.pending.is_empty() {
             return false;
         }
-        let Some(waker) = self.waker.take() else { return false };
-        let Some(mail) = self.client.handle.take_delivered() else {
-            self.waker = Some(waker);
-            return false;
-        };
-        let sent = self.send(&mut Context::from_waker(&waker), &mail.output);
-        self.waker = Some(waker);
-        self.is_over |= sent.is_err();
-        // What the socket has not taken is for the task to send, and an end is the task's as well.
-        sent.is_ok() && self.pending.is_empty() && !self.is_deaf
+        let sent = self.with_own_waker(|this, cx| {
+            let Some(mail) = this.client.handle.take_delivered() else { return false };
+            let sent = this.send(cx, &mail.output);
+            this.is_over |= sent.is_err();
+            // What the socket has not taken is for the task to send, and an end is the task's as well.
+            sent.is_ok() && this.pending.is_empty() && !this.is_deaf
+        });
+        sent.unwrap_or(false)
     }
 
     fn poll_to_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -722,7 +725,11 @@ impl Connection {
         let is_seen = shared.server.n_workers == 1 || input.len() > SMALL_INPUT_BYTES;
         let n_seen = if is_seen { input.len() } else { 0 };
         self.client.handle.input_bytes.store(n_seen, Ordering::Relaxed);
-        let stop = shared.pipeline().run(&mut self.client, input, &mut output);
+        let (stop, is_batch) = {
+            let mut pipeline = shared.pipeline();
+            let stop = pipeline.run(&mut self.client, input, &mut output);
+            (stop, pipeline.n_served() > 1)
+        };
         match stop {
             Stop::NeedsInput { wanted } => self.wanted = wanted,
             Stop::NeedsFlush => (self.has_work, self.yields) = (true, true),
@@ -732,7 +739,6 @@ impl Connection {
             Stop::HandsOver => self.is_handed_over = true,
             Stop::Aborts => return Err(Closed),
         }
-        let is_batch = shared.pipeline().n_served() > 1;
         let result = if is_batch { self.post(cx, &output) } else { self.send(cx, &output) };
         output.clear();
         // One huge reply must not stay with the worker for ever.

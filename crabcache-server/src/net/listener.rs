@@ -260,8 +260,6 @@ async fn accept_tcp(server: Arc<Server>, crew: Arc<Crew>, listener: TcpListener,
                     _ => RawStream::Tcp(stream),
                 };
                 admit(&server, &crew, stream, peer, Some(addr.ip()));
-                // The connection's worker frees what was allocated for it here.
-                server.memory.used.note();
             }
             Err(error) => let_some_be_closed(&server, &error).await,
         }
@@ -277,7 +275,6 @@ async fn accept_unix(server: Arc<Server>, crew: Arc<Crew>, listener: UnixListene
                 let (addr, fd) = (format!("{path}:0"), stream.as_raw_fd());
                 let peer = Peer { laddr: addr.clone(), addr, fd, is_unix: true };
                 admit(&server, &crew, RawStream::Unix(stream), peer, None);
-                server.memory.used.note();
             }
             Err(error) => let_some_be_closed(&server, &error).await,
         }

@@ -11,6 +11,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::LocalSet;
@@ -54,6 +55,19 @@ impl Drop for Registered {
     }
 }
 
+/// Has a task of this thread send what others leave for it, for ever. What they had allocated goes here.
+fn spawn_sender(
+    server: &Arc<Server>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<()> + 'static,
+) {
+    let server = server.clone();
+    tokio::task::spawn_local(poll_fn(move |cx| {
+        let polled = poll(cx);
+        server.memory.used.note();
+        polled
+    }));
+}
+
 /// What a worker has on its own thread.
 struct Work {
     server: Arc<Server>,
@@ -69,14 +83,9 @@ async fn work(server: Arc<Server>, crew: Arc<Crew>, index: usize, queue: Unbound
     let shared = Rc::new(Shared::new(server.clone(), crew.clone(), index));
     let (here, sender) = (shared.clone(), server.clone());
     let deliver = move |handle: &Arc<ClientHandle>| here.deliver(handle);
-    tokio::task::spawn_local(poll_fn(move |cx| {
-        let polled = sender.post.poll_round(index, cx, &deliver);
-        // What others had allocated has gone here.
-        sender.memory.used.note();
-        polled
-    }));
+    spawn_sender(&server, move |cx| sender.post.poll_round(index, cx, &deliver));
     let here = shared.clone();
-    tokio::task::spawn_local(poll_fn(move |cx| here.poll_outbox(cx)));
+    spawn_sender(&server, move |cx| here.poll_outbox(cx));
     let queue = RefCell::new(queue);
     let is_ending = Cell::new(false);
     let work = Rc::new(Work { server, crew, index, shared, queue, is_ending });

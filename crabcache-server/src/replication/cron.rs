@@ -53,27 +53,16 @@ fn close_if_due(server: &Server, config: &Config, now_ms: i64) {
 
 /// Cuts a replica that is silent or does not take what is sent to it.
 fn check(server: &Server, config: &Config, replica: &Arc<Replica>, now_ms: i64) {
-    let reader = match replica.stage() {
-        Stage::Online(reader) => {
-            if !replica.introduction.expects_no_header
-                && replica.acked_ms.load(Ordering::Relaxed) > 0
-                && replica.lag_s(now_ms) > config.repl_timeout
-            {
-                tracing::warn!(
-                    "Disconnecting timedout replica (streaming sync): {}",
-                    replica.name()
-                );
-                return server.clients.kill(server, &replica.client);
-            }
-            reader
-        }
-        Stage::Snapshot(_, reader) => reader,
-        Stage::Waiting(_) | Stage::Served => return,
-    };
-    if reader.is_cut() {
-        // Its connection ends itself.
-        return;
+    let is_silent = matches!(replica.stage(), Stage::Online(_))
+        && !replica.introduction.expects_no_header
+        && replica.acked_ms.load(Ordering::Relaxed) > 0
+        && replica.lag_s(now_ms) > config.repl_timeout;
+    if is_silent {
+        tracing::warn!("Disconnecting timedout replica (streaming sync): {}", replica.name());
+        return server.clients.kill(server, &replica.client);
     }
+    // The connection of one that is cut ends itself.
+    let Some(reader) = replica.reader().filter(|reader| !reader.is_cut()) else { return };
     let lag = server.log.lag(&reader);
     replica.client.output_bytes.store(lag, Ordering::Relaxed);
     output_limits::enforce(server, config, &replica.client, lag, now_ms);
