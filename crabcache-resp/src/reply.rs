@@ -323,6 +323,34 @@ impl<'a> Reply<'a> {
 
     #[inline]
     fn header(&mut self, kind: u8, value: i64) {
+        let Ok(mut rest) = u32::try_from(value) else { return self.long_header(kind, value) };
+        // Put together from the end, and stored at a fixed size.
+        const LINE_BYTES_MAX: usize = 16;
+        let len = rest.checked_ilog10().map_or(1, |n| n as usize + 1) + 3;
+        let mut line = [0; LINE_BYTES_MAX];
+        let mut at = len;
+        let mut put = |pair: [u8; 2]| {
+            at -= 2;
+            line[at..at + 2].copy_from_slice(&pair);
+        };
+        put(*b"\r\n");
+        while rest >= 100 {
+            put(DIGITS[(rest % 100) as usize]);
+            rest /= 100;
+        }
+        if rest >= 10 {
+            put(DIGITS[rest as usize]);
+        } else {
+            line[1] = b'0' + rest as u8;
+        }
+        line[0] = kind;
+        let start = self.out.len();
+        self.out.extend_from_slice(&line);
+        self.out.truncate(start + len);
+    }
+
+    #[cold]
+    fn long_header(&mut self, kind: u8, value: i64) {
         let mut buffer = itoa::Buffer::new();
         let digits = buffer.format(value).as_bytes();
         self.out.reserve(digits.len() + 3);
@@ -365,6 +393,9 @@ mod tests {
         same(|r| r.status("string"), r"+string\r\n");
         same(|r| r.error(b"ERR bad\r\nthing"), r"-ERR bad  thing\r\n");
         same(|r| r.int(-7), r":-7\r\n");
+        same(|r| r.int(0), r":0\r\n");
+        same(|r| r.int(1_234_567), r":1234567\r\n");
+        same(|r| r.int(i64::MIN), r":-9223372036854775808\r\n");
         same(|r| r.bulk(b"a\0b"), r"$3\r\na\x00b\r\n");
         same(|r| r.bulk(b"0123456789"), r"$10\r\n0123456789\r\n");
         same(|r| r.array(12), r"*12\r\n");

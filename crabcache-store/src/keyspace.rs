@@ -388,7 +388,7 @@ impl<'k> Pass<'k> {
     }
 
     /// As [`Pass::lock_one`]. `None`: it would have to wait for somebody who takes too long.
-    #[inline]
+    #[inline(always)] // on the way of most requests
     pub fn try_lock_one(&mut self, stripe: u32, mode: Mode) -> Option<Locked<'_>> {
         let mode = match self.kept {
             Some((kept, kept_mode)) if kept == stripe && mode.is_served_by(kept_mode) => kept_mode,
@@ -633,6 +633,8 @@ enum Held {
     All,
     /// One's own gate, and nobody can lock a stripe.
     Reserved,
+    /// Nothing any more: the stripe was left to the next command.
+    Nothing,
 }
 
 /// Locked stripes, or the whole keyspace. Unlocks when dropped.
@@ -646,13 +648,13 @@ pub struct Locked<'p> {
 }
 
 impl<'p> Locked<'p> {
-    /// Ends the use of the stripes but leaves a single one locked, for a command of the same batch
+    /// Ends the use of the stripes, to be called last, but leaves a single one locked, for a command of the same batch
     /// that comes next. It is unlocked when another one is locked, or with the [`Pass`].
     #[inline]
-    pub fn keep(self) {
+    pub fn keep(&mut self) {
         if let Held::One(stripe) = self.held {
             *self.kept = Some((stripe, self.mode));
-            std::mem::forget(self);
+            self.held = Held::Nothing;
         }
     }
 
@@ -686,6 +688,7 @@ impl<'p> Locked<'p> {
             Held::One(held) => held == stripe,
             Held::Many => self.many.contains(stripe),
             Held::All | Held::Reserved => true,
+            Held::Nothing => false,
         }
     }
 
@@ -898,6 +901,7 @@ impl Drop for Locked<'_> {
                 self.many.stripes.iter().for_each(unlock);
                 self.many.bits.fill(0);
             }
+            Held::Nothing => {}
             Held::All => self.unlock_other_gates(),
             Held::Reserved => {
                 let _ending = self.keyspace.reservation.lock();

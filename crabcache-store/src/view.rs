@@ -548,21 +548,25 @@ impl<'a, 'p> WriteDb<'a, 'p> {
     }
 
     /// Removes `key` if its time has come, and notes it. For keys that readers met.
+    #[inline]
     pub fn expire_if_due(&mut self, key: &Key<'_>) {
         let Some(db) = self.locked.stripe(key.stripe).db(self.db) else { return };
         let stays = matches!(self.env.expiry, Expiry::Hide | Expiry::Ignore);
-        if db.n_expires == 0 || stays {
-            return;
+        if db.n_expires > 0
+            && !stays
+            && db.table.get(key.hash, key.bytes).is_some_and(|entry| is_expired(self.env, &entry))
+        {
+            self.expire(key);
         }
-        let is_due =
-            db.table.get(key.hash, key.bytes).is_some_and(|entry| is_expired(self.env, &entry));
-        if is_due {
-            if let Some(entry) = self.take(key) {
-                self.trace.discard(entry, Discard::Expired);
-            }
-            self.locked.touch_watchers(self.db, key);
-            self.trace.note_expired(self.db, key.bytes, true);
+    }
+
+    #[cold]
+    fn expire(&mut self, key: &Key<'_>) {
+        if let Some(entry) = self.take(key) {
+            self.trace.discard(entry, Discard::Expired);
         }
+        self.locked.touch_watchers(self.db, key);
+        self.trace.note_expired(self.db, key.bytes, true);
     }
 
     /// The place of `key` for changing it. An expired entry is removed first.

@@ -378,8 +378,13 @@ impl Listpack {
 
     fn put(&mut self, at: usize, removed: usize, value: &[u8], change: i64) {
         let encoded = Encoded::new(value);
-        let (back, n_back) = back_len(encoded.data_len());
-        self.0.splice(at, removed, &[encoded.head(), encoded.tail(), &back[..n_back]]);
+        match encoded.as_short() {
+            Some((bytes, len)) => self.0.splice(at, removed, &[&bytes[..len]]),
+            None => {
+                let (back, n_back) = back_len(encoded.data_len());
+                self.0.splice(at, removed, &[encoded.head(), encoded.tail(), &back[..n_back]]);
+            }
+        }
         self.add_to_count(change);
     }
 

@@ -373,7 +373,7 @@ impl<E: Item> Table<E> {
         unsafe { self.segments[index / SEGMENT].add(index % SEGMENT) }
     }
 
-    #[inline]
+    #[inline(always)] // into the three that look for one item
     fn find(&self, hash: u64, key: &[u8]) -> Option<(Location, Slot)> {
         if self.n_buckets == 0 {
             return None;

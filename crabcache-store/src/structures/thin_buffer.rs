@@ -9,6 +9,9 @@ use std::ptr::NonNull;
 
 /// Bytes that hold the length.
 const LEN_BYTES: usize = size_of::<u32>();
+/// Allocations up to this size are moved by hand when they change it: an allocator's `realloc` takes
+/// several times as long to find out that they must.
+const MOVED_BYTES_MAX: usize = 4096;
 
 /// See the module's text. Takes one allocation.
 #[repr(transparent)]
@@ -85,6 +88,7 @@ impl ThinBuffer {
     ///
     /// # Panics
     /// If the place is not in the buffer, touches the length, or the buffer would reach 4 GB.
+    #[inline(always)] // the parts are known where they are put together
     pub(crate) fn splice(&mut self, at: usize, removed: usize, parts: &[&[u8]]) {
         let old_len = self.len();
         let tail_at = at.checked_add(removed).filter(|end| *end <= old_len).expect("in the buffer");
@@ -92,7 +96,8 @@ impl ThinBuffer {
         let n_added: usize = parts.iter().map(|part| part.len()).sum();
         let new_len = old_len - removed + n_added;
         u32::try_from(new_len).expect("buffers are below 4 GB");
-        if new_len > old_len {
+        let capacity = size_class(old_len);
+        if new_len > capacity {
             self.reallocate(old_len, new_len);
         }
         let memory = self.0.as_ptr();
@@ -108,20 +113,32 @@ impl ThinBuffer {
                 to = to.add(part.len());
             }
         }
-        if new_len < old_len {
+        if new_len < old_len && size_class(new_len) < capacity {
             self.reallocate(old_len, new_len);
         }
         self.write_len(new_len);
     }
 
     /// Gives the allocation the size of another length. The bytes of the shorter one stay.
+    #[cold]
     fn reallocate(&mut self, old_len: usize, new_len: usize) {
         let (old, new) = (layout_of(old_len), layout_of(new_len));
-        if old == new {
-            return;
-        }
-        // SAFETY: allocated with the layout of the old length; the new size is not 0.
-        let memory = unsafe { realloc(self.0.as_ptr(), old, new.size()) };
+        let memory = if old.size().max(new.size()) <= MOVED_BYTES_MAX {
+            // SAFETY: the new size is not 0.
+            let memory = unsafe { alloc(new) };
+            if !memory.is_null() {
+                // SAFETY: both are allocations of their own with room for the shorter length; the old
+                // one was allocated with its layout, and nobody uses it any more.
+                unsafe {
+                    memory.copy_from_nonoverlapping(self.0.as_ptr(), old_len.min(new_len));
+                    dealloc(self.0.as_ptr(), old);
+                }
+            }
+            memory
+        } else {
+            // SAFETY: allocated with the layout of the old length; the new size is not 0.
+            unsafe { realloc(self.0.as_ptr(), old, new.size()) }
+        };
         self.0 = NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(new));
     }
 

@@ -6,6 +6,8 @@ use crate::types::string::{StrRef, parse_int};
 const INT_TEXT_BYTES_MAX: usize = 20;
 /// Encoding and bytes of the longest integer, or encoding and length of the longest string.
 const HEAD_BYTES_MAX: usize = 9;
+/// Bytes of the longest element that is put together before it is written.
+const SHORT_BYTES_MAX: usize = 32;
 
 /// An element as it will be written, without the length behind it.
 pub(super) struct Encoded<'v> {
@@ -77,6 +79,20 @@ impl<'v> Encoded<'v> {
 
     pub(super) fn tail(&self) -> &'v [u8] {
         self.tail
+    }
+
+    /// The whole element and its length in bytes, if it is a short string, which most are.
+    #[inline]
+    pub(super) fn as_short(&self) -> Option<([u8; SHORT_BYTES_MAX], usize)> {
+        let len = self.tail.len();
+        if !(1..=SHORT_BYTES_MAX - 2).contains(&len) {
+            return None;
+        }
+        let mut bytes = [0; SHORT_BYTES_MAX];
+        bytes[0] = self.head[0];
+        bytes[1..=len].copy_from_slice(self.tail);
+        bytes[len + 1] = (len + 1) as u8;
+        Some((bytes, len + 2))
     }
 
     /// Bytes without the length behind.

@@ -36,6 +36,7 @@ impl Fill {
     }
 
     /// Most bytes and elements of a node.
+    #[inline]
     pub(super) fn limits(self) -> (usize, usize) {
         match self.0 {
             0 => (SAFE_BYTES_MAX, 1),
@@ -54,12 +55,14 @@ impl Fill {
     }
 
     /// Whether a node of this size is too large.
+    #[inline]
     pub(super) fn is_exceeded(self, n_bytes: usize, n_elements: usize) -> bool {
         let (n_bytes_max, n_elements_max) = self.limits();
         n_bytes > n_bytes_max || n_elements > n_elements_max
     }
 
     /// Whether an element is too large for a node with others.
+    #[inline]
     pub(super) fn is_large(self, value: &[u8]) -> bool {
         match PLAIN_BYTES_MIN.load(Ordering::Relaxed) {
             0 => value.len() > self.limits().0,
@@ -168,6 +171,7 @@ impl Node {
     }
 
     /// Whether one more element fits beside so many bytes and elements that belong to the node, too.
+    #[inline]
     pub(super) fn admits_beside(
         &self,
         value: &[u8],
