@@ -28,9 +28,9 @@ use crate::{client_eviction, output_limits};
 use bytes::{Buf, BytesMut};
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -480,8 +480,9 @@ impl Connection {
                 }
             }
             if std::mem::take(&mut self.yields) {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                // Behind those, too, whose requests have come meanwhile: the runtime looks for them before
+                // it wakes this one, where one that wakes itself keeps it from looking for 61 turns.
+                return pin!(tokio::task::yield_now()).poll(cx);
             }
         }
     }
