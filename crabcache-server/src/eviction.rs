@@ -109,11 +109,12 @@ impl Eviction {
 }
 
 /// Whether the process uses more than it may, what the calling thread has done to it included.
-#[inline]
+#[inline(always)] // on the way of every request
 pub fn is_full(server: &Server, config: &Config) -> bool {
-    if config.maxmemory == 0 {
-        return false;
-    }
+    config.maxmemory != 0 && is_beyond_limit(server, config)
+}
+
+fn is_beyond_limit(server: &Server, config: &Config) -> bool {
     if config.replica_ignore_maxmemory && server.conditions.is_replica() {
         return false;
     }

@@ -58,13 +58,13 @@ pub struct CommandStats {
 }
 
 impl CommandStats {
-    /// Counts a call that ran.
+    /// Counts calls that ran, and took so long together.
     #[inline]
-    pub fn count(&self, took_ns: u64, with_latency: bool) {
-        self.calls.add(1);
+    pub fn count(&self, n_calls: u64, took_ns: u64, with_latency: bool) {
+        self.calls.add(n_calls);
         self.nanoseconds.add(took_ns);
         if with_latency {
-            self.latencies.get_or_init(Histogram::default).record(took_ns);
+            self.latencies.get_or_init(Histogram::default).record(took_ns / n_calls, n_calls);
         }
     }
 
@@ -486,8 +486,8 @@ mod tests {
     #[test]
     fn a_reset_leaves_no_worker_behind() {
         let stats = Stats::new(2, 1);
-        stats.begin(0).commands[0].count(1000, true);
-        stats.begin(1).commands[0].count(3000, false);
+        stats.begin(0).commands[0].count(1, 1000, true);
+        stats.begin(1).commands[0].count(1, 3000, false);
         stats.begin(1).dirty.add(5);
         stats.begin(1).commands[0].rejected_calls.add(1);
         let totals = stats.command(0);

@@ -54,7 +54,7 @@ impl From<CommandError> for Refusal {
 pub fn execute(
     pass: &mut Pass<'_>,
     ctx: &mut Ctx<'_>,
-    args: Args<'_>,
+    args: &Args<'_>,
     place: Option<Place>,
     trace: &Trace,
 ) -> Outcome {
@@ -62,18 +62,20 @@ pub fn execute(
     note_place(ctx, args, place);
     ctx.lacks_memory = eviction::is_full(ctx.server, &ctx.config) && !has_made_room(pass, ctx);
     if let Err(refusal) = check(ctx, args) {
-        return turn_away(pass, ctx, args, refusal);
+        return turn_away(pass, ctx, *args, refusal);
     }
     let mark = ctx.reply.len();
     ctx.mark = mark;
     let mut outcome = Outcome::Ran;
     if is_queued(ctx) {
-        transaction::queue(ctx, args);
+        transaction::queue(ctx, *args);
         outcome = Outcome::Answered;
     } else {
         run(pass, ctx, args, trace, mark);
-        if let Some(refusal) = ctx.refusal.take() {
-            return turn_away(pass, ctx, args, refusal);
+        if ctx.refusal.is_some()
+            && let Some(refusal) = ctx.refusal.take()
+        {
+            return turn_away(pass, ctx, *args, refusal);
         }
         if ctx.client.blocked.is_some() {
             return Outcome::Blocked;
@@ -108,12 +110,12 @@ pub fn apply(
     place: Option<Place>,
     trace: &Trace,
 ) {
-    note_place(ctx, args, place);
+    note_place(ctx, &args, place);
     if is_queued(ctx) {
         transaction::queue(ctx, args);
     } else {
         let mark = ctx.reply.len();
-        run(pass, ctx, args, trace, mark);
+        run(pass, ctx, &args, trace, mark);
     }
 }
 
@@ -126,7 +128,7 @@ pub fn apply_held(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, tr
     } else if matches!(ctx.row.spec.handler, Handler::Gated(_)) {
         // Of those that lock for themselves, streams have EXEC alone.
         let result = transaction::exec_held(locked, ctx, trace);
-        finish(ctx, mark, result);
+        finish(ctx, mark, boxed(result));
     } else {
         run_locked(locked, ctx, args, trace, mark);
     }
@@ -134,7 +136,7 @@ pub fn apply_held(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, tr
 
 /// Notes where the request's only key is, if that was computed before.
 #[inline]
-fn note_place(ctx: &mut Ctx<'_>, args: Args<'_>, place: Option<Place>) {
+fn note_place(ctx: &mut Ctx<'_>, args: &Args<'_>, place: Option<Place>) {
     ctx.known_keys.clear();
     if let (Some(place), Some(index)) = (place, ctx.row.single_key) {
         ctx.known_keys.set_single(args.get(index), place);
@@ -299,7 +301,7 @@ const CHECKS: &[Check] = &[
 ];
 
 #[inline]
-fn check(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
+fn check(ctx: &mut Ctx<'_>, args: &Args<'_>) -> Result<(), Refusal> {
     if !ctx.row.arity_fits(args.len()) {
         return Err(CommandError::Arity(ctx.row.full_name.clone()).into());
     }
@@ -307,7 +309,7 @@ fn check(ctx: &mut Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
         && !ctx.server.conditions.any()
         && !ctx.lacks_memory
         && !ctx.row.flags.contains(Flags::PROTECTED);
-    if is_ordinary { Ok(()) } else { check_thoroughly(ctx, args) }
+    if is_ordinary { Ok(()) } else { check_thoroughly(ctx, *args) }
 }
 
 #[cold]
@@ -330,7 +332,7 @@ pub fn may_still_run(ctx: &mut Ctx<'_>, args: Args<'_>) -> bool {
         return follow::is_current(ctx);
     }
     ctx.refresh_expiry();
-    ctx.refusal = check(ctx, args).err();
+    ctx.refusal = check(ctx, &args).err();
     ctx.refusal.is_none()
 }
 
@@ -521,8 +523,8 @@ fn check_pause(ctx: &Ctx<'_>, args: Args<'_>) -> Result<(), Refusal> {
 }
 
 /// Runs a command that was let through.
-#[inline]
-fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) {
+#[inline(always)] // on the way of every request
+fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: &Args<'_>, trace: &Trace, mark: usize) {
     if !try_run(pass, ctx, args, trace, mark) {
         run_busy(pass, ctx, args, trace, mark);
     }
@@ -531,49 +533,53 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, ma
 /// Waits until the script ends that has what the command needs, if the command was accepted elsewhere
 /// and must be done here, too; else refuses it.
 #[cold]
-fn run_busy(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) {
-    while ctx.client.is_obeyed() {
+fn run_busy(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: &Args<'_>, trace: &Trace, mark: usize) {
+    let mut is_done = false;
+    while !is_done && ctx.client.is_obeyed() {
         std::thread::sleep(BUSY_WAIT);
-        if try_run(pass, ctx, args, trace, mark) {
-            return;
-        }
+        is_done = try_run(pass, ctx, args, trace, mark);
+    }
+    if is_done {
+        return;
     }
     let error = ctx.server.busy_error();
-    finish(ctx, mark, Err(error));
+    fail(ctx, mark, &error);
 }
 
 /// Runs a command that was let through. `false`: a script has what it needs for too long.
-#[inline]
+#[inline(always)] // as above
 fn try_run(
     pass: &mut Pass<'_>,
     ctx: &mut Ctx<'_>,
-    args: Args<'_>,
+    args: &Args<'_>,
     trace: &Trace,
     mark: usize,
 ) -> bool {
     match ctx.row.spec.handler {
         Handler::Server(handler) => {
             pass.release();
-            let result = handler(ctx, args);
+            let result = handler(ctx, *args);
             if ctx.client.forgets_watches {
                 transaction::unwatch(ctx.server, pass, ctx.client);
             }
-            finish(ctx, mark, result);
+            finish(ctx, mark, boxed(result));
             return true;
         }
         Handler::Walk(handler) => {
             let env = ctx.env;
-            let result = handler(&mut Walk::stepwise(pass, &env, trace), ctx, args);
-            finish(ctx, mark, result);
+            let result = handler(&mut Walk::stepwise(pass, &env, trace), ctx, *args);
+            finish(ctx, mark, boxed(result));
             // It has given way to others.
             ctx.refresh_expiry();
         }
         Handler::Gated(handler) => {
-            let result = handler(pass, ctx, args, trace);
-            finish(ctx, mark, result);
+            let result = handler(pass, ctx, *args, trace);
+            finish(ctx, mark, boxed(result));
         }
         _ => {
-            let Some(locked) = lock(pass, ctx, args) else { return false };
+            let mut locked = lock(pass, ctx, args);
+            // By reference: what was just written in parts is slow to copy as a whole.
+            let Some(locked) = &mut locked else { return false };
             run_on(locked, ctx, args, trace, mark);
         }
     }
@@ -582,29 +588,29 @@ fn try_run(
 }
 
 /// Locks what a command needs. `None`: a script has it for too long.
-#[inline]
-fn lock<'p>(pass: &'p mut Pass<'_>, ctx: &mut Ctx<'_>, args: Args<'_>) -> Option<Locked<'p>> {
+#[inline(always)] // as above
+fn lock<'p>(pass: &'p mut Pass<'_>, ctx: &mut Ctx<'_>, args: &Args<'_>) -> Option<Locked<'p>> {
     match ctx.row.spec.handler {
-        Handler::Script(_) => match scripting::plan(ctx, args) {
+        Handler::Script(_) => match scripting::plan(ctx, *args) {
             Plan::Everything => pass.try_lock_all(),
             Plan::Stripes(stripes, mode) => pass.try_lock_many(stripes, mode),
         },
-        _ if needs_whole_keyspace(ctx.row, args) => pass.try_lock_all(),
+        _ if needs_whole_keyspace(ctx.row, *args) => pass.try_lock_all(),
         _ => match ctx.known_keys.single() {
             Some(place) => pass.try_lock_one(place.stripe(), mode_of(ctx.row)),
-            None => lock_many(pass, ctx, args),
+            None => lock_many(pass, ctx, *args),
         },
     }
 }
 
 /// Runs a command on what was locked for it.
-#[inline]
-fn run_on(mut locked: Locked<'_>, ctx: &mut Ctx<'_>, args: Args<'_>, trace: &Trace, mark: usize) {
+#[inline(always)] // as above
+fn run_on(locked: &mut Locked<'_>, ctx: &mut Ctx<'_>, args: &Args<'_>, trace: &Trace, mark: usize) {
     // Others have run while the whole keyspace was waited for.
-    if locked.is_exclusive() && !may_still_run(ctx, args) {
+    if locked.is_exclusive() && !may_still_run(ctx, *args) {
         return;
     }
-    run_here(&mut locked, ctx, args, trace, mark);
+    run_here(locked, ctx, args, trace, mark);
     if ctx.keeps_stripe {
         locked.keep();
     }
@@ -668,7 +674,7 @@ pub fn run_locked(
     trace: &Trace,
     mark: usize,
 ) {
-    run_here(locked, ctx, args, trace, mark);
+    run_here(locked, ctx, &args, trace, mark);
 }
 
 /// The same where every request comes along.
@@ -676,7 +682,7 @@ pub fn run_locked(
 fn run_here(
     locked: &mut Locked<'_>,
     ctx: &mut Ctx<'_>,
-    args: Args<'_>,
+    args: &Args<'_>,
     trace: &Trace,
     mark: usize,
 ) {
@@ -686,37 +692,37 @@ fn run_here(
     trace.wants_missed.set(interest.contains(Interest::MISSES));
     trace.wants_created.set(interest.contains(Interest::FINE_EVENTS));
     let result = match ctx.row.spec.handler {
-        Handler::Read(handler) => handler(&locked.read(db, &env, trace), ctx, args),
+        Handler::Read(handler) => boxed(handler(&locked.read(db, &env, trace), ctx, *args)),
         Handler::Write(handler) | Handler::Exclusive(handler) => {
-            let result = handler(&mut locked.write(db, &env, trace), ctx, args);
+            let result = boxed(handler(&mut locked.write(db, &env, trace), ctx, *args));
             if ctx.effects.n_dirty > 0 {
                 ctx.stats.dirty.add(ctx.effects.n_dirty);
             }
             let writer = ctx.client.handle.id;
-            ctx.effects.perform(ctx.server, (writer, db), locked, trace, args);
+            ctx.effects.perform(ctx.server, (writer, db), locked, trace, *args);
             if ctx.server.conditions.is_replica() {
-                note_own_expiries(locked, ctx, args);
+                note_own_expiries(locked, ctx, *args);
             }
             if locked.is_exclusive() && matches!(ctx.row.spec.handler, Handler::Exclusive(_)) {
                 locked.note_waited(trace);
             }
             result
         }
-        Handler::Walk(handler) => handler(&mut Walk::held(locked, &env, trace), ctx, args),
-        Handler::Server(handler) => handler(ctx, args),
-        Handler::Script(handler) => handler(locked, ctx, args, trace),
+        Handler::Walk(handler) => boxed(handler(&mut Walk::held(locked, &env, trace), ctx, *args)),
+        Handler::Server(handler) => boxed(handler(ctx, *args)),
+        Handler::Script(handler) => boxed(handler(locked, ctx, *args, trace)),
         // Containers have no handler of their own; the others are never queued.
-        Handler::Container | Handler::Gated(_) => Err(CommandError::Syntax),
+        Handler::Container | Handler::Gated(_) => boxed(Err(CommandError::Syntax)),
     };
     // What a script reads it reads with commands of its own.
     if ctx.client.flags.contains(ClientFlags::TRACKING)
         && ctx.row.flags.contains(Flags::READONLY)
         && !matches!(ctx.row.spec.handler, Handler::Script(_))
     {
-        tracking::remember(ctx, key_words(ctx.row, args));
+        tracking::remember(ctx, key_words(ctx.row, *args));
     }
     if ctx.client.blocked.is_some() {
-        keys::park(locked, ctx, args);
+        keys::park(locked, ctx, *args);
     }
     // An expired key that a reader met expires first, then it is missed.
     if !trace.has_news() || trace.expired.borrow().is_empty() {
@@ -742,9 +748,16 @@ fn note_own_expiries(locked: &Locked<'_>, ctx: &Ctx<'_>, args: Args<'_>) {
     }
 }
 
+/// What a handler returned, in one word: an error is large, and copying the place where none stands would
+/// wait until the handler's own word about it has arrived there.
+#[inline(always)] // on the way of every request
+fn boxed(result: CommandResult) -> Result<(), Box<CommandError>> {
+    result.map_err(Box::new)
+}
+
 /// Turns a failure into the reply.
 #[inline]
-fn finish(ctx: &mut Ctx<'_>, mark: usize, result: CommandResult) {
+fn finish(ctx: &mut Ctx<'_>, mark: usize, result: Result<(), Box<CommandError>>) {
     if let Err(error) = result {
         fail(ctx, mark, &error);
     }

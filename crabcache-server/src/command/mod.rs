@@ -13,6 +13,7 @@ mod help;
 mod hostile;
 pub mod keys;
 pub mod known_keys;
+mod lap;
 mod name;
 pub mod pipeline;
 pub mod syntax;
@@ -113,6 +114,9 @@ bitflags! {
         const SYSCMD = 1 << 24;
         /// Answers with pushes, which a client gets even if it wants no replies.
         const PUSHES = 1 << 25;
+        /// Takes a time that its request and reply tell: if they are short, so is it. The clock is read
+        /// once for several of them.
+        const LIGHT = 1 << 26;
     }
 }
 
@@ -444,6 +448,11 @@ impl Command {
     /// Constant or logarithmic time.
     pub const fn fast(self) -> Command {
         self.flags(Flags::FAST)
+    }
+
+    /// If the request and the reply are short, so is the time.
+    pub const fn light(self) -> Command {
+        self.flags(Flags::LIGHT)
     }
 
     /// Adds ACL categories.

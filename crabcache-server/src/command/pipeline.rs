@@ -8,6 +8,7 @@ use super::context::Ctx;
 use super::dispatch::{
     Outcome, execute, fail, needs_whole_keyspace, refuse_unknown, withhold_reply,
 };
+use super::lap::Lap;
 use super::table::Found;
 use super::{Args, CommandRow, Handler};
 use crate::blocking::{Blocked, Unblock, WaitKind, keys};
@@ -282,8 +283,8 @@ impl Pipeline {
             pass.prefetch(ctx.client.db, places);
         }
         let batch_began_ns = server.clock.elapsed_ns();
-        let mut began_ns = batch_began_ns;
-        let turn_ends_ns = *turn_ends_ns.get_or_insert(began_ns + TURN_NS);
+        let mut lap = Lap::begin(batch_began_ns);
+        let turn_ends_ns = *turn_ends_ns.get_or_insert(batch_began_ns + TURN_NS);
         let (mut n_served, mut n_ran, mut fetched_end, mut stop) = (0usize, 0, 0, None);
         for (index, request) in requests.iter().enumerate() {
             let args = Args::new(input, &spans[request.words.clone()]);
@@ -297,47 +298,56 @@ impl Pipeline {
             }
             ctx.keeps_stripe = requests.get(index + 1).is_some_and(|next| {
                 next.is_on_stripe_of(request)
-                    && began_ns.saturating_sub(batch_began_ns) < KEPT_STRIPE_NS_MAX
+                    && lap.began_ns.saturating_sub(batch_began_ns) < KEPT_STRIPE_NS_MAX
             });
-            let outcome = run_request(&mut pass, &mut ctx, row, args, request.place, trace);
+            let outcome = run_request(&mut pass, &mut ctx, row, &args, request.place, trace);
             if outcome == Outcome::Postponed {
                 postpone(&mut ctx);
                 break;
             }
-            let ended_ns = server.clock.elapsed_ns();
-            let took_ns = ended_ns.saturating_sub(began_ns);
+            n_served += 1;
+            n_ran += u64::from(outcome != Outcome::Answered);
+            lap.n_calls += u64::from(outcome == Outcome::Ran);
+            let next = requests.get(n_served).and_then(|next| next.row);
+            let n_bytes = request.end - requests[..index].last().map_or(0, |last| last.end);
+            if outcome != Outcome::Ran || !lap.goes_on(&ctx, ctx.row, n_bytes, next) {
+                end_lap(&mut ctx, args, outcome, &mut lap);
+            }
             if ctx.client.primary.is_some() {
                 follow::note_applied(ctx.client, request.end);
             }
-            n_served += 1;
-            n_ran += u64::from(outcome != Outcome::Answered);
-            settle(&mut ctx, args, outcome, took_ns);
-            if took_ns > LONG_COMMAND_NS {
-                ctx.env.now_ms = server.clock.unix_ms();
-                stats.n_long_commands.add(u64::from(took_ns > HINDERING_COMMAND_NS));
-            }
-            began_ns = ended_ns;
+            settle(&mut ctx, args, outcome);
             // What CONFIG SET changed holds for the next request.
             let is_outdated = server.config.generation() != self.config_generation;
             if ctx.client.is_held_up() || is_outdated {
                 break;
             }
-            if ctx.reply.len() >= output_bytes_max || began_ns > turn_ends_ns {
+            if ctx.reply.len() >= output_bytes_max || lap.began_ns > turn_ends_ns {
                 stop = Some(Stop::NeedsFlush);
                 break;
             }
         }
-        if ctx.client.primary.is_some() {
-            let n_bytes = requests[..n_served].last().map_or(0, |last| last.end);
-            follow::hand_on(server, ctx.client, &input[..n_bytes]);
-        }
+        self.end_served(&mut ctx, input, n_served, &mut lap);
         drop(pass);
         settle_batch(&mut ctx);
-        stats.count_cycle(began_ns.saturating_sub(batch_began_ns), n_ran);
+        stats.count_cycle(lap.began_ns.saturating_sub(batch_began_ns), n_ran);
         stats.count_lookups(trace);
         self.take_served(client, input, n_served);
         self.n_served += n_served;
         stop
+    }
+
+    /// Ends what the served requests have begun, while the gate is still held.
+    #[inline]
+    fn end_served(&self, ctx: &mut Ctx<'_>, input: &[u8], n_served: usize, lap: &mut Lap) {
+        let Some(last) = self.requests[..n_served].last() else { return };
+        if lap.n_calls > 0 {
+            let args = Args::new(input, &self.spans[last.words.clone()]);
+            end_lap(ctx, args, Outcome::Ran, lap);
+        }
+        if ctx.client.primary.is_some() {
+            follow::hand_on(&self.server, ctx.client, &input[..last.end]);
+        }
     }
 
     /// Removes the first `n_served` of the parsed requests from the input. The others will be
@@ -489,12 +499,12 @@ fn run_request<'a>(
     pass: &mut Pass<'_>,
     ctx: &mut Ctx<'a>,
     row: Option<&'a CommandRow>,
-    args: Args<'_>,
+    args: &Args<'_>,
     place: Option<Place>,
     trace: &Trace,
 ) -> Outcome {
     let Some(row) = row else {
-        refuse_unknown(ctx, args);
+        refuse_unknown(ctx, *args);
         return Outcome::Answered;
     };
     ctx.row = row;
@@ -529,24 +539,34 @@ fn may_leave_gate(server: &Server, request: &Request, args: Args<'_>) -> bool {
     })
 }
 
-/// Accounts for a request that was served.
+/// Looks at the clock and accounts for the calls since the last look, of which `args` are the last one's.
 #[inline]
-fn settle(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome, took_ns: u64) {
+fn end_lap(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome, lap: &mut Lap) {
+    let ended_ns = ctx.server.clock.elapsed_ns();
+    let took_ns = ended_ns.saturating_sub(lap.began_ns);
+    if lap.n_calls > 0 {
+        ctx.server.count_calls(ctx, args, lap.n_calls, took_ns);
+    }
+    if outcome == Outcome::Blocked
+        && let Some(blocked) = &mut ctx.client.blocked
+    {
+        (blocked.request, blocked.took_ns) = (args.to_owned(), took_ns);
+    }
+    if took_ns > LONG_COMMAND_NS {
+        ctx.env.now_ms = ctx.server.clock.unix_ms();
+        ctx.stats.n_long_commands.add(u64::from(took_ns > HINDERING_COMMAND_NS));
+    }
+    *lap = Lap::begin(ended_ns);
+}
+
+/// Does what is left to do about a request that was served.
+#[inline]
+fn settle(ctx: &mut Ctx<'_>, args: Args<'_>, outcome: Outcome) {
     if ctx.client.flags.contains(ClientFlags::TRACKING_CACHING) {
         tracking::end_caching(ctx);
     }
-    match outcome {
-        Outcome::Ran => {
-            ctx.server.count_call(ctx, args, took_ns);
-            monitor::show_if_wanted(ctx, args);
-        }
-        Outcome::Blocked => {
-            if let Some(blocked) = &mut ctx.client.blocked {
-                (blocked.request, blocked.took_ns) = (args.to_owned(), took_ns);
-            }
-            monitor::show_if_wanted(ctx, args);
-        }
-        Outcome::Answered | Outcome::Postponed => {}
+    if matches!(outcome, Outcome::Ran | Outcome::Blocked) {
+        monitor::show_if_wanted(ctx, args);
     }
     send_pushed(ctx);
 }

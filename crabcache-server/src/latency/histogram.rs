@@ -33,10 +33,10 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts a call, on the thread that owns the histogram.
+    /// Counts calls that took so long each, on the thread that owns the histogram.
     #[inline]
-    pub fn record(&self, ns: u64) {
-        self.0[bucket_of(ns.min(NS_MAX))].add(1);
+    pub fn record(&self, ns: u64, n_calls: u64) {
+        self.0[bucket_of(ns.min(NS_MAX))].add(n_calls);
     }
 
     /// Forgets all calls.
@@ -120,7 +120,7 @@ mod tests {
 
     fn distribution(latencies_ns: &[u64]) -> Distribution {
         let histogram = Histogram::default();
-        latencies_ns.iter().for_each(|ns| histogram.record(*ns));
+        latencies_ns.iter().for_each(|ns| histogram.record(*ns, 1));
         let mut sum = Distribution::default();
         sum.add(&histogram);
         sum

@@ -362,11 +362,17 @@ impl Server {
     }
 
     /// Counts a call that has run, and notes it where it was slow.
-    #[inline(always)] // on the way of every request
     pub fn count_call(&self, ctx: &Ctx<'_>, args: Args<'_>, took_ns: u64) {
-        ClientHandle::add(&ctx.client.handle.n_commands, 1);
-        ctx.stats.total_commands_processed.add(1);
-        ctx.stats.commands[ctx.row.id].count(took_ns, ctx.tracks_latency);
+        self.count_calls(ctx, args, 1, took_ns);
+    }
+
+    /// The same of several calls of one command that took so long together; `args` are the last one's,
+    /// which was the slow one if any was.
+    #[inline(always)] // on the way of every request
+    pub fn count_calls(&self, ctx: &Ctx<'_>, args: Args<'_>, n_calls: u64, took_ns: u64) {
+        ClientHandle::add(&ctx.client.handle.n_commands, n_calls);
+        ctx.stats.total_commands_processed.add(n_calls);
+        ctx.stats.commands[ctx.row.id].count(n_calls, took_ns, ctx.tracks_latency);
         if took_ns >= ctx.slow_ns {
             self.note_slow_call(ctx, args, took_ns);
         }

@@ -34,7 +34,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "",
         "Commands about client connections.",
     ),
-    server("echo", echo).arity(2).fast().flags(Flags::LOADING.union(Flags::STALE)).doc(
+    server("echo", echo).arity(2).fast().light().flags(Flags::LOADING.union(Flags::STALE)).doc(
         "1.0.0",
         "O(1)",
         "message",
@@ -54,6 +54,7 @@ pub(super) const COMMANDS: &[Command] = &[
     server("ping", ping)
         .arity(-1)
         .fast()
+        .light()
         .flags(Flags::SUBSCRIBED)
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"])
         .doc("1.0.0", "O(1)", "[message]", "Tells that the server lives."),

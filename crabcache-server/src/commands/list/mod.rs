@@ -64,7 +64,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "key where:{BEFORE | AFTER} pivot element",
             "Puts an element before or behind another.",
         ),
-    read("llen", llen).arity(2).fast().keys(&[KeySpec::at(1).ro()]).doc(
+    read("llen", llen).arity(2).fast().light().keys(&[KeySpec::at(1).ro()]).doc(
         "1.0.0",
         "O(1)",
         "key",
@@ -89,7 +89,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "numkeys:int key... where:{LEFT | RIGHT} [COUNT=count:int]",
             "Takes elements from the first list that has some.",
         ),
-    write("lpop", lpop).arity(-2).fast().keys(&[KeySpec::at(1).rw().access().delete()]).doc(
+    write("lpop", lpop).arity(-2).fast().light().keys(&[KeySpec::at(1).rw().access().delete()]).doc(
         "1.0.0",
         "O(N), N being the elements returned",
         "key [count:int@6.2.0]",
@@ -103,7 +103,7 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
     write("lpush", lpush)
         .arity(-3)
-        .fast()
+        .fast().light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().insert()])
         .doc(
@@ -147,7 +147,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "key start:int stop:int",
         "Keeps the elements between two indexes alone.",
     ),
-    write("rpop", rpop).arity(-2).fast().keys(&[KeySpec::at(1).rw().access().delete()]).doc(
+    write("rpop", rpop).arity(-2).fast().light().keys(&[KeySpec::at(1).rw().access().delete()]).doc(
         "1.0.0",
         "O(N), N being the elements returned",
         "key [count:int@6.2.0]",
@@ -166,7 +166,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .deprecated("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments"),
     write("rpush", rpush)
         .arity(-3)
-        .fast()
+        .fast().light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().insert()])
         .doc(

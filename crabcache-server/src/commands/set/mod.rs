@@ -17,11 +17,12 @@ pub(super) const COMMANDS: &[Command] = &[
     write("sadd", sadd)
         .arity(-3)
         .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().insert()])
         .element(2)
         .doc("1.0.0", "O(1) for each member", "key member...", "Adds members to a set."),
-    read("scard", scard).arity(2).fast().keys(&[KeySpec::at(1).ro()]).doc(
+    read("scard", scard).arity(2).fast().light().keys(&[KeySpec::at(1).ro()]).doc(
         "1.0.0",
         "O(1)",
         "key",
@@ -76,12 +77,13 @@ pub(super) const COMMANDS: &[Command] = &[
             "destination:key key...",
             "Stores the members that are in all sets.",
         ),
-    read("sismember", sismember).arity(3).fast().keys(&[KeySpec::at(1).ro()]).element(2).doc(
-        "1.0.0",
-        "O(1)",
-        "key member",
-        "Tells whether something is a member of a set.",
-    ),
+    read("sismember", sismember)
+        .arity(3)
+        .fast()
+        .light()
+        .keys(&[KeySpec::at(1).ro()])
+        .element(2)
+        .doc("1.0.0", "O(1)", "key member", "Tells whether something is a member of a set."),
     read("smembers", smembers)
         .arity(2)
         .keys(&[KeySpec::at(1).ro().access()])
@@ -129,12 +131,13 @@ pub(super) const COMMANDS: &[Command] = &[
             "key [count:int@2.6.0]",
             "Returns members drawn at random.",
         ),
-    write("srem", srem).arity(-3).fast().keys(&[KeySpec::at(1).rw().delete()]).element(2).doc(
-        "1.0.0",
-        "O(1) for each member",
-        "key member...",
-        "Removes members from a set.",
-    ),
+    write("srem", srem)
+        .arity(-3)
+        .fast()
+        .light()
+        .keys(&[KeySpec::at(1).rw().delete()])
+        .element(2)
+        .doc("1.0.0", "O(1) for each member", "key member...", "Removes members from a set."),
     read("sscan", sscan)
         .arity(-3)
         .keys(&[KeySpec::at(1).ro().access()])
