@@ -335,7 +335,10 @@ impl<E: Item> Table<E> {
         // SAFETY: the bucket exists; prefetching has no effect that could be wrong.
         let bucket: &AnyBucket = unsafe { &*self.bucket(self.index(hash)) };
         for position in bucket.candidates(tag_of(hash)) {
-            prefetch_line(bucket.slot(position).item());
+            let item = bucket.slot(position).item();
+            prefetch_line(item);
+            // Most entries end in the next line.
+            prefetch_line(item.wrapping_add(64));
         }
         if bucket.is_chained() {
             prefetch_line(bucket.next().cast());
