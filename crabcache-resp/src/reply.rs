@@ -27,6 +27,9 @@ impl Protocol {
     }
 }
 
+/// Bytes of the longest line that [`Reply::line_of`] writes.
+const LINE_BYTES_MAX: usize = 16;
+
 /// The digits of the numbers below a hundred.
 static DIGITS: [[u8; 2]; 100] = {
     let mut digits = [[b'0'; 2]; 100];
@@ -324,28 +327,36 @@ impl<'a> Reply<'a> {
     #[inline]
     fn header(&mut self, kind: u8, value: i64) {
         let Ok(mut rest) = u32::try_from(value) else { return self.long_header(kind, value) };
-        // Put together from the end, and stored at a fixed size.
-        const LINE_BYTES_MAX: usize = 16;
         let len = rest.checked_ilog10().map_or(1, |n| n as usize + 1) + 3;
-        let mut line = [0; LINE_BYTES_MAX];
-        let mut at = len;
-        let mut put = |pair: [u8; 2]| {
-            at -= 2;
-            line[at..at + 2].copy_from_slice(&pair);
-        };
-        put(*b"\r\n");
-        while rest >= 100 {
-            put(DIGITS[(rest % 100) as usize]);
-            rest /= 100;
-        }
-        if rest >= 10 {
-            put(DIGITS[rest as usize]);
-        } else {
-            line[1] = b'0' + rest as u8;
-        }
-        line[0] = kind;
+        self.line_of(len, |line| {
+            let mut at = len;
+            let mut put = |pair: [u8; 2]| {
+                at -= 2;
+                line[at..at + 2].copy_from_slice(&pair);
+            };
+            put(*b"\r\n");
+            while rest >= 100 {
+                put(DIGITS[(rest % 100) as usize]);
+                rest /= 100;
+            }
+            if rest >= 10 {
+                put(DIGITS[rest as usize]);
+            } else {
+                line[1] = b'0' + rest as u8;
+            }
+            line[0] = kind;
+        });
+    }
+
+    /// Appends a line of `len` bytes that `write` puts in its place, where it finds zeros: a line put
+    /// together elsewhere in small stores would be slow to copy at once.
+    #[inline(always)]
+    fn line_of(&mut self, len: usize, write: impl FnOnce(&mut [u8; LINE_BYTES_MAX])) {
         let start = self.out.len();
-        self.out.extend_from_slice(&line);
+        self.out.extend_from_slice(&[0; LINE_BYTES_MAX]);
+        if let Some(line) = self.out.last_chunk_mut() {
+            write(line);
+        }
         self.out.truncate(start + len);
     }
 
@@ -411,6 +422,28 @@ mod tests {
         check(|r| r.bool(false), r":0\r\n", r"#f\r\n");
         check(|r| r.big_number(b"123"), r"$3\r\n123\r\n", r"(123\r\n");
         check(|r| r.verbatim("txt", b"hi"), r"$2\r\nhi\r\n", r"=6\r\ntxt:hi\r\n");
+    }
+
+    #[test]
+    fn strings_of_every_length() {
+        let text: Vec<u8> = (b'!'..=b'~').cycle().take(1100).collect();
+        for len in (0..130).chain([999, 1000, 1001, 1100]) {
+            let mut out = b"before".to_vec();
+            Reply::new(&mut out, Protocol::Resp2).bulk(&text[..len]);
+            let expected = [format!("before${len}\r\n").as_bytes(), &text[..len], b"\r\n"].concat();
+            assert_eq!(out, expected, "{len}");
+        }
+    }
+
+    #[test]
+    fn integers_of_every_length() {
+        let powers = (0..19).map(|exponent| 10i64.pow(exponent));
+        let numbers = powers.flat_map(|power| [power - 1, power, power + 1, -power]);
+        for number in numbers.chain([i64::MAX, i64::MIN, u32::MAX.into(), 4_294_967_296]) {
+            let mut out = b"before".to_vec();
+            Reply::new(&mut out, Protocol::Resp2).int(number);
+            assert_eq!(out, format!("before:{number}\r\n").as_bytes());
+        }
     }
 
     #[test]
