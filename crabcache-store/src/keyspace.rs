@@ -648,8 +648,9 @@ pub struct Locked<'p> {
 }
 
 impl<'p> Locked<'p> {
-    /// Ends the use of the stripes, to be called last, but leaves a single one locked, for a command of the same batch
-    /// that comes next. It is unlocked when another one is locked, or with the [`Pass`].
+    /// Ends the use of the stripes but leaves a single one locked, for a command of the same batch
+    /// that comes next. It is unlocked when another one is locked, or with the [`Pass`]. Nothing can be
+    /// reached through `self` any more.
     #[inline]
     pub fn keep(&mut self) {
         if let Held::One(stripe) = self.held {

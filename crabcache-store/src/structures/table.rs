@@ -338,7 +338,7 @@ impl<E: Item> Table<E> {
             let item = bucket.slot(position).item();
             prefetch_line(item);
             // Most entries end in the next line.
-            prefetch_line(item.wrapping_add(64));
+            prefetch_line(item.wrapping_add(LINE_BYTES));
         }
         if bucket.is_chained() {
             prefetch_line(bucket.next().cast());
@@ -376,7 +376,7 @@ impl<E: Item> Table<E> {
         unsafe { self.segments[index / SEGMENT].add(index % SEGMENT) }
     }
 
-    #[inline(always)] // into the three that look for one item
+    #[inline(always)] // into both that look for one item
     fn find(&self, hash: u64, key: &[u8]) -> Option<(Location, Slot)> {
         if self.n_buckets == 0 {
             return None;
@@ -845,6 +845,9 @@ fn assert_allocated(bucket: *mut Bucket, n_buckets: usize) {
         handle_alloc_error(layout_of(n_buckets));
     }
 }
+
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
 
 #[inline]
 fn prefetch_line(address: *const u8) {
