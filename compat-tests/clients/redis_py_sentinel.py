@@ -37,5 +37,7 @@ end = time.monotonic() + 10
 while not attempt():
     assert time.monotonic() < end, "it does not work any more"
 assert primary.execute_command("ROLE")[0] == b"master"
+# Its connection may have been made when the sentinels did not know yet who was promoted: ask them anew.
+replica.connection_pool.disconnect()
 assert replica.execute_command("ROLE")[0] == b"slave"
 print(n_done, n_failed)
