@@ -72,6 +72,7 @@ pub fn execute(
         outcome = Outcome::Answered;
     } else {
         run(pass, ctx, args, trace, mark);
+        // Looked at first: taking it copies the place of an error.
         if ctx.refusal.is_some()
             && let Some(refusal) = ctx.refusal.take()
         {
@@ -534,13 +535,11 @@ fn run(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: &Args<'_>, trace: &Trace, m
 /// and must be done here, too; else refuses it.
 #[cold]
 fn run_busy(pass: &mut Pass<'_>, ctx: &mut Ctx<'_>, args: &Args<'_>, trace: &Trace, mark: usize) {
-    let mut is_done = false;
-    while !is_done && ctx.client.is_obeyed() {
+    while ctx.client.is_obeyed() {
         std::thread::sleep(BUSY_WAIT);
-        is_done = try_run(pass, ctx, args, trace, mark);
-    }
-    if is_done {
-        return;
+        if try_run(pass, ctx, args, trace, mark) {
+            return;
+        }
     }
     let error = ctx.server.busy_error();
     fail(ctx, mark, &error);

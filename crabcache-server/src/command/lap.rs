@@ -7,7 +7,7 @@
 //!
 //! What this is not: it does not know what the times are for.
 
-use super::{CommandRow, Ctx, Flags};
+use super::{Ctx, Flags};
 
 /// Commands that are measured together at the most.
 const N_CALLS_MAX: u64 = 8;
@@ -35,12 +35,11 @@ impl Lap {
     pub(super) fn goes_on(
         &self,
         ctx: &Ctx<'_>,
-        row: &CommandRow,
         n_request_bytes: usize,
         next: Option<usize>,
     ) -> bool {
-        row.flags.contains(Flags::LIGHT)
-            && next == Some(row.id)
+        ctx.row.flags.contains(Flags::LIGHT)
+            && next == Some(ctx.row.id)
             && self.n_calls < N_CALLS_MAX
             && n_request_bytes <= SHORT_BYTES_MAX
             && ctx.reply.len().saturating_sub(ctx.mark) <= SHORT_BYTES_MAX

@@ -310,7 +310,7 @@ impl Pipeline {
             lap.n_calls += u64::from(outcome == Outcome::Ran);
             let next = requests.get(n_served).and_then(|next| next.row);
             let n_bytes = request.end - requests[..index].last().map_or(0, |last| last.end);
-            if outcome != Outcome::Ran || !lap.goes_on(&ctx, ctx.row, n_bytes, next) {
+            if outcome != Outcome::Ran || !lap.goes_on(&ctx, n_bytes, next) {
                 end_lap(&mut ctx, args, outcome, &mut lap);
             }
             if ctx.client.primary.is_some() {

@@ -27,7 +27,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .doc("2.0.0", "O(N), N being the fields", "key field...", "Removes fields from a hash."),
     read("hexists", hexists)
         .arity(3)
-        .fast().light()
+        .fast()
+        .light()
         .keys(&[KeySpec::at(1).ro()])
         .element(2)
         .doc("2.0.0", "O(1)", "key field", "Tells whether a hash has a field."),
@@ -48,7 +49,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .doc("7.4.0", "O(N), N being the fields", "key FIELDS=fields:(numfields:int field...)", "Returns when fields of a hash expire, in seconds."),
     read("hget", hget)
         .arity(3)
-        .fast().light()
+        .fast()
+        .light()
         .keys(&[KeySpec::at(1).ro().access()])
         .element(2)
         .doc("2.0.0", "O(1)", "key field", "Returns the value of a field."),
@@ -69,7 +71,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .doc("8.0.0", "O(N), N being the fields", "key [expiration:{EX=seconds:int | PX=milliseconds:int | EXAT=unix-time-seconds:time | PXAT=unix-time-milliseconds:time | PERSIST}] FIELDS=fields:(numfields:int field...)", "Returns the values of fields and sets or ends their expiry."),
     write("hincrby", hincrby)
         .arity(4)
-        .fast().light()
+        .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().access().update()])
         .element(2)
@@ -88,7 +91,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .doc("2.0.0", "O(N), N being the size of the hash", "key", "Returns all fields."),
     read("hlen", hlen)
         .arity(2)
-        .fast().light()
+        .fast()
+        .light()
         .keys(&[KeySpec::at(1).ro()])
         .doc("2.0.0", "O(1)", "key", "Counts the fields of a hash."),
     read("hmget", hmget)
@@ -143,7 +147,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .doc("2.8.0", "O(1) per call, O(N) for a whole round, N being the size of the hash", "key cursor:int [MATCH=pattern:pattern] [COUNT=count:int] [NOVALUES]", "Goes through the fields of a hash in many small steps."),
     write("hset", hset)
         .arity(-4)
-        .fast().light()
+        .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().update()])
         .element(2)

@@ -103,7 +103,8 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
     write("lpush", lpush)
         .arity(-3)
-        .fast().light()
+        .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().insert()])
         .doc(
@@ -166,7 +167,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .deprecated("6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments"),
     write("rpush", rpush)
         .arity(-3)
-        .fast().light()
+        .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().insert()])
         .doc(

@@ -50,14 +50,16 @@ pub(super) const COMMANDS: &[Command] = &[
         .doc("5.0.0", "O(log(N))", "key... timeout:double", "Removes the member with the lowest score and returns it; waits for one."),
     write("zadd", zadd)
         .arity(-4)
-        .fast().light()
+        .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().update()])
         .element(3)
         .doc("1.2.0", "O(log(N)) for each member added", "key [condition:{NX | XX}@3.0.2] [comparison:{GT | LT}@6.2.0] [change:CH@3.0.2] [increment:INCR@3.0.2] data:(score:double member)...", "Adds members to a sorted set, or changes their scores."),
     read("zcard", zcard)
         .arity(2)
-        .fast().light()
+        .fast()
+        .light()
         .keys(&[KeySpec::at(1).ro()])
         .doc("1.2.0", "O(1)", "key", "Counts the members of a sorted set."),
     read("zcount", zcount)
@@ -76,7 +78,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .doc("6.2.0", "O(L + (N-K)log(N)), L being the members of all sets, N those of the first and K the result", "destination:key numkeys:int key...", "Stores what is in the first set and in none of the others."),
     write("zincrby", zincrby)
         .arity(4)
-        .fast().light()
+        .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().access().update()])
         .element(3)
@@ -145,7 +148,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .doc("6.2.0", "O(log(N)+M), M being the members stored", "dst:key src:key min max [sortby:{BYSCORE | BYLEX}] [REV] [LIMIT=limit:(offset:int count:int)]", "Stores the members in a range of ranks, scores or members."),
     read("zrank", zrank)
         .arity(-3)
-        .fast().light()
+        .fast()
+        .light()
         .keys(&[KeySpec::at(1).ro().access()])
         .element(2)
         .doc("2.0.0", "O(log(N))", "key member [WITHSCORE]", "Returns the place of a member, counted from the lowest score."),
@@ -195,7 +199,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .doc("2.8.0", "O(1) per call, O(N) for a whole round", "key cursor:int [MATCH=pattern:pattern] [COUNT=count:int]", "Goes through the members and scores of a sorted set in many small steps."),
     read("zscore", zscore)
         .arity(3)
-        .fast().light()
+        .fast()
+        .light()
         .keys(&[KeySpec::at(1).ro().access()])
         .element(2)
         .doc("1.2.0", "O(1)", "key member", "Returns the score of a member."),

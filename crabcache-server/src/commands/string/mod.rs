@@ -32,13 +32,15 @@ pub(super) const COMMANDS: &[Command] = &[
         ),
     write("decr", decr)
         .arity(2)
-        .fast().light()
+        .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().access().update()])
         .doc("1.0.0", "O(1)", "key", "Takes 1 from an integer, which begins at 0."),
     write("decrby", decrby)
         .arity(3)
-        .fast().light()
+        .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().access().update()])
         .doc("1.0.0", "O(1)", "key decrement:int", "Takes a number from an integer."),
@@ -48,7 +50,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .doc("9.0.0", "O(1)", "key value", "Deletes a string if it is the one given."),
     read("get", get)
         .arity(2)
-        .fast().light()
+        .fast()
+        .light()
         .keys(&[KeySpec::at(1).ro().access()])
         .doc("1.0.0", "O(1)", "key", "Returns a string."),
     write("getdel", getdel)
@@ -84,13 +87,15 @@ pub(super) const COMMANDS: &[Command] = &[
         .deprecated("6.2.0", "`SET` with the `!GET` argument"),
     write("incr", incr)
         .arity(2)
-        .fast().light()
+        .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().access().update()])
         .doc("1.0.0", "O(1)", "key", "Adds 1 to an integer, which begins at 0."),
     write("incrby", incrby)
         .arity(3)
-        .fast().light()
+        .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).rw().access().update()])
         .doc("1.0.0", "O(1)", "key increment:int", "Adds a number to an integer."),
@@ -134,7 +139,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "Sets strings if none of the keys exists.",
         ),
     write("psetex", psetex)
-        .arity(4).light()
+        .arity(4)
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).ow().update()])
         .doc(
@@ -145,7 +151,8 @@ pub(super) const COMMANDS: &[Command] = &[
         )
         .deprecated("2.6.12", "`SET` with the `PX` argument"),
     write("set", set)
-        .arity(-3).light()
+        .arity(-3)
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1)
             .rw()
@@ -161,7 +168,8 @@ pub(super) const COMMANDS: &[Command] = &[
             "Sets a key to a string, whatever it held.",
         ),
     write("setex", setex)
-        .arity(4).light()
+        .arity(4)
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).ow().update()])
         .doc(
@@ -173,7 +181,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .deprecated("2.6.12", "`SET` with the `EX` argument"),
     write("setnx", setnx)
         .arity(3)
-        .fast().light()
+        .fast()
+        .light()
         .flags(Flags::DENYOOM)
         .keys(&[KeySpec::at(1).ow().insert()])
         .doc("1.0.0", "O(1)", "key value", "Sets a string if the key does not exist.")
@@ -190,7 +199,8 @@ pub(super) const COMMANDS: &[Command] = &[
         ),
     read("strlen", strlen)
         .arity(2)
-        .fast().light()
+        .fast()
+        .light()
         .keys(&[KeySpec::at(1).ro()])
         .doc("2.2.0", "O(1)", "key", "Returns the length of a string."),
     read("substr", substr)
