@@ -1,57 +1,41 @@
 //! One key and all that belongs to it, in one allocation where the value is small.
 //!
 //! ```text
-//! 0..4   access clock (24 bits used), atomic: readers set it under a shared lock
-//! 4      kind of value
-//! 5      flags: expiry, long lengths, body, raw
-//! 6, 7   length of the key and of an embedded value, if both are below 256
+//! 0..3   access clock, in one word with the next byte: readers set it under a shared lock
+//! 3      kind of value, where it is, whether there is an expiry, long lengths; whether it is raw
+//! 4      length of the key, and
+//! 5      of an embedded value, if both are below 256; or
+//! 5..8   an integer of 24 bits
 //! [8]    expiry in Unix milliseconds, if there is one
 //! [8]    lengths as two u32, if they are long
-//! [8|24|16] body: the integer, the `Vec` of a long string, or a collection of 8 or 16 bytes
+//! [8|24|16] body: a larger integer, the `Vec` of a long string, or a collection of 8 or 16 bytes
 //! ...    the key, then the embedded value
 //! ```
 //!
-//! A 16-byte key with a 64-byte value takes 88 bytes; the expiry 8 more. Allocation sizes follow
-//! from the header alone, so a new value of about the old size is written in place.
+//! A 16-byte key takes 24 bytes with a counter up to eight million, 88 with a value of 64; the expiry 8
+//! more. Allocation sizes follow from the header alone, so a new value of about the old size is written
+//! in place.
 //!
 //! What this is not: it does not know time, so it never decides that it has expired.
 
-use crate::structures::size_class::size_class;
 use crate::structures::table::{Item, ItemRef, Occupied};
 use crate::types::collection::{Collection, by_kind};
 use crate::types::string::{Encoding, Str, StrRef, grown_capacity};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use shape::{
+    Body, HAS_EXPIRE, HEADER_BYTES, KEY_LEN_AT, LONG, META_SHIFT, RAW, Shape, VALUE_LEN_AT, small,
+    with_small,
+};
+use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-const HEADER_BYTES: usize = 8;
-const KIND_AT: usize = 4;
-const FLAGS_AT: usize = 5;
-const KEY_LEN_AT: usize = 6;
-const VALUE_LEN_AT: usize = 7;
-
-const HAS_EXPIRE: u8 = 1;
-const LONG: u8 = 1 << 1;
-const BODY_SHIFT: u8 = 2;
-const BODY_MASK: u8 = 7;
-const RAW: u8 = 1 << 5;
-
-/// Bytes of a body, by its number in the flags.
-const BODY_BYTES: [u8; BODY_MASK as usize + 1] =
-    [0, 8, size_of::<Vec<u8>>() as u8, COLLECTION_BYTES as u8, SLIM_BYTES as u8, 0, 0, 0];
-
-/// Size of a collection's handle: of most, and of others.
-const SLIM_BYTES: usize = 8;
-const COLLECTION_BYTES: usize = 16;
+mod shape;
 
 /// Beyond so much effort, freeing an entry is left to another thread.
 const LAZY_EFFORT_MIN: usize = 64;
 
 const CLOCK_MASK: u32 = 0x00ff_ffff;
-
-/// Entries up to this size hold their string value themselves.
-const EMBEDDED_TOTAL_BYTES_MAX: usize = 512;
 
 /// The data types, with the names that TYPE gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,9 +58,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// By the number that stands in an entry.
     #[inline]
-    fn from_number(number: u8) -> Kind {
+    const fn from_number(number: u8) -> Kind {
         match number {
             0 => Kind::String,
             1 => Kind::List,
@@ -85,7 +68,7 @@ impl Kind {
             4 => Kind::Hash,
             5 => Kind::Stream,
             6 => Kind::VectorSet,
-            _ => unreachable!("entries have a kind"),
+            _ => panic!("entries have a kind"),
         }
     }
 
@@ -100,86 +83,6 @@ impl Kind {
             Kind::Stream => "stream",
             Kind::VectorSet => "vectorset",
         }
-    }
-}
-
-/// Where the value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Body {
-    /// Behind the key, in the same allocation.
-    Embedded = 0,
-    /// Eight bytes before the key.
-    Int = 1,
-    /// A `Vec<u8>` before the key.
-    Heap = 2,
-    /// A collection of the entry's kind before the key.
-    Collection = 3,
-    /// The same, of eight bytes.
-    SlimCollection = 4,
-}
-
-impl Body {
-    #[inline]
-    fn of(flags: u8) -> Body {
-        match flags >> BODY_SHIFT & BODY_MASK {
-            0 => Body::Embedded,
-            1 => Body::Int,
-            2 => Body::Heap,
-            3 => Body::Collection,
-            _ => Body::SlimCollection,
-        }
-    }
-
-    #[inline]
-    const fn bytes(self) -> usize {
-        BODY_BYTES[self as usize] as usize
-    }
-}
-
-/// All that decides the size of an entry and where its parts are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Shape {
-    body: Body,
-    has_expire: bool,
-    key_len: usize,
-    /// 0 unless embedded.
-    value_len: usize,
-}
-
-impl Shape {
-    fn is_long(self) -> bool {
-        self.key_len > 255 || self.value_len > 255
-    }
-
-    fn lengths_at(self) -> usize {
-        HEADER_BYTES + if self.has_expire { 8 } else { 0 }
-    }
-
-    fn body_at(self) -> usize {
-        self.lengths_at() + if self.is_long() { 8 } else { 0 }
-    }
-
-    fn key_at(self) -> usize {
-        self.body_at() + self.body.bytes()
-    }
-
-    fn value_at(self) -> usize {
-        self.key_at() + self.key_len
-    }
-
-    fn total(self) -> usize {
-        self.value_at() + self.value_len
-    }
-
-    fn flags(self, raw: bool) -> u8 {
-        (if self.has_expire { HAS_EXPIRE } else { 0 })
-            | (if self.is_long() { LONG } else { 0 })
-            | ((self.body as u8) << BODY_SHIFT)
-            | (if raw { RAW } else { 0 })
-    }
-
-    fn layout(self) -> Layout {
-        Layout::from_size_align(size_class(self.total()), 8).expect("keys are below 4 GB")
     }
 }
 
@@ -214,13 +117,12 @@ unsafe impl Item for Entry {
 impl Entry {
     /// A new entry. `clock` is its access clock.
     pub fn new(key: &[u8], value: Str<'_>, expire_at_ms: Option<i64>, clock: u32) -> Entry {
-        let shape = shape_for(key.len(), &value, expire_at_ms.is_some());
+        let shape = Shape::of_value(key.len(), &value, expire_at_ms.is_some());
         let mut entry = Entry::allocate(shape);
         // SAFETY: a fresh allocation of this shape: all parts are in bounds and nobody else's.
         unsafe {
             entry.at(0).cast::<u32>().write(clock & CLOCK_MASK);
-            entry.at(KIND_AT).write(Kind::String as u8);
-            entry.write_lengths(shape, false);
+            entry.write_head(shape, false);
             entry.at(shape.key_at()).copy_from_nonoverlapping(key.as_ptr(), key.len());
         }
         entry.write_expire(expire_at_ms);
@@ -235,17 +137,15 @@ impl Entry {
         expire_at_ms: Option<i64>,
         clock: u32,
     ) -> Entry {
-        const { assert!(size_of::<C>() <= COLLECTION_BYTES && align_of::<C>() <= 8) };
+        const { assert!(align_of::<C>() <= 8) };
         let has_expire = expire_at_ms.is_some();
-        let is_slim = size_of::<C>() <= SLIM_BYTES;
-        let body = if is_slim { Body::SlimCollection } else { Body::Collection };
+        let body = Body::collection(C::KIND);
         let shape = Shape { body, has_expire, key_len: key.len(), value_len: 0 };
         let mut entry = Entry::allocate(shape);
         // SAFETY: a fresh allocation of this shape: all parts are in bounds and nobody else's.
         unsafe {
             entry.at(0).cast::<u32>().write(clock & CLOCK_MASK);
-            entry.at(KIND_AT).write(C::KIND as u8);
-            entry.write_lengths(shape, false);
+            entry.write_head(shape, false);
             entry.at(shape.body_at()).cast::<C>().write(value);
             entry.at(shape.key_at()).copy_from_nonoverlapping(key.as_ptr(), key.len());
         }
@@ -256,11 +156,10 @@ impl Entry {
     /// The key.
     #[inline]
     pub fn key(&self) -> &[u8] {
-        let flags = self.byte(FLAGS_AT);
-        let (at, len) = if flags & LONG == 0 {
-            let expire_bytes = if flags & HAS_EXPIRE == 0 { 0 } else { 8 };
-            let body_bytes = BODY_BYTES[usize::from(flags >> BODY_SHIFT & BODY_MASK)];
-            let at = HEADER_BYTES + expire_bytes + usize::from(body_bytes);
+        let meta = self.meta();
+        let (at, len) = if meta & LONG == 0 {
+            let expire_bytes = if meta & HAS_EXPIRE == 0 { 0 } else { 8 };
+            let at = HEADER_BYTES + expire_bytes + Body::of(meta).bytes();
             (at, usize::from(self.byte(KEY_LEN_AT)))
         } else {
             let shape = self.shape();
@@ -273,7 +172,7 @@ impl Entry {
     /// Which data type the value has.
     #[inline]
     pub fn kind(&self) -> Kind {
-        Kind::from_number(self.byte(KIND_AT))
+        Body::of(self.meta()).kind()
     }
 
     /// The collection, if it is of this type.
@@ -303,15 +202,14 @@ impl Entry {
         // SAFETY: the body is of the kind that the header says, and lives as long as the entry.
         unsafe {
             match shape.body {
-                Body::Embedded => {
+                Body::EMBEDDED => {
                     let value = self.at(shape.value_at());
                     StrRef::Bytes(std::slice::from_raw_parts(value, shape.value_len))
                 }
-                Body::Int => StrRef::Int(self.at(shape.body_at()).cast::<i64>().read()),
-                Body::Heap => StrRef::Bytes(&*self.at(shape.body_at()).cast::<Vec<u8>>()),
-                Body::Collection | Body::SlimCollection => {
-                    panic!("a collection was taken for a string")
-                }
+                Body::SMALL_INT => StrRef::Int(small(self.at(KEY_LEN_AT).cast::<u32>().read())),
+                Body::INT => StrRef::Int(self.at(shape.body_at()).cast::<i64>().read()),
+                Body::HEAP => StrRef::Bytes(&*self.at(shape.body_at()).cast::<Vec<u8>>()),
+                _ => panic!("a collection was taken for a string"),
             }
         }
     }
@@ -333,8 +231,8 @@ impl Entry {
     fn string_encoding(&self) -> Encoding {
         let shape = self.shape();
         match shape.body {
-            Body::Int => Encoding::Int,
-            Body::Embedded if self.byte(FLAGS_AT) & RAW == 0 => {
+            Body::SMALL_INT | Body::INT => Encoding::Int,
+            Body::EMBEDDED if self.meta() & RAW == 0 => {
                 Encoding::of_bytes(shape.key_len, shape.value_len, shape.has_expire)
             }
             _ => Encoding::Raw,
@@ -352,10 +250,10 @@ impl Entry {
         /// Measured: the allocator gives the pages of a large block back to the system at once. That
         /// takes 0.1 ms for 1 MB, 8 ms for 16 MB, 280 ms for 256 MB.
         const BYTES_MAX: usize = 1 << 20;
-        match Body::of(self.byte(FLAGS_AT)) {
-            Body::Embedded | Body::Int => false,
-            Body::Heap => self.mem_bytes() > BYTES_MAX,
-            Body::Collection | Body::SlimCollection => self.free_effort() > LAZY_EFFORT_MIN,
+        match Body::of(self.meta()) {
+            Body::EMBEDDED | Body::SMALL_INT | Body::INT => false,
+            Body::HEAP => self.mem_bytes() > BYTES_MAX,
+            _ => self.free_effort() > LAZY_EFFORT_MIN,
         }
     }
 
@@ -369,7 +267,7 @@ impl Entry {
     /// Whether a value can be written into the buffer that the entry has.
     fn has_buffer_for(&self, value: &Str<'_>, has_expire: bool) -> bool {
         let (old, Str::Bytes(bytes)) = (self.shape(), value) else { return false };
-        if old.body != Body::Heap || shape_for(old.key_len, value, has_expire) != old {
+        if old.body != Body::HEAP || Shape::of_value(old.key_len, value, has_expire) != old {
             return false;
         }
         // SAFETY: the body is a `Vec`, as the shape says.
@@ -393,7 +291,7 @@ impl Entry {
     /// When the entry expires, in Unix milliseconds.
     #[inline]
     pub fn expire_at_ms(&self) -> Option<i64> {
-        if self.byte(FLAGS_AT) & HAS_EXPIRE == 0 {
+        if self.meta() & HAS_EXPIRE == 0 {
             return None;
         }
         // SAFETY: the flag says that an expiry follows the header.
@@ -409,17 +307,18 @@ impl Entry {
 
     /// The access clock: 24 bits, whose meaning is the eviction policy's.
     pub fn clock(&self) -> u32 {
-        self.clock_word().load(Ordering::Relaxed) & CLOCK_MASK
+        self.head().load(Ordering::Relaxed) & CLOCK_MASK
     }
 
     /// Sets the access clock. Needs no exclusive access.
     #[inline]
     pub fn set_clock(&self, clock: u32) {
-        let clock = clock & CLOCK_MASK;
+        let head = self.head().load(Ordering::Relaxed);
+        let new = head & !CLOCK_MASK | clock & CLOCK_MASK;
         // A key that all threads read must not travel between their caches for nothing.
-        if self.clock() != clock {
-            // Other bits of the word do not exist yet; a lost update would not matter.
-            self.clock_word().store(clock, Ordering::Relaxed);
+        if new != head {
+            // Readers change the clock alone, of which a lost update does not matter.
+            self.head().store(new, Ordering::Relaxed);
         }
     }
 
@@ -432,11 +331,11 @@ impl Entry {
     pub fn heap_bytes(&self) -> usize {
         let shape = self.shape();
         match shape.body {
-            Body::Embedded | Body::Int => 0,
+            Body::EMBEDDED | Body::SMALL_INT | Body::INT => 0,
             // SAFETY: the body is a `Vec`, as the shape says.
-            Body::Heap => unsafe { &*self.at(shape.body_at()).cast::<Vec<u8>>() }.capacity(),
+            Body::HEAP => unsafe { &*self.at(shape.body_at()).cast::<Vec<u8>>() }.capacity(),
             // SAFETY: the type is that of the kind.
-            Body::Collection | Body::SlimCollection => by_kind!(self.kind(), 0, C => unsafe {
+            _ => by_kind!(self.kind(), 0, C => unsafe {
                 (*self.collection_ptr::<C>()).mem_bytes()
             }),
         }
@@ -450,7 +349,7 @@ impl Entry {
             let raw = self.is_raw();
             let tail_len = old.total() - old.body_at();
             self = self.moved(old, new, old.body_at(), new.body_at(), tail_len);
-            self.write_lengths(new, raw);
+            self.write_head(new, raw);
         }
         self.write_expire(expire_at_ms);
         self
@@ -459,10 +358,10 @@ impl Entry {
     /// The same entry with another value and expiry. Writes in place where the size allows it.
     pub fn with_string(mut self, value: Str<'_>, expire_at_ms: Option<i64>) -> Entry {
         let old = self.shape();
-        let new = shape_for(old.key_len, &value, expire_at_ms.is_some());
-        if old == new && new.body != Body::Heap {
+        let new = Shape::of_value(old.key_len, &value, expire_at_ms.is_some());
+        if old == new && new.body != Body::HEAP {
             // Nothing moves.
-            self.write_lengths(new, false);
+            self.write_head(new, false);
             self.write_expire(expire_at_ms);
             self.write_value(new, value);
             return self;
@@ -474,15 +373,13 @@ impl Entry {
             let buffer = unsafe { &mut *self.at(old.body_at()).cast::<Vec<u8>>() };
             buffer.clear();
             buffer.extend_from_slice(bytes);
-            self.write_lengths(new, false);
+            self.write_head(new, false);
             self.write_expire(expire_at_ms);
             return self;
         }
         self.drop_body(old);
         self = self.moved(old, new, old.key_at(), new.key_at(), old.key_len);
-        // SAFETY: the header is in every entry.
-        unsafe { self.at(KIND_AT).write(Kind::String as u8) };
-        self.write_lengths(new, false);
+        self.write_head(new, false);
         self.write_expire(expire_at_ms);
         self.write_value(new, value);
         self
@@ -504,7 +401,7 @@ impl Entry {
             self = self.with_string(Str::Bytes(text.format(value).as_bytes()), expire_at_ms);
         }
         let old = self.shape();
-        if old.body == Body::Heap {
+        if old.body == Body::HEAP {
             // SAFETY: the body is a `Vec`, as the shape says.
             let buffer = unsafe { &mut *self.at(old.body_at()).cast::<Vec<u8>>() };
             if len_min > buffer.capacity() {
@@ -512,12 +409,12 @@ impl Entry {
             }
             buffer.resize(buffer.len().max(len_min), 0);
             let result = edit(buffer);
-            self.write_lengths(old, true);
+            self.write_head(old, true);
             return (self, result);
         }
         let value_len = old.value_len.max(len_min);
-        let new = shape_for_len(old.key_len, value_len, old.has_expire);
-        if new.body == Body::Heap {
+        let new = Shape::of_len(old.key_len, value_len, old.has_expire);
+        if new.body == Body::HEAP {
             let mut buffer = Vec::with_capacity(grown_capacity(value_len));
             buffer.extend_from_slice(&self.string().bytes());
             buffer.resize(value_len, 0);
@@ -526,7 +423,7 @@ impl Entry {
         }
         let kept_len = old.key_len + old.value_len;
         self = self.moved(old, new, old.key_at(), new.key_at(), kept_len);
-        self.write_lengths(new, true);
+        self.write_head(new, true);
         self.write_expire(expire_at_ms);
         // SAFETY: the value's place in the new shape; its first bytes came along, the rest is zeroed
         // before anybody reads it.
@@ -556,7 +453,7 @@ impl Entry {
         // Nobody may see, let alone drop, the bitwise copy of what belongs to `self`.
         let entry = ManuallyDrop::new(entry);
         let shape = entry.shape();
-        if shape.body == Body::Heap {
+        if shape.body == Body::HEAP {
             let copy = self.string().to_vec();
             // SAFETY: overwrites the bitwise copy of a `Vec`.
             unsafe { entry.at(shape.body_at()).cast::<Vec<u8>>().write(copy) };
@@ -578,8 +475,8 @@ impl Entry {
         let mut entry = Entry::allocate(new);
         // SAFETY: two allocations of the given shapes.
         unsafe {
-            entry.at(0).copy_from_nonoverlapping(self.at(0), KIND_AT + 1);
-            entry.write_lengths(new, self.is_raw());
+            entry.at(0).copy_from_nonoverlapping(self.at(0), HEADER_BYTES);
+            entry.write_head(new, self.is_raw());
             let body = self.at(old.body_at());
             entry.at(new.body_at()).copy_from_nonoverlapping(body, old.body.bytes());
             entry.at(new.key_at()).copy_from_nonoverlapping(key.as_ptr(), key.len());
@@ -591,8 +488,8 @@ impl Entry {
     }
 
     /// Moves `len` bytes from one place of the old shape to one of the new, into another allocation
-    /// if the size class differs. The header's first word comes along; flags and lengths, expiry
-    /// and value are the caller's to write. The body must have been taken or be moved.
+    /// if the size class differs. The header comes along; its flags and lengths, expiry and value
+    /// are the caller's to write. The body must have been taken or be moved.
     fn moved(self, old: Shape, new: Shape, from: usize, to: usize, len: usize) -> Entry {
         let (old_layout, new_layout) = (old.layout(), new.layout());
         if old_layout == new_layout {
@@ -605,7 +502,7 @@ impl Entry {
         // SAFETY: two allocations of the given shapes; the old one is freed with its own layout.
         unsafe {
             let old_memory = old_memory.as_ptr();
-            entry.at(0).copy_from_nonoverlapping(old_memory, KIND_AT + 1);
+            entry.at(0).copy_from_nonoverlapping(old_memory, HEADER_BYTES);
             entry.at(to).copy_from_nonoverlapping(old_memory.add(from), len);
             dealloc(old_memory, old_layout);
         }
@@ -620,17 +517,14 @@ impl Entry {
 
     #[inline]
     fn shape(&self) -> Shape {
-        let flags = self.byte(FLAGS_AT);
-        let body = Body::of(flags);
-        let has_expire = flags & HAS_EXPIRE != 0;
-        if flags & LONG == 0 {
-            let (key_len, value_len) = (self.byte(KEY_LEN_AT), self.byte(VALUE_LEN_AT));
-            return Shape {
-                body,
-                has_expire,
-                key_len: usize::from(key_len),
-                value_len: usize::from(value_len),
-            };
+        let meta = self.meta();
+        let body = Body::of(meta);
+        let has_expire = meta & HAS_EXPIRE != 0;
+        if meta & LONG == 0 {
+            let key_len = usize::from(self.byte(KEY_LEN_AT));
+            let is_embedded = body == Body::EMBEDDED;
+            let value_len = if is_embedded { usize::from(self.byte(VALUE_LEN_AT)) } else { 0 };
+            return Shape { body, has_expire, key_len, value_len };
         }
         let lengths_at = HEADER_BYTES + if has_expire { 8 } else { 0 };
         // SAFETY: the flag says that two lengths stand here.
@@ -638,24 +532,28 @@ impl Entry {
         Shape { body, has_expire, key_len: key_len as usize, value_len: value_len as usize }
     }
 
-    fn write_lengths(&mut self, shape: Shape, raw: bool) {
+    /// Writes all of the header but the clock and a small integer, and long lengths.
+    fn write_head(&mut self, shape: Shape, raw: bool) {
+        let head = self.head().load(Ordering::Relaxed) & CLOCK_MASK;
+        let meta = u32::from(shape.meta(raw)) << META_SHIFT;
+        self.head().store(head | meta, Ordering::Relaxed);
         // SAFETY: the header is in every entry, and long lengths where the shape has them.
         unsafe {
-            self.at(FLAGS_AT).write(shape.flags(raw));
+            self.at(KEY_LEN_AT).write(shape.key_len as u8);
+            if shape.body == Body::EMBEDDED {
+                self.at(VALUE_LEN_AT).write(shape.value_len as u8);
+            }
             if shape.is_long() {
                 let lengths = [shape.key_len, shape.value_len]
                     .map(|len| u32::try_from(len).expect("keys are below 4 GB"));
                 self.at(shape.lengths_at()).cast::<[u32; 2]>().write(lengths);
-            } else {
-                self.at(KEY_LEN_AT).write(shape.key_len as u8);
-                self.at(VALUE_LEN_AT).write(shape.value_len as u8);
             }
         }
     }
 
     fn write_expire(&mut self, expire_at_ms: Option<i64>) {
         if let Some(at_ms) = expire_at_ms {
-            debug_assert!(self.byte(FLAGS_AT) & HAS_EXPIRE != 0);
+            debug_assert!(self.meta() & HAS_EXPIRE != 0);
             // SAFETY: the flag says that there is room for it behind the header.
             unsafe { self.at(HEADER_BYTES).cast::<i64>().write(at_ms) };
         }
@@ -667,13 +565,17 @@ impl Entry {
         // SAFETY: `shape` was made for this value, so its place exists.
         unsafe {
             match (shape.body, value) {
-                (Body::Int, Str::Int(value)) => {
+                (Body::SMALL_INT, Str::Int(value)) => {
+                    let word = with_small(shape.key_len, value);
+                    self.at(KEY_LEN_AT).cast::<u32>().write(word);
+                }
+                (Body::INT, Str::Int(value)) => {
                     self.at(shape.body_at()).cast::<i64>().write(value);
                 }
-                (Body::Heap, Str::Raw(buffer)) => {
+                (Body::HEAP, Str::Raw(buffer)) => {
                     self.at(shape.body_at()).cast::<Vec<u8>>().write(buffer);
                 }
-                (Body::Heap, value) => {
+                (Body::HEAP, value) => {
                     self.at(shape.body_at()).cast::<Vec<u8>>().write(value.as_bytes().to_vec());
                 }
                 (_, value) => {
@@ -683,30 +585,38 @@ impl Entry {
             }
         }
         if raw {
-            self.write_lengths(shape, true);
+            self.write_head(shape, true);
         }
     }
 
     fn drop_body(&mut self, shape: Shape) {
         match shape.body {
-            Body::Embedded | Body::Int => {}
+            Body::EMBEDDED | Body::SMALL_INT | Body::INT => {}
             // SAFETY: the body is a `Vec`, as the shape says, and is not used again.
-            Body::Heap => unsafe { self.at(shape.body_at()).cast::<Vec<u8>>().drop_in_place() },
+            Body::HEAP => unsafe { self.at(shape.body_at()).cast::<Vec<u8>>().drop_in_place() },
             // SAFETY: the type is that of the kind; the collection is not used again.
-            Body::Collection | Body::SlimCollection => by_kind!(self.kind(), (), C => unsafe {
+            _ => by_kind!(self.kind(), (), C => unsafe {
                 self.collection_ptr::<C>().drop_in_place();
             }),
         }
     }
 
-    fn clock_word(&self) -> &AtomicU32 {
+    /// The first word of the header: the clock, and what [`Shape::meta`] gives.
+    #[inline]
+    fn head(&self) -> &AtomicU32 {
         // SAFETY: aligned to 8, written when the entry was made, and since then only atomically.
         unsafe { AtomicU32::from_ptr(self.0.as_ptr().cast()) }
     }
 
     #[inline]
+    fn meta(&self) -> u8 {
+        (self.head().load(Ordering::Relaxed) >> META_SHIFT) as u8
+    }
+
+    /// A byte of the header's second word.
+    #[inline]
     fn byte(&self, at: usize) -> u8 {
-        debug_assert!(at < HEADER_BYTES);
+        debug_assert!((KEY_LEN_AT..HEADER_BYTES).contains(&at));
         // SAFETY: the header is in every entry.
         unsafe { self.at(at).read() }
     }
@@ -753,24 +663,6 @@ impl Drop for Entry {
         self.drop_body(shape);
         // SAFETY: allocated with the layout of its shape; `moved` keeps that true.
         unsafe { dealloc(self.0.as_ptr(), shape.layout()) };
-    }
-}
-
-/// The shape that a value needs beside a key of `key_len` bytes.
-fn shape_for(key_len: usize, value: &Str<'_>, has_expire: bool) -> Shape {
-    if let Str::Int(_) = value {
-        return Shape { body: Body::Int, has_expire, key_len, value_len: 0 };
-    }
-    shape_for_len(key_len, value.as_bytes().len(), has_expire)
-}
-
-/// The shape that a value of so many bytes needs.
-fn shape_for_len(key_len: usize, value_len: usize, has_expire: bool) -> Shape {
-    let embedded = Shape { body: Body::Embedded, has_expire, key_len, value_len };
-    if value_len == 0 || embedded.total() <= EMBEDDED_TOTAL_BYTES_MAX {
-        embedded
-    } else {
-        Shape { body: Body::Heap, has_expire, key_len, value_len: 0 }
     }
 }
 

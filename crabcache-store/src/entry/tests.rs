@@ -17,7 +17,9 @@ fn sizes() {
     assert_eq!(size(16, bytes(&[0; 64]), None), 96);
     assert_eq!(size(16, bytes(&[0; 64]), Some(1)), 96);
     assert_eq!(size(16, bytes(&[0; 8]), None), 32);
-    assert_eq!(size(16, Str::Int(1), None), 32);
+    assert_eq!(size(16, Str::Int(1), None), 24);
+    assert_eq!(size(16, Str::Int(1), Some(1)), 32);
+    assert_eq!(size(16, Str::Int(1 << 23), None), 32);
     assert_eq!(size(16, bytes(&[0; 1000]), None), 48 + 1000);
     assert_eq!(size(300, bytes(b""), None), 320);
 }
@@ -73,8 +75,13 @@ fn repeated_growth_is_amortised_and_slack_is_bounded() {
 
 #[test]
 fn renamed_and_duplicated() {
-    for value in [Str::Int(5), bytes(b"abc"), Str::Raw(vec![7; 2000]), bytes(&[7; 600])] {
-        let text = if value == Str::Int(5) { b"5".to_vec() } else { value.as_bytes().to_vec() };
+    let values =
+        [Str::Int(-5), Str::Int(1 << 40), bytes(b"abc"), Str::Raw(vec![7; 2000]), bytes(&[7; 600])];
+    for value in values {
+        let text = match value {
+            Str::Int(value) => value.to_string().into_bytes(),
+            ref value => value.as_bytes().to_vec(),
+        };
         let entry = Entry::new(b"k", value, Some(9), 3);
         let encoding = entry.encoding();
         let copy = entry.duplicate(&[b'l'; 300]);
@@ -128,8 +135,9 @@ fn step() -> impl Strategy<Value = Step> {
         proptest::collection::vec(any::<u8>(), 0..100),
         proptest::collection::vec(any::<u8>(), 0..1000),
     ];
+    let int = prop_oneof![any::<i64>(), -(1i64 << 24)..1 << 24];
     prop_oneof![
-        (any::<i64>(), any::<Option<i64>>()).prop_map(|(int, expire)| Step::Int(int, expire)),
+        (int, any::<Option<i64>>()).prop_map(|(int, expire)| Step::Int(int, expire)),
         (value.clone(), any::<Option<i64>>()).prop_map(|(v, expire)| Step::Bytes(v, expire)),
         any::<Option<i64>>().prop_map(Step::Expire),
         value.prop_map(Step::Append),

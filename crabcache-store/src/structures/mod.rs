@@ -2,6 +2,7 @@
 //! of time or of locks.
 
 mod bucket;
+pub mod by_eight;
 pub(crate) mod bytes;
 pub mod intset;
 pub mod listpack;
