@@ -27,8 +27,27 @@ impl Protocol {
     }
 }
 
-/// Bytes of the longest line that [`Reply::line_of`] writes.
+/// Bytes of the longest line of a number below 2^32.
 const LINE_BYTES_MAX: usize = 16;
+
+/// Bytes of the longest reply that [`Reply::short_bulk`] writes.
+const SHORT_BULK_BYTES_MAX: usize = 32;
+
+/// What short strings begin with, by their length; those of one digit with a byte too many.
+static SHORT_HEADERS: [[u8; 5]; SHORT_BULK_BYTES_MAX - 6] = {
+    let mut headers = [*b"$0\r\n\0"; SHORT_BULK_BYTES_MAX - 6];
+    let mut len = 0;
+    while len < headers.len() {
+        let ones = b'0' + (len % 10) as u8;
+        if len < 10 {
+            headers[len][1] = ones;
+        } else {
+            headers[len] = [b'$', b'0' + (len / 10) as u8, ones, b'\r', b'\n'];
+        }
+        len += 1;
+    }
+    headers
+};
 
 /// The digits of the numbers below a hundred.
 static DIGITS: [[u8; 2]; 100] = {
@@ -148,6 +167,9 @@ impl<'a> Reply<'a> {
     /// A binary-safe string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
+        if bytes.len() < SHORT_HEADERS.len() {
+            return self.short_bulk(bytes);
+        }
         self.length(b'$', bytes.len());
         self.out.extend_from_slice(bytes);
         self.out.extend_from_slice(b"\r\n");
@@ -328,7 +350,7 @@ impl<'a> Reply<'a> {
     fn header(&mut self, kind: u8, value: i64) {
         let Ok(mut rest) = u32::try_from(value) else { return self.long_header(kind, value) };
         let len = rest.checked_ilog10().map_or(1, |n| n as usize + 1) + 3;
-        self.line_of(len, |line| {
+        self.line_of(len, |line: &mut [u8; LINE_BYTES_MAX]| {
             let mut at = len;
             let mut put = |pair: [u8; 2]| {
                 at -= 2;
@@ -348,12 +370,27 @@ impl<'a> Reply<'a> {
         });
     }
 
+    /// [`Reply::bulk`] of a short string, as most elements of collections are: the buffer's length
+    /// changes once, not with each part. A chain of changes, each of which waits for the one before,
+    /// takes more time than all the rest.
+    #[inline(always)]
+    fn short_bulk(&mut self, bytes: &[u8]) {
+        let header = &SHORT_HEADERS[bytes.len()];
+        let start = 4 + usize::from(bytes.len() > 9);
+        let end = start + bytes.len();
+        self.line_of(end + 2, |line: &mut [u8; SHORT_BULK_BYTES_MAX]| {
+            line[..5].copy_from_slice(header);
+            copy_short(&mut line[start..end], bytes);
+            line[end..end + 2].copy_from_slice(b"\r\n");
+        });
+    }
+
     /// Appends a line of `len` bytes that `write` puts in its place, where it finds zeros: a line put
     /// together elsewhere in small stores would be slow to copy at once.
     #[inline(always)]
-    fn line_of(&mut self, len: usize, write: impl FnOnce(&mut [u8; LINE_BYTES_MAX])) {
+    fn line_of<const N: usize>(&mut self, len: usize, write: impl FnOnce(&mut [u8; N])) {
         let start = self.out.len();
-        self.out.extend_from_slice(&[0; LINE_BYTES_MAX]);
+        self.out.extend_from_slice(&[0; N]);
         if let Some(line) = self.out.last_chunk_mut() {
             write(line);
         }
@@ -382,6 +419,34 @@ impl<'a> Reply<'a> {
         }
         self.out.extend_from_slice(b"\r\n");
     }
+}
+
+/// Copies so few bytes that calling for it would take longer.
+#[inline(always)]
+fn copy_short(to: &mut [u8], from: &[u8]) {
+    if copy_ends::<16>(to, from) || copy_ends::<8>(to, from) || copy_ends::<4>(to, from) {
+        return;
+    }
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
+/// Copies between `N` and twice as many bytes, as the first and the last `N`. Returns whether there are
+/// so many.
+#[inline(always)]
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
+    debug_assert!(to.len() == from.len() && from.len() <= 32);
+    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
+        return false;
+    };
+    if let Some(to) = to.first_chunk_mut() {
+        *to = *first;
+    }
+    if let Some(to) = to.last_chunk_mut() {
+        *to = *last;
+    }
+    true
 }
 
 #[cfg(test)]

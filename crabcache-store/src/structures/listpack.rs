@@ -426,10 +426,23 @@ pub struct Forward<'a> {
     bytes: &'a [u8],
 }
 
+impl<'a> Forward<'a> {
+    /// The next element, if it is no short string.
+    #[inline(never)]
+    fn next_other(&mut self) -> Option<StrRef<'a>> {
+        if *self.bytes.first()? == END {
+            return None;
+        }
+        let (element, data_len) = element_at(self.bytes);
+        self.bytes = &self.bytes[data_len + n_back_len_bytes(data_len)..];
+        Some(element)
+    }
+}
+
 impl<'a> Iterator for Forward<'a> {
     type Item = StrRef<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let (first, rest) = self.bytes.split_first()?;
         if let 0x80..=0xbf = first {
@@ -438,12 +451,7 @@ impl<'a> Iterator for Forward<'a> {
             self.bytes = &rest[1..];
             return Some(StrRef::Bytes(string));
         }
-        if *first == END {
-            return None;
-        }
-        let (element, data_len) = element_at(self.bytes);
-        self.bytes = &self.bytes[data_len + n_back_len_bytes(data_len)..];
-        Some(element)
+        self.next_other()
     }
 }
 
