@@ -4,6 +4,8 @@ export PATH := $(CURDIR)/.tools/cargo/bin:$(PATH)
 N ?= 1000000
 ROUNDS ?= 200
 FUZZ_SECONDS ?= 20
+# What the fuzz targets are built into, as in scripts/fuzz_smoke.
+FUZZ_TARGET = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR)/fuzz,fuzz/target)
 
 .PHONY: run build test test-apps lint fmt compat crash faults differential fuzz-smoke miri miri-short tcl bench limit docs ci help
 
@@ -27,14 +29,17 @@ test:
 test-apps:
 	scripts/test_apps
 
-## Form and lints.
+## Form and lints, those of the fuzz targets too.
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo clippy --manifest-path fuzz/Cargo.toml --no-default-features --target-dir $(FUZZ_TARGET) -- -D warnings
 
 ## Formats the source.
 fmt:
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 ## The case files on the reference and on CrabCache.
 compat:

@@ -18,12 +18,8 @@ fuzz_target!(|data: &[u8]| {
     let mut file = magic.into_bytes();
     file.extend_from_slice(rest);
     let limits = Limits::default();
-    let options = Options {
-        limits: limits.clone(),
-        n_databases: 16,
-        verifies: false,
-        skips_modules: first & 2 == 0,
-    };
+    let options =
+        Options { limits, n_databases: 16, verifies: false, skips_modules: first & 2 == 0 };
     let mut decoder = Decoder::new(&file[..], options).expect("the header is right");
     loop {
         match decoder.next_item() {

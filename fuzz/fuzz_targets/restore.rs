@@ -69,7 +69,8 @@ fuzz_target!(|data: &[u8]| {
     let value = payload::verify(&sealed, false).expect("it was just sealed");
     let Ok(entry) = payload::restore(value, b"k", None, &limits) else { return };
     let dumped = payload::dump(&entry, true);
-    let again = payload::restore(payload::verify(&dumped, false).expect("as dumped"), b"k", None, &limits);
+    let again =
+        payload::restore(payload::verify(&dumped, false).expect("as dumped"), b"k", None, &limits);
     assert!(again.is_ok(), "{again:?}");
 
     let mut input = request(&[&b"RESTORE"[..], b"k", b"0", &sealed]);

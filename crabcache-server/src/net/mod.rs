@@ -10,7 +10,7 @@
 
 mod admission;
 pub mod balance;
-pub mod connection;
+mod connection;
 pub mod crew;
 pub mod dial;
 pub mod listener;
