@@ -37,6 +37,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools" / "bin"
 PERCENTILES = (50, 99, 99.9, 99.99)
 CRABCACHE, REDIS, REDIS_THREADS = "crabcache", "redis", "redis, io-threads 2"
+CRABCACHE_PGO = "crabcache, make pgo"
+# What `scripts/pgo` leaves.
+PGO_PROGRAM = ROOT / "target" / "pgo" / "crabcache-server"
 
 
 # --- servers -----------------------------------------------------------------------------------
@@ -192,6 +195,7 @@ class Servers:
 
     def __init__(self, names, port=0):
         programs = {CRABCACHE: crabcache_program(), REDIS: reference_program()}
+        programs[CRABCACHE_PGO] = PGO_PROGRAM
         programs[REDIS_THREADS] = programs[REDIS]
         options = {REDIS_THREADS: ["--io-threads", "2"]}
         allow_many_files()
