@@ -14,7 +14,7 @@ mod table;
 mod timed_pack;
 
 use crate::entry::Kind;
-use crate::structures::listpack::{At, Listpack};
+use crate::structures::listpack::{At, Forward, Listpack};
 use crate::structures::slim::{Either, Slim};
 use crate::structures::table::ItemRef;
 use crate::types::collection::Collection;
@@ -424,14 +424,27 @@ fn set_in_timed_pack(pack: &mut Listpack, name: &[u8], value: &[u8], keeps_expir
     false
 }
 
+/// The fields of a listpack, in order.
+struct Pairs<'a> {
+    elements: Forward<'a>,
+    is_timed: bool,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = FieldRef<'a>;
+
+    // A field is much to hand over in memory.
+    #[inline(always)]
+    fn next(&mut self) -> Option<FieldRef<'a>> {
+        let (name, value) = (self.elements.next()?, self.elements.next()?);
+        let time = if self.is_timed { Some(self.elements.next()?) } else { None };
+        Some(FieldRef { name, value, expire_at_ms: time.and_then(timed_pack::time_of) })
+    }
+}
+
 #[inline]
-fn pairs(pack: &Listpack, is_timed: bool) -> impl Iterator<Item = FieldRef<'_>> {
-    let mut elements = pack.forward(pack.first());
-    std::iter::from_fn(move || {
-        let (name, value) = (elements.next()?, elements.next()?);
-        let expire_at_ms = if is_timed { timed_pack::time_of(elements.next()?) } else { None };
-        Some(FieldRef { name, value, expire_at_ms })
-    })
+fn pairs(pack: &Listpack, is_timed: bool) -> Pairs<'_> {
+    Pairs { elements: pack.forward(pack.first()), is_timed }
 }
 
 impl Collection for Hash {
