@@ -89,7 +89,7 @@ bench: build
 	scripts/install_reference
 	scripts/bench
 
-## Every command beside the reference and beside the least that the machine allows; writes docs/limit.md.
+## Every command beside the reference and beside the least that the machine allows; writes docs/benchmarks.md.
 limit: build
 	scripts/install_reference
 	scripts/limit

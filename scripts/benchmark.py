@@ -191,18 +191,18 @@ def redis_benchmark():
 
 
 class Servers:
-    """The servers to compare, all up at once; in a `with` block."""
+    """The servers to compare, all up at once, with the same further options; in a `with` block."""
 
-    def __init__(self, names, port=0):
+    def __init__(self, names, port=0, more=()):
         programs = {CRABCACHE: crabcache_program(), REDIS: reference_program()}
         programs[CRABCACHE_PGO] = PGO_PROGRAM
         programs[REDIS_THREADS] = programs[REDIS]
-        options = {REDIS_THREADS: ["--io-threads", "2"]}
+        options = {REDIS_THREADS: ("--io-threads", "2")}
         allow_many_files()
         self.all = []
         for index, name in enumerate(names):
             own_port = port + index if port else 0
-            self.all.append(Server(name, programs[name], options.get(name, ()), own_port))
+            self.all.append(Server(name, programs[name], (*options.get(name, ()), *more), own_port))
 
     def __enter__(self):
         return self.all

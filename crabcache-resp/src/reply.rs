@@ -30,20 +30,20 @@ impl Protocol {
 /// Bytes of the longest line of a number below 2^32.
 const LINE_BYTES_MAX: usize = 16;
 
-/// Bytes of the longest reply that [`Reply::short_bulk`] writes.
-const SHORT_BULK_BYTES_MAX: usize = 32;
+/// Bytes of the longest string that [`Reply::short_bulk`] writes, and of the reply.
+const SHORT_BYTES_MAX: usize = 25;
+const SHORT_BULK_BYTES_MAX: usize = "$25\r\n".len() + SHORT_BYTES_MAX + "\r\n".len();
 
 /// What short strings begin with, by their length; those of one digit with a byte too many.
-static SHORT_HEADERS: [[u8; 5]; SHORT_BULK_BYTES_MAX - 6] = {
-    let mut headers = [*b"$0\r\n\0"; SHORT_BULK_BYTES_MAX - 6];
+static SHORT_HEADERS: [[u8; 5]; SHORT_BYTES_MAX + 1] = {
+    let mut headers = [[0; 5]; SHORT_BYTES_MAX + 1];
     let mut len = 0;
     while len < headers.len() {
-        let ones = b'0' + (len % 10) as u8;
-        if len < 10 {
-            headers[len][1] = ones;
-        } else {
-            headers[len] = [b'$', b'0' + (len / 10) as u8, ones, b'\r', b'\n'];
-        }
+        let [tens, ones] = DIGITS[len];
+        headers[len] = match len {
+            0..=9 => [b'$', ones, b'\r', b'\n', 0],
+            _ => [b'$', tens, ones, b'\r', b'\n'],
+        };
         len += 1;
     }
     headers
@@ -167,7 +167,7 @@ impl<'a> Reply<'a> {
     /// A binary-safe string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        if bytes.len() < SHORT_HEADERS.len() {
+        if bytes.len() <= SHORT_BYTES_MAX {
             return self.short_bulk(bytes);
         }
         self.length(b'$', bytes.len());
@@ -436,7 +436,7 @@ fn copy_short(to: &mut [u8], from: &[u8]) {
 /// so many.
 #[inline(always)]
 fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
-    debug_assert!(to.len() == from.len() && from.len() <= 32);
+    debug_assert!(to.len() == from.len() && from.len() <= SHORT_BYTES_MAX);
     let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
         return false;
     };

@@ -35,7 +35,8 @@ mod shape;
 /// Beyond so much effort, freeing an entry is left to another thread.
 const LAZY_EFFORT_MIN: usize = 64;
 
-const CLOCK_MASK: u32 = 0x00ff_ffff;
+/// The access clock in the header's first word, below what [`Shape::meta`] gives.
+const CLOCK_MASK: u32 = (1 << META_SHIFT) - 1;
 
 /// The data types, with the names that TYPE gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::types::string::Str;
 use std::alloc::Layout;
 
 pub(super) const HEADER_BYTES: usize = 8;
-/// A length, or what is left of it where long ones stand behind the header.
+/// The length of the key; its low byte, where long lengths stand behind the header.
 pub(super) const KEY_LEN_AT: usize = 4;
 /// The length of an embedded value.
 pub(super) const VALUE_LEN_AT: usize = 5;
