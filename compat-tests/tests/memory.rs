@@ -1,4 +1,5 @@
-//! What was freed goes back to the system, `maxmemory` holds whatever comes, and snapshots take little.
+//! What was freed goes back to the system, much data stands in huge pages, `maxmemory` holds whatever
+//! comes, and snapshots take little.
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
@@ -54,6 +55,46 @@ fn freed_memory_goes_back_to_the_system() {
     fill(&mut connection, N_KEYS, "x");
     send_all(&mut connection, N_KEYS, |number| request(&["DEL", &format!("key:{number}")]));
     assert_shrinks(&server, full_mb / 3);
+}
+
+/// Megabytes in huge pages.
+fn huge_mb(server: &Server) -> usize {
+    let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", server.pid())).unwrap();
+    let line = rollup.lines().find(|line| line.starts_with("AnonHugePages:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
+}
+
+/// Whether a kernel of today is there, and may give huge pages.
+fn can_have_huge_pages() -> bool {
+    let enabled = "/sys/kernel/mm/transparent_hugepage/enabled";
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = kernel.split('.').map_while(|number| number.parse::<u32>().ok());
+    let version = (numbers.next(), numbers.next());
+    version >= (Some(6), Some(1))
+        && std::fs::read_to_string(enabled).is_ok_and(|enabled| !enabled.contains("[never]"))
+}
+
+#[test]
+fn much_data_is_in_huge_pages_and_little_is_not() {
+    let server = Server::start(Which::CrabCache, &[]).unwrap();
+    let mut connection = server.connect(Protocol::Resp2).unwrap();
+    fill(&mut connection, N_KEYS / 10, "x");
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(huge_mb(&server), 0);
+    fill(&mut connection, N_KEYS, "x");
+    let full_mb = server.resident_mb();
+    let deadline = Instant::now() + TIMEOUT;
+    while can_have_huge_pages() && huge_mb(&server) < full_mb / 2 {
+        assert!(Instant::now() < deadline, "{} MB of {full_mb}", huge_mb(&server));
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(server.resident_mb() <= full_mb + full_mb / 20, "{full_mb} MB before");
+    // All keys are what they were.
+    let value = "x".repeat(200);
+    for number in (0..N_KEYS).step_by(1000) {
+        let reply = connection.call(&["GET", &format!("key:{number}")]).unwrap();
+        assert_eq!(reply_text(&reply).unwrap(), value.as_bytes());
+    }
 }
 
 const MAXMEMORY_MB: usize = 30;

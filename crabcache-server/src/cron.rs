@@ -68,7 +68,8 @@ fn end_pause(server: &Server) {
 /// Takes the samples that INFO's rates are made of, and looks at memory.
 fn sample(server: &Server) {
     let usage = server.memory.look(server.clock.unix_ms() / 1000);
-    server.memory.huge_pages.adjust(&usage, server.config.get().huge_pages);
+    let are_wanted = server.config.get().huge_pages;
+    server.memory.huge_pages.adjust(&usage, are_wanted, server.is_loading());
     let now_ms = u64::try_from(server.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     server.stats.sample_rates(now_ms);
 }

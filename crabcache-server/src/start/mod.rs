@@ -28,6 +28,7 @@ use crate::server::control::Order;
 use crate::shutdown::Signal;
 use crate::{cron, key_migration, log, migrate};
 use arguments::{Arguments, CRABCACHE_VERSION, REDIS_VERSION};
+use crabcache_store::structures::pages;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -259,6 +260,7 @@ async fn run(server: &Arc<Server>) -> Result<(), Logged> {
     }
     // A score that cannot be set was logged, and is no reason not to serve.
     let _ = oom::adjust(&server.oom_base, &config);
+    pages::let_go_of_program();
     let outcome = wait_for_end(server, orders, &mut listeners).await;
     let (asked, outcome) = match outcome {
         Ok(asked) => (asked, Ok(())),

@@ -6,6 +6,7 @@ pub mod by_eight;
 pub(crate) mod bytes;
 pub mod intset;
 pub mod listpack;
+pub mod pages;
 pub(crate) mod size_class;
 pub(crate) mod slim;
 pub mod table;
