@@ -85,6 +85,8 @@ params! {
     "disable-thp" => disable_thp: bool = true, YesNo, [NOOP];
     /// Has the kernel give huge pages to a process with much data: look-ups in it take much less time.
     "huge-pages" => huge_pages: bool = true, YesNo, [MUTABLE OWN HIDDEN];
+    /// How long a worker thread that has nothing to do looks for requests before it sleeps, in microseconds, where that serves more for the processor time it takes; 0: never.
+    "busy-poll-us" => busy_poll_us: i64 = 25, Int(0, 1000), [MUTABLE OWN HIDDEN];
     /// Tells the kernel's out-of-memory killer whom to prefer; `relative` adds to what is set already.
     "oom-score-adj" => oom_score_adj: OomScoreAdj = OomScoreAdj::No, OOM_SCORE_ADJ, [MUTABLE], apply = apply::oom_score;
     /// What the killer is told of a primary, a replica and a background process.

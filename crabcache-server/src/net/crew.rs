@@ -9,12 +9,13 @@ use super::connection::Moved;
 use super::stream::RawStream;
 use super::worker;
 use crate::client::ClientHandle;
+use crate::clock::Clock;
 use crate::server::Server;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -57,6 +58,17 @@ struct Member {
     heir: AtomicUsize,
     /// The system's number of its thread; 0: not known yet.
     thread_id: AtomicI32,
+    /// Time in which it has looked for something to do, and would have slept otherwise.
+    spun_ns: AtomicU64,
+}
+
+/// What the balance sees of one worker.
+pub(super) struct Seen {
+    pub(super) thread_id: i32,
+    /// Connections that have been served since the last look.
+    pub(super) n_served: usize,
+    /// Time, since the last look, in which it has looked for something to do.
+    pub(super) spun_ns: u64,
 }
 
 impl Crew {
@@ -179,12 +191,24 @@ impl Crew {
         self.members[index].thread_id.store(thread_id, Ordering::Relaxed);
     }
 
-    /// For each worker its thread and the connections that have been served since the last call.
-    pub(super) fn look(&self) -> Vec<(i32, usize)> {
+    /// Notes time in which a worker has looked for something to do. On its own thread.
+    #[inline]
+    pub(super) fn note_spun(&self, index: usize, ns: u64) {
+        self.members[index].spun_ns.fetch_add(ns, Ordering::Relaxed);
+    }
+
+    /// Processor time that a worker has had, in nanoseconds; 0 if it is not known.
+    pub(super) fn cpu_ns(&self, clock: &Clock, index: usize) -> u64 {
+        clock.thread_cpu_ns(self.members[index].thread_id.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// What has become of each worker since the last call.
+    pub(super) fn look(&self) -> Vec<Seen> {
         self.n_looks.fetch_add(1, Ordering::Relaxed);
-        let look = |member: &CachePadded<Member>| {
-            let thread_id = member.thread_id.load(Ordering::Relaxed);
-            (thread_id, member.n_served.swap(0, Ordering::Relaxed))
+        let look = |member: &CachePadded<Member>| Seen {
+            thread_id: member.thread_id.load(Ordering::Relaxed),
+            n_served: member.n_served.swap(0, Ordering::Relaxed),
+            spun_ns: member.spun_ns.swap(0, Ordering::Relaxed),
         };
         self.members.iter().map(look).collect()
     }
@@ -199,6 +223,7 @@ fn member() -> (CachePadded<Member>, UnboundedReceiver<Given>) {
         n_to_give: AtomicUsize::new(0),
         heir: AtomicUsize::new(0),
         thread_id: AtomicI32::new(0),
+        spun_ns: AtomicU64::new(0),
     };
     (member.into(), given)
 }

@@ -15,6 +15,7 @@ pub mod crew;
 pub mod dial;
 pub mod listener;
 mod replica;
+mod spin;
 mod stream;
 pub mod tls;
 mod worker;

@@ -86,6 +86,8 @@ async fn work(server: Arc<Server>, crew: Arc<Crew>, index: usize, queue: Unbound
     spawn_sender(&server, move |cx| sender.post.poll_round(index, cx, &deliver));
     let here = shared.clone();
     spawn_sender(&server, move |cx| here.poll_outbox(cx));
+    let (here, of, all) = (shared.clone(), server.clone(), crew.clone());
+    tokio::task::spawn_local(poll_fn(move |cx| here.spin.poll(cx, &of, &all, index)));
     let queue = RefCell::new(queue);
     let is_ending = Cell::new(false);
     let work = Rc::new(Work { server, crew, index, shared, queue, is_ending });

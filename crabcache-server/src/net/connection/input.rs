@@ -195,6 +195,7 @@ impl Connection {
 
     #[inline]
     fn count_received(&self, n_bytes: usize) {
+        self.shared.spin.note_served();
         let stats = self.shared.server.stats.begin(self.shared.worker);
         stats.total_reads_processed.add(1);
         stats.total_net_input_bytes.add(n_bytes as u64);

@@ -14,6 +14,7 @@ use crate::client::ClientHandle;
 use crate::command::pipeline::Pipeline;
 use crate::net::crew::Crew;
 use crate::net::replica::Replicas;
+use crate::net::spin::Spin;
 use crate::server::Server;
 use std::cell::{RefCell, RefMut};
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ pub(in crate::net) struct Shared {
     pub(super) connections: RefCell<HashMap<u64, Weak<RefCell<Connection>>>>,
     pub(super) replicas: Replicas,
     outbox: RefCell<Outbox>,
+    pub(in crate::net) spin: Spin,
 }
 
 /// Connections whose replies go out when those that have something to do were served.
@@ -58,6 +60,7 @@ impl Shared {
             connections: RefCell::default(),
             replicas: Replicas::default(),
             outbox: RefCell::default(),
+            spin: Spin::default(),
             worker: index,
             crew,
             server,
