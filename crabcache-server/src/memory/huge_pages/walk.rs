@@ -104,6 +104,12 @@ impl Joiner<'_> {
     /// Joins all that is in use, or some of it if pages are not to be joined any more.
     fn walk(&mut self, shared: &Shared, ranges: impl Iterator<Item = Range<usize>>) {
         self.rested_at = self.clock.elapsed();
+        self.join_all(shared, ranges);
+        self.finder.put_away();
+        self.rest();
+    }
+
+    fn join_all(&mut self, shared: &Shared, ranges: impl Iterator<Item = Range<usize>>) {
         for page in ranges.flat_map(huge_pages) {
             if !self.is_in_use(page) {
                 self.joined.remove(&page);
@@ -122,7 +128,6 @@ impl Joiner<'_> {
                 self.rest();
             }
         }
-        self.rest();
     }
 
     fn join(&mut self, page: usize) -> io::Result<()> {
@@ -205,6 +210,14 @@ impl Finder {
         }
         self.spare.touch();
         None
+    }
+
+    /// Keeps no spare page: not even one that is found late.
+    fn put_away(&mut self) {
+        if self.is_searching {
+            self.is_searching = self.found.recv().is_err();
+        }
+        self.spare.give_back();
     }
 }
 
