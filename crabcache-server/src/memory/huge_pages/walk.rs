@@ -31,7 +31,7 @@ const USED_PAGES_MIN: usize = SMALL_PAGES - SMALL_PAGES / 32;
 /// Bytes that tell of one small page, in the last of which the highest bit says that it is in use.
 const PAGEMAP_ENTRY_BYTES: usize = 8;
 /// How long the thread waits for the one that has stepped back, when all processors are busy.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(100);
 /// For each unit of time that it works, the thread rests so many.
 const REST: u32 = 9;
 
