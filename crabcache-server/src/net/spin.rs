@@ -21,8 +21,8 @@ const MEASURE_NS: u64 = 10_000_000;
 const SPIN_NS: u64 = 300_000_000;
 /// Between two trials that showed that it is not, at the least and at most.
 const PAUSE_NS_MIN: u64 = 50_000_000;
-const PAUSE_NS_MAX: u64 = 1_000_000_000;
-/// A worker that has slept for so long does not know its clients any more.
+const PAUSE_NS_MAX: u64 = 500_000_000;
+/// A worker that was not asked for so long has little to do, or other clients than before.
 const FORGET_NS: u64 = 5_000_000;
 /// A trial ends when the worker has looked in vain for so long. At first, clients still sleep.
 const VAIN_NS_MAX: u64 = 500_000;
@@ -143,14 +143,11 @@ impl Habit {
             if let Some(since_ns) = self.idle_since_ns {
                 self.note_wait(self.looked_at_ns.saturating_sub(since_ns));
             } else if now_ns.saturating_sub(self.looked_at_ns) > FORGET_NS {
-                (self.phase, self.trial_at_ns) = (Phase::Asleep, now_ns);
+                self.forget(now_ns);
             }
             self.idle_since_ns = Some(now_ns);
-            self.enter_phase(
-                patience_ns,
-                || Sample { at_ns: now_ns, n_served, cpu_ns: cpu_ns() },
-                now_ns,
-            );
+            let sample = || Sample { at_ns: now_ns, n_served, cpu_ns: cpu_ns() };
+            self.enter_phase(now_ns, patience_ns, sample);
         }
         self.looked_at_ns = now_ns;
         let patience_ns = match self.phase {
@@ -183,7 +180,7 @@ impl Habit {
     }
 
     /// Goes on to the next phase if its time has come. Something was served.
-    fn enter_phase(&mut self, patience_ns: u64, sample: impl Fn() -> Sample, now_ns: u64) {
+    fn enter_phase(&mut self, now_ns: u64, patience_ns: u64, sample: impl Fn() -> Sample) {
         match self.phase {
             _ if patience_ns == 0 => self.phase = Phase::Asleep,
             Phase::Asleep if now_ns >= self.trial_at_ns => self.phase = Phase::Before(sample()),
@@ -209,6 +206,13 @@ impl Habit {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What was measured does not count any more; that a trial has failed not long ago does.
+    fn forget(&mut self, now_ns: u64) {
+        if !matches!(self.phase, Phase::Asleep) {
+            (self.phase, self.trial_at_ns) = (Phase::Asleep, now_ns);
         }
     }
 
