@@ -275,12 +275,22 @@ impl Server {
 
     /// Megabytes of its pages that are in memory; 0 if it has ended.
     pub fn resident_mb(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
-        let line = status.ok().and_then(|status| {
-            let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        self.memory_mb("status", "VmRSS:")
+    }
+
+    /// Megabytes of its memory that are in huge pages; 0 if it has ended.
+    pub fn huge_mb(&self) -> usize {
+        self.memory_mb("smaps_rollup", "AnonHugePages:")
+    }
+
+    /// What a line of one of its files in `/proc` tells in kilobytes.
+    fn memory_mb(&self, file: &str, name: &str) -> usize {
+        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.pid()));
+        let kb = text.ok().and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with(name))?;
             line.split_whitespace().nth(1)?.parse::<usize>().ok()
         });
-        line.unwrap_or(0) / 1024
+        kb.unwrap_or(0) / 1024
     }
 
     /// Process id.

@@ -57,13 +57,6 @@ fn freed_memory_goes_back_to_the_system() {
     assert_shrinks(&server, full_mb / 3);
 }
 
-/// Megabytes in huge pages.
-fn huge_mb(server: &Server) -> usize {
-    let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", server.pid())).unwrap();
-    let line = rollup.lines().find(|line| line.starts_with("AnonHugePages:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
-}
-
 /// Whether a kernel of today is there, and may give huge pages.
 fn can_have_huge_pages() -> bool {
     let enabled = "/sys/kernel/mm/transparent_hugepage/enabled";
@@ -80,12 +73,12 @@ fn much_data_is_in_huge_pages_and_little_is_not() {
     let mut connection = server.connect(Protocol::Resp2).unwrap();
     fill(&mut connection, N_KEYS / 10, "x");
     thread::sleep(Duration::from_secs(2));
-    assert_eq!(huge_mb(&server), 0);
+    assert_eq!(server.huge_mb(), 0);
     fill(&mut connection, N_KEYS, "x");
     let full_mb = server.resident_mb();
     let deadline = Instant::now() + TIMEOUT;
-    while can_have_huge_pages() && huge_mb(&server) < full_mb / 2 {
-        assert!(Instant::now() < deadline, "{} MB of {full_mb}", huge_mb(&server));
+    while can_have_huge_pages() && server.huge_mb() < full_mb / 2 {
+        assert!(Instant::now() < deadline, "{} MB of {full_mb}", server.huge_mb());
         thread::sleep(Duration::from_millis(100));
     }
     assert!(server.resident_mb() <= full_mb + full_mb / 20, "{full_mb} MB before");

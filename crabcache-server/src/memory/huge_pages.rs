@@ -21,12 +21,15 @@ use nix::sys::prctl;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// From so many bytes in use on, a few huge pages are no matter; below half of it, they are again.
 const USED_BYTES_MIN: usize = 32 << 20;
-/// Memory that grows by more than this in [`walk::SETTLE_TIME`] is left alone: to join pages takes new
+/// Memory that grows by more than this in [`SETTLE_TIME`] is left alone: to join pages takes new
 /// ones, which new data wants as well, and gets sooner if it takes them one by one.
 const GROWTH_BYTES_MAX: usize = 4 << 20;
+/// Time in which memory that has settled grows little.
+const SETTLE_TIME: Duration = Duration::from_millis(500);
 /// What of the process's memory is not the allocator's.
 const FOREIGN_BYTES: usize = 16 << 20;
 
@@ -138,7 +141,7 @@ impl Shared {
         }
         while state.way == Way::Joined && state.is_growing() {
             state.walked_bytes = state.used_bytes;
-            MutexGuard::unlocked(&mut state, || std::thread::sleep(walk::SETTLE_TIME));
+            MutexGuard::unlocked(&mut state, || std::thread::sleep(SETTLE_TIME));
         }
         state.walked_bytes = state.used_bytes;
         state.way

@@ -5,10 +5,10 @@
 //! on few workers as long as these have time to spare, and spread over more when one has not, or was
 //! held up by a command that took long.
 //!
-//! A worker's load is the processor time that its thread gets and works in (time in which it looks for
-//! something to do is not work, `spin.rs`), as a share of the time that passes: one
-//! that waits for a processor would not be helped by a second one that waits. Whether more workers help
-//! a busy one is tried out: where clients take the other processors, they do not, and fewer serve again.
+//! A worker's load is the processor time that its thread gets and works in, as a share of the time that
+//! passes: one that waits for a processor would not be helped by a second one that waits, and one that
+//! looks for something to do (`spin.rs`) does not work. Whether more workers help a busy one is tried
+//! out: where clients take the other processors, they do not, and fewer serve again.
 
 use super::crew::Crew;
 use crate::server::Server;
@@ -289,11 +289,11 @@ fn look(server: &Server, crew: &Crew, before: &mut Before) -> Sight {
     for (index, seen) in crew.look().into_iter().enumerate() {
         let total = &mut before.totals[index];
         let n_long = server.stats.workers[index].n_long_commands.get();
-        let cpu_ns = server.clock.thread_cpu_ns(seen.thread_id).unwrap_or(total.0);
-        let (cpu_ns_before, n_long_before) = std::mem::replace(total, (cpu_ns, n_long));
-        let worked_ns = cpu_ns.saturating_sub(cpu_ns_before).saturating_sub(seen.spun_ns);
+        let cpu_ns = server.clock.thread_cpu_ns(seen.thread_id);
+        let worked_ns = cpu_ns.map_or(total.0, |cpu_ns| cpu_ns.saturating_sub(seen.spun_ns));
+        let (worked_ns_before, n_long_before) = std::mem::replace(total, (worked_ns, n_long));
         workers.push(Look {
-            load: worked_ns as f64 / passed_ns,
+            load: worked_ns.saturating_sub(worked_ns_before) as f64 / passed_ns,
             n_served: seen.n_served,
             was_held_up: n_long != n_long_before,
         });

@@ -11,11 +11,12 @@ use super::worker;
 use crate::client::ClientHandle;
 use crate::clock::Clock;
 use crate::server::Server;
+use crate::stats::Counter;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -58,8 +59,8 @@ struct Member {
     heir: AtomicUsize,
     /// The system's number of its thread; 0: not known yet.
     thread_id: AtomicI32,
-    /// Time in which it has looked for something to do, and would have slept otherwise.
-    spun_ns: AtomicU64,
+    /// Nanoseconds in which it has looked for something to do, and would have slept otherwise.
+    spun_ns: Counter,
 }
 
 /// What the balance sees of one worker.
@@ -67,7 +68,7 @@ pub(super) struct Seen {
     pub(super) thread_id: i32,
     /// Connections that have been served since the last look.
     pub(super) n_served: usize,
-    /// Time, since the last look, in which it has looked for something to do.
+    /// Nanoseconds in which it has looked for something to do, ever.
     pub(super) spun_ns: u64,
 }
 
@@ -194,7 +195,7 @@ impl Crew {
     /// Notes time in which a worker has looked for something to do. On its own thread.
     #[inline]
     pub(super) fn note_spun(&self, index: usize, ns: u64) {
-        self.members[index].spun_ns.fetch_add(ns, Ordering::Relaxed);
+        self.members[index].spun_ns.add(ns);
     }
 
     /// Processor time that a worker has had, in nanoseconds; 0 if it is not known.
@@ -208,7 +209,7 @@ impl Crew {
         let look = |member: &CachePadded<Member>| Seen {
             thread_id: member.thread_id.load(Ordering::Relaxed),
             n_served: member.n_served.swap(0, Ordering::Relaxed),
-            spun_ns: member.spun_ns.swap(0, Ordering::Relaxed),
+            spun_ns: member.spun_ns.get(),
         };
         self.members.iter().map(look).collect()
     }
@@ -223,7 +224,7 @@ fn member() -> (CachePadded<Member>, UnboundedReceiver<Given>) {
         n_to_give: AtomicUsize::new(0),
         heir: AtomicUsize::new(0),
         thread_id: AtomicI32::new(0),
-        spun_ns: AtomicU64::new(0),
+        spun_ns: Counter::default(),
     };
     (member.into(), given)
 }

@@ -53,8 +53,9 @@ struct Effort {
     cost: f64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 enum Phase {
+    #[default]
     Asleep,
     /// Sleeping is measured.
     Before(Sample),
@@ -78,7 +79,7 @@ enum Next {
     },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Habit {
     phase: Phase,
     /// Reads served at the last look, and when that was.
@@ -93,23 +94,8 @@ struct Habit {
     /// Time that went into looking, and is not told yet.
     spun_ns: u64,
     trial_at_ns: u64,
+    /// How long the last pause was, if trials have failed since looking was better.
     pause_ns: u64,
-}
-
-impl Default for Habit {
-    fn default() -> Self {
-        Habit {
-            phase: Phase::Asleep,
-            n_served: 0,
-            looked_at_ns: 0,
-            idle_since_ns: None,
-            mean_wait_ns: 0,
-            vain_ns: 0,
-            spun_ns: 0,
-            trial_at_ns: 0,
-            pause_ns: PAUSE_NS_MIN,
-        }
-    }
 }
 
 impl Sample {
@@ -200,7 +186,7 @@ impl Habit {
             Phase::Trial { before, began } if now_ns >= began.at_ns + MEASURE_NS => {
                 if began.effort(&sample()).is_better_than(&before) {
                     self.phase = Phase::Spinning { until_ns: now_ns + SPIN_NS };
-                    self.pause_ns = PAUSE_NS_MIN;
+                    self.pause_ns = 0;
                 } else {
                     self.give_up(now_ns);
                 }
@@ -218,8 +204,8 @@ impl Habit {
 
     fn give_up(&mut self, now_ns: u64) {
         self.phase = Phase::Asleep;
+        self.pause_ns = (self.pause_ns * 2).clamp(PAUSE_NS_MIN, PAUSE_NS_MAX);
         self.trial_at_ns = now_ns + self.pause_ns;
-        self.pause_ns = (self.pause_ns * 2).min(PAUSE_NS_MAX);
     }
 }
 

@@ -21,9 +21,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// Time in which memory that has settled grows little.
-pub(super) const SETTLE_TIME: Duration = Duration::from_millis(500);
-
 const SMALL_PAGE_BYTES: usize = 4096;
 const SMALL_PAGES: usize = HUGE_BYTES / SMALL_PAGE_BYTES;
 /// With so many of its small pages in use, a huge one takes 3 % more memory at most.
